@@ -1,0 +1,332 @@
+//! A batch and its typed values, and one packet of them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::batch::Batch;
+use crate::grammar;
+use crate::origin::{Identity, TimeSource};
+use crate::parser::Plan;
+use crate::value::{FieldType, Stamp, Typed, Value};
+
+/// Where a text stands: 32 bits of start, 2 bits of [`Home`], 30 bits of length.
+const LENGTH_BITS: u32 = 30;
+
+/// Which buffer a text cell points into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Home {
+    /// The batch.
+    Batch,
+    /// [`grammar::FIXED`].
+    Fixed,
+    /// Text that stands nowhere in one piece: of a joined head.
+    Joined,
+}
+
+pub(crate) fn text_cell(home: Home, start: usize, len: usize) -> u64 {
+    debug_assert!(start <= u32::MAX as usize && len < 1 << LENGTH_BITS);
+    (start as u64) << 32 | (home as u64) << LENGTH_BITS | len as u64
+}
+
+/// An address: IPv4 in the low 32 bits; IPv6 by its place in [`Inner::wide`], with bit 63 set.
+const WIDE: u64 = 1 << 63;
+
+pub(crate) fn inet_cell(ip: IpAddr, wide: &mut Vec<u128>) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => {
+            wide.push(ip.to_bits());
+            WIDE | (wide.len() - 1) as u64
+        }
+    }
+}
+
+/// What is known of one packet beside its cells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// The record is `bytes[start..end]` of the batch.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// The columns that have a value.
+    pub(crate) present: u128,
+    /// The columns whose text was found and did not fit the type.
+    pub(crate) misfit: u128,
+    pub(crate) stamp: Stamp,
+    /// Nanoseconds since 1970 UTC, once placed.
+    pub(crate) time: i64,
+    pub(crate) source: TimeSource,
+    /// A protocol was found.
+    pub(crate) parsed: bool,
+    pub(crate) truncated: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) batch: Batch,
+    pub(crate) rows: Vec<Row>,
+    /// `plan.columns.len()` cells for each row.
+    pub(crate) cells: Vec<u64>,
+    pub(crate) wide: Vec<u128>,
+    /// Texts of joined heads.
+    pub(crate) joined: Vec<u8>,
+    /// Stamps of the user's own timestamp columns, until they are placed.
+    pub(crate) stamps: Vec<Stamp>,
+    /// Bytes of tcpdump's own messages that stood among the records and were taken out.
+    pub(crate) messages: u64,
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// The ordinal of the first row, once placed.
+    pub(crate) first: u64,
+}
+
+impl Inner {
+    /// The cell of a typed value; `text` is where the text stands.
+    pub(crate) fn cell(&mut self, typed: Typed, text: u64) -> u64 {
+        match typed {
+            Typed::Text => text,
+            Typed::Int(n) | Typed::Time(n) => n as u64,
+            Typed::Real(x) => x.to_bits(),
+            Typed::Inet(ip) => inet_cell(ip, &mut self.wide),
+            Typed::Mac(bits) => bits,
+            Typed::Stamp(stamp) => {
+                self.stamps.push(stamp);
+                (self.stamps.len() - 1) as u64
+            }
+        }
+    }
+}
+
+/// The packets of one batch: the text and its typed values. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Packets(pub(crate) Arc<Inner>);
+
+impl Packets {
+    /// The columns, in order; the index is that of [`Packet::value`].
+    pub fn columns(&self) -> &[crate::Column] {
+        &self.0.plan.columns
+    }
+
+    /// How many packets.
+    pub fn len(&self) -> usize {
+        self.0.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.rows.is_empty()
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Packet<'_>> + Clone {
+        (0..self.len()).map(|index| Packet { packets: self, index })
+    }
+
+    /// The packet at an index below [`Packets::len`].
+    ///
+    /// # Panics
+    /// When the index is out of range.
+    pub fn packet(&self, index: usize) -> Packet<'_> {
+        assert!(index < self.len(), "packet {index} of {}", self.len());
+        Packet { packets: self, index }
+    }
+
+    /// The bytes of text that these packets hold in memory.
+    pub fn bytes(&self) -> usize {
+        self.0.batch.bytes.len()
+    }
+
+    /// An estimate of all memory that these packets hold, in bytes.
+    pub fn footprint(&self) -> usize {
+        self.0.batch.bytes.len()
+            + self.0.rows.len() * size_of::<Row>()
+            + self.0.cells.len() * 8
+            + self.0.wide.len() * 16
+            + self.0.joined.len()
+    }
+
+    /// Bytes of tcpdump's own messages (`N packets captured`, …) that stood among these records
+    /// and belong to none.
+    pub fn messages(&self) -> u64 {
+        self.0.messages
+    }
+
+    /// When the text arrived, nanoseconds since 1970 UTC.
+    pub fn arrival(&self) -> Option<i64> {
+        self.0.batch.arrival
+    }
+
+    /// Who sent it: set by [`Origin::place`](crate::Origin::place), empty before.
+    pub fn sensor(&self) -> &str {
+        self.0.identity.as_ref().map_or("", |i| &i.sensor)
+    }
+
+    /// Which input it is: set by [`Origin::place`](crate::Origin::place), empty before.
+    pub fn stream(&self) -> &str {
+        self.0.identity.as_ref().map_or("", |i| &i.stream)
+    }
+
+    /// The ordinal of the first packet in its stream, from 1; 0 before it is placed.
+    pub fn first_record(&self) -> u64 {
+        self.0.first
+    }
+}
+
+/// Why a column has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Its parts do not stand in this record.
+    NoPart,
+    /// A part is there, and no pattern matched.
+    NoMatch,
+    /// A pattern matched, and its text does not fit the type.
+    Misfit,
+}
+
+/// One packet, borrowed; as cheap as an index.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    packets: &'a Packets,
+    index: usize,
+}
+
+impl<'a> Packet<'a> {
+    fn row(self) -> &'a Row {
+        &self.packets.0.rows[self.index]
+    }
+
+    /// The record as `tcpdump` printed it, its last line feed included.
+    pub fn raw(self) -> &'a [u8] {
+        let row = self.row();
+        &self.packets.0.batch.bytes[row.start as usize..row.end as usize]
+    }
+
+    /// The value of a column by name.
+    pub fn get(self, name: &str) -> Option<Value<'a>> {
+        let column = self.packets.columns().iter().position(|c| c.name == name)?;
+        self.value(column)
+    }
+
+    /// The value of a column by its index in [`Packets::columns`].
+    pub fn value(self, column: usize) -> Option<Value<'a>> {
+        let inner = &*self.packets.0;
+        let row = self.row();
+        if row.present >> column & 1 == 0 {
+            return None;
+        }
+        let cell = inner.cells[self.index * inner.plan.columns.len() + column];
+        Some(match inner.plan.columns[column].kind {
+            FieldType::Text => Value::Text(self.text(cell)),
+            FieldType::Bool => Value::Bool(cell != 0),
+            FieldType::Real => Value::Real(f64::from_bits(cell)),
+            FieldType::Inet if cell & WIDE != 0 => {
+                Value::Inet(Ipv6Addr::from_bits(inner.wide[(cell ^ WIDE) as usize]).into())
+            }
+            FieldType::Inet => Value::Inet(Ipv4Addr::from_bits(cell as u32).into()),
+            FieldType::Mac => {
+                let [_, _, mac @ ..] = cell.to_be_bytes();
+                Value::Mac(mac)
+            }
+            FieldType::Time => Value::Time(cell as i64),
+            FieldType::Timestamp if inner.plan.time == Some(column) => Value::Timestamp(row.time),
+            FieldType::Timestamp => Value::Timestamp(cell as i64),
+            FieldType::Int | FieldType::Bigint | FieldType::Port | FieldType::Hex => {
+                Value::Int(cell as i64)
+            }
+        })
+    }
+
+    fn text(self, cell: u64) -> &'a [u8] {
+        let inner = &*self.packets.0;
+        let start = (cell >> 32) as usize;
+        let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
+        match cell >> LENGTH_BITS & 3 {
+            0 => &inner.batch.bytes[start..start + len],
+            1 => grammar::FIXED[start].as_bytes(),
+            _ => &inner.joined[start..start + len],
+        }
+    }
+
+    /// The columns without a value, and why.
+    pub fn missing(self) -> impl Iterator<Item = (&'a str, Missing)> {
+        let inner = &*self.packets.0;
+        let row = self.row();
+        let parts = inner.plan.parts(&inner.batch, row.start as usize);
+        inner.plan.columns.iter().enumerate().filter_map(move |(i, column)| {
+            if row.present >> i & 1 == 1 {
+                return None;
+            }
+            let reason = if row.misfit >> i & 1 == 1 {
+                Missing::Misfit
+            } else if inner.plan.looks_into(i, parts) {
+                Missing::NoMatch
+            } else {
+                Missing::NoPart
+            };
+            Some((column.name.as_str(), reason))
+        })
+    }
+
+    /// How many columns were found whose text did not fit the type.
+    pub fn misfits(self) -> u32 {
+        self.row().misfit.count_ones()
+    }
+
+    /// When the packet was seen: nanoseconds since 1970 UTC. Before
+    /// [`Origin::place`](crate::Origin::place) only `-tt` stamps have theirs.
+    pub fn time(self) -> i64 {
+        self.row().time
+    }
+
+    /// How [`Packet::time`] was found.
+    pub fn time_source(self) -> TimeSource {
+        self.row().source
+    }
+
+    /// The ordinal in its stream, from 1; 0 before it is placed.
+    pub fn record(self) -> u64 {
+        match self.packets.0.first {
+            0 => 0,
+            first => first + self.index as u64,
+        }
+    }
+
+    /// Who sent it; see [`Packets::sensor`].
+    pub fn sensor(self) -> &'a str {
+        self.packets.sensor()
+    }
+
+    /// Which input it is; see [`Packets::stream`].
+    pub fn stream(self) -> &'a str {
+        self.packets.stream()
+    }
+
+    /// Whether the record was cut: at the limit, or by the end of the input.
+    pub fn truncated(self) -> bool {
+        self.row().truncated
+    }
+
+    /// Whether the grammar found a protocol.
+    pub fn parsed(self) -> bool {
+        self.row().parsed
+    }
+}
+
+impl Serialize for Packet<'_> {
+    /// A map of the columns that have a value, in the namespace's order, then `truncated`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (i, column) in self.packets.columns().iter().enumerate() {
+            if let Some(value) = self.value(i) {
+                map.serialize_entry(&column.name, &value)?;
+            }
+        }
+        if self.truncated() {
+            map.serialize_entry("truncated", &true)?;
+        }
+        map.end()
+    }
+}
