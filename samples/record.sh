@@ -260,7 +260,7 @@ do_icmp() {
     ip -n "$right" link set r1 mtu 1280
     traffic datagrams 10.78.0.2
     traffic ping 10.78.0.2 1400 64 1
-    L curl -s -m 2 -o /dev/null -F "f=@$www/big.bin" http://10.78.0.2:9000/ || true
+    L curl -s -m 2 -o /dev/null -F "f=@$www/mid.bin" http://10.78.0.2:9000/ || true
     ip -n "$right" link set r1 mtu 1500
     sleep 3.2 # until the router has given up on the host that is not there
 }
@@ -303,57 +303,67 @@ do_arp() {
     sleep 3.2
 }
 do_tcp() {
-    traffic bulk 10.77.0.2 60000
-    traffic bulk 10.77.0.2 40000 fetch
     traffic bulk 10.77.0.2 500 urgent
-    traffic bulk 10.77.0.2 3000 fastopen
-    traffic bulk 10.77.0.2 20000 mptcp
-    traffic bulk 10.77.0.2 20000 md5
+    traffic bulk 10.77.0.2 1000 fastopen
+    traffic bulk 10.77.0.2 2000 mptcp
+    traffic bulk 10.77.0.2 2000 md5
     L sysctl -qw net.ipv4.tcp_ecn=1
     R sysctl -qw net.ipv4.tcp_ecn=1
-    traffic bulk 10.77.0.2 9000
-    traffic bulk fd00:77::2 9000
+    traffic bulk 10.77.0.2 2000
+    traffic bulk fd00:77::2 2000
     L sysctl -qw net.ipv4.tcp_timestamps=0
-    traffic bulk 10.77.0.2 9000
+    traffic bulk 10.77.0.2 2000
     L sysctl -qw net.ipv4.tcp_timestamps=1 net.ipv4.tcp_ecn=2 net.ipv4.tcp_sack=0 net.ipv4.tcp_window_scaling=0
-    traffic bulk 10.77.0.2 9000
+    R sysctl -qw net.ipv4.tcp_ecn=2
+    traffic bulk 10.77.0.2 2000
     L sysctl -qw net.ipv4.tcp_sack=1 net.ipv4.tcp_window_scaling=1
+    traffic bulk 10.77.0.2 40000 fetch
+    traffic bulk 10.77.0.2 60000
 }
-do_loss() {
+do_window() {
     # A reader that sleeps closes the window; the sender probes.
-    traffic bulk 10.77.0.2 4000000 slow &
-    local job=$!
-    sleep 1.4
-    kill "$job" 2>/dev/null || true
-    wait "$job" 2>/dev/null || true
+    traffic bulk 10.77.0.2 600000 slow
+    sleep 0.5
 }
 do_retransmit() {
     # The router loses what is sent on to the far host, for a moment, again and again:
     # holes within a window bring selective acknowledgements and fast retransmits.
+    local job
     for _ in 1 2 3; do
-        ip netns exec "$left" "$py" "$here/traffic.py" bulk 10.78.0.2 400000 paced &
-        local job=$!
+        traffic bulk 10.78.0.2 300000 paced &
+        job=$!
+        sleep 0.1
         for _ in 1 2 3; do
-            sleep 0.1
+            sleep 0.05
             ip -n "$right" route add blackhole 10.78.0.2/32
+            sleep 0.01
             ip -n "$right" route del blackhole 10.78.0.2/32
         done
         wait "$job" || true
     done
+    sleep 0.7
 }
-do_retransmit_timeout() {
-    # Here the answers get lost: the sender has to wait for its timer.
-    traffic bulk 10.77.0.2 3000 &
-    local job=$!
+do_timeout() {
+    # Here the answers get lost: the sender has to wait for its timer, first for its SYN.
+    local job
     ip -n "$right" route add blackhole 10.77.0.1/32
-    sleep 2.5
+    traffic bulk 10.77.0.2 3000 &
+    job=$!
+    sleep 1.6
     ip -n "$right" route del blackhole 10.77.0.1/32
     wait "$job" || true
     ssh_to 10.77.0.2 'seq 1 200; sleep 1; seq 1 50' &
     job=$!
-    sleep 0.6
+    sleep 0.7
     ip -n "$right" route add blackhole 10.77.0.1/32
     sleep 1.4
+    ip -n "$right" route del blackhole 10.77.0.1/32
+    wait "$job" || true
+    traffic bulk 10.77.0.2 12000 paced &
+    job=$!
+    sleep 0.1
+    ip -n "$right" route add blackhole 10.77.0.1/32
+    sleep 1.2
     ip -n "$right" route del blackhole 10.77.0.1/32
     wait "$job" || true
 }
@@ -386,26 +396,36 @@ manifest=$tmp/manifest
 # Interfaces are known by their numbers in a capture of all devices, and tcpdump asks the
 # machine it prints on for the names: so it prints where they are the right ones.
 printing=()
+dump() { # theme options...
+    local theme=$1
+    shift
+    # In the folder of the captures, so that no message holds the name of that folder.
+    (cd "$tmp" && TZ=UTC "${printing[@]}" tcpdump -nn -r "$theme.pcap" "$@" 2>/dev/null)
+}
 print_to() { # most-KB file theme options...
-    local most=$(($1 * 1024)) file=$2 theme=$3 count size
-    local -a less=()
+    local most=$(($1 * 1024)) file=$2 theme=$3 count low high middle
     shift 3
-    while :; do
-        # In the folder of the captures, so that no message holds the name of that folder.
-        (cd "$tmp" && TZ=UTC "${printing[@]}" tcpdump -nn "${less[@]}" -r "$theme.pcap" "$@" 2>/dev/null) >"$here/$file.txt"
-        count=$(cd "$tmp" && "${printing[@]}" tcpdump -nn "${less[@]}" --count -r "$theme.pcap" "$@" 2>/dev/null)
-        count=${count%% *}
-        size=$(stat -c %s "$here/$file.txt")
-        [ "$most" -gt 0 ] && [ "$size" -gt "$most" ] || break
-        # Too long: once more with as many packets as should fit.
-        less=(-c $((count * most / size * 19 / 20)))
-    done
+    count=$(dump "$theme" --count "$@")
+    count=${count%% *}
+    local -a less=()
+    dump "$theme" "$@" >"$tmp/text"
+    if [ "$most" -gt 0 ] && [ "$(stat -c %s "$tmp/text")" -gt "$most" ]; then
+        # Too long: as many packets as fit.
+        low=1 high=$count
+        while [ $((high - low)) -gt 1 ]; do
+            middle=$(((low + high) / 2))
+            if [ "$(dump "$theme" -c "$middle" "$@" | wc -c)" -gt "$most" ]; then high=$middle; else low=$middle; fi
+        done
+        less=(-c "$low") count=$low
+        dump "$theme" "${less[@]}" "$@" >"$tmp/text"
+    fi
+    mv "$tmp/text" "$here/$file.txt"
     note "$file.txt" "$count" "-nn${less[*]:+ ${less[*]}}${*:+ $*}"
 }
 # The folder is to stay small: variants of the flags need few packets, the main file of a
 # theme more, and what frames.py builds is to be there to the last frame.
-print() { print_to 9 "$@"; }
-long() { print_to 40 "$@"; }
+print() { print_to 8 "$@"; }
+long() { print_to 36 "$@"; }
 whole() { print_to 0 "$@"; }
 note() { printf '%s\t%s\t%s\n' "$@" >>"$manifest"; }
 
@@ -524,7 +544,7 @@ theme_tcp() {
     long tcp-v tcp -v
     print tcp-vvv-S tcp -vvv -S
     print tcp-v-tt-nano tcp -v -tt --nano
-    start window; do_loss; stop window
+    start window; do_window; stop window
     long window-v window -v
 }
 theme_retransmit() {
@@ -532,7 +552,7 @@ theme_retransmit() {
     # Of a long transfer only what tells of a loss: headers long enough for SACK blocks.
     long retransmit-sack-v retransmit -v 'tcp[12] >= 0xb0 or tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0'
     long retransmit-nn retransmit
-    start timeout; do_retransmit_timeout; stop timeout
+    start timeout; do_timeout; stop timeout
     long retransmit-v timeout -v
     print retransmit-S-tt timeout -S -tt
 }
@@ -742,7 +762,7 @@ theme_large() {
     stat -c 'record.sh: %s bytes: %n' "$tmp/large.txt" "$here/large.txt.zst"
 }
 # So many seconds and packets make 10 to 16 MB of text.
-large_seconds=14
+large_seconds=15
 large_packets=60000
 
 for theme in "${themes[@]}"; do
