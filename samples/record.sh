@@ -422,9 +422,10 @@ print_to() { # most-KB file theme options...
     mv "$tmp/text" "$here/$file.txt"
     note "$file.txt" "$count" "-nn${less[*]:+ ${less[*]}}${*:+ $*}"
 }
-# The folder is to stay small: variants of the flags need few packets, the main file of a
-# theme more, and what frames.py builds is to be there to the last frame.
-print() { print_to 8 "$@"; }
+# The folder is to stay small: variants of the flags need few packets, dumps in hex and the
+# main file of a theme more, and what frames.py builds is to be there to the last frame.
+print() { print_to 7 "$@"; }
+hexed() { print_to 16 "$@"; }
 long() { print_to 36 "$@"; }
 whole() { print_to 0 "$@"; }
 note() { printf '%s\t%s\t%s\n' "$@" >>"$manifest"; }
@@ -448,17 +449,17 @@ theme_http() {
     print http-v-e http -v -e
     print http-number http '-#'
     print http-v-number-e-tt http -v '-#' -e -tt
-    print http-v-X http -v -X
-    print http-X http -X
-    print http-v-XX http -v -XX
-    print http-v-x http -v -x
-    print http-v-e-X http -v -e -X
+    hexed http-v-X http -v -X
+    hexed http-X http -X
+    hexed http-v-XX http -v -XX
+    hexed http-v-x http -v -x
+    hexed http-v-e-X http -v -e -X
     print http-v-K http -v -K
     print http-v-S http -v -S
     print http-S http -S
     print http-tt http -tt
     print http-tttt http -tttt
-    print http-v-tttt-e-X-number http -v -tttt -e -X '-#'
+    hexed http-v-tttt-e-X-number http -v -tttt -e -X '-#'
     print http-v-nano http -v --nano
     print http-v-nano-tttt http -v --nano -tttt
     print http-nano-tt http --nano -tt
@@ -482,7 +483,7 @@ theme_tls() {
     print tls-v-tt tls -v -tt
     print tls-vvv-S tls -vvv -S
     print tls-v-e-nano-tt tls -v -e --nano -tt
-    print tls-v-X tls -v -X
+    hexed tls-v-X tls -v -X
 }
 theme_ssh() {
     start ssh; do_ssh; stop ssh
@@ -499,7 +500,7 @@ theme_dns() {
     print dns-vv dns -vv
     print dns-vvv dns -vvv
     print dns-v-e dns -v -e
-    print dns-v-X dns -v -X
+    hexed dns-v-X dns -v -X
     print dns-tt dns -tt
     print dns-v-number-nano dns -v '-#' --nano
     print dns-v-K dns -v -K
@@ -509,14 +510,14 @@ theme_talk() {
     print talk-nn talk
     long talk-v talk -v
     print talk-vvv talk -vvv
-    print talk-v-X talk -v -X
+    hexed talk-v-X talk -v -X
 }
 theme_icmp() {
     start icmp; do_icmp; stop icmp
     print icmp-nn icmp
     long icmp-v icmp -v
     print icmp-vvv icmp -vvv
-    print icmp-v-e-X icmp -v -e -X
+    hexed icmp-v-e-X icmp -v -e -X
     print icmp-tttt icmp -tttt
 }
 theme_ip6() {
@@ -527,7 +528,7 @@ theme_ip6() {
     print ip6-vvv ip6 -vvv
     print ip6-v-e ip6 -v -e
     print ip6-v-number-tt ip6 -v '-#' -tt
-    print ip6-v-X ip6 -v -X
+    hexed ip6-v-X ip6 -v -X
 }
 theme_arp() {
     start arp; do_arp; stop arp
@@ -536,7 +537,7 @@ theme_arp() {
     print arp-vvv arp -vvv
     print arp-e arp -e
     print arp-v-e-number arp -v -e '-#'
-    print arp-v-X arp -v -X
+    hexed arp-v-X arp -v -X
 }
 theme_tcp() {
     start tcp; do_tcp; stop tcp
@@ -592,16 +593,16 @@ theme_frames() {
     done
     print vlan-v-e vlan -v -e
     print vlan-e vlan -e
-    print vlan-v-e-X-number vlan -v -e -X '-#'
+    hexed vlan-v-e-X-number vlan -v -e -X '-#'
     print ip6-ext-vv ip6-ext -vv
     print ip6-ext-v-e-tttt ip6-ext -v -e -tttt
-    print ip6-ext-v-X ip6-ext -v -X
+    hexed ip6-ext-v-X ip6-ext -v -X
     print ip4-opts-vvv ip4-opts -vvv
     print ip4-opts-v-K ip4-opts -v -K
-    print ip4-opts-v-X ip4-opts -v -X
+    hexed ip4-opts-v-X ip4-opts -v -X
     long tcp-options-v-nano-tt tcp-opts -v --nano -tt
     print tcp-opts-vvv-S tcp-opts -vvv -S
-    print tcp-opts-v-X tcp-opts -v -X
+    hexed tcp-opts-v-X tcp-opts -v -X
     print tcp-flags-S tcp-flags -S
     print tcp-flags-v-K tcp-flags -v -K
     print udp-odd-vv udp-odd -vv
@@ -611,31 +612,33 @@ theme_frames() {
     print icmp6-all-vv icmp6-all -vv
     print icmp6-all-vvv-e icmp6-all -vvv -e
     print damaged-v-e damaged -v -e
-    print damaged-v-X damaged -v -X
+    hexed damaged-v-X damaged -v -X
     print damaged-vvv-tt damaged -vvv -tt
     print link-vv-e link -vv -e
     print link-e link -e
-    print link-v-number-X link -v '-#' -X
+    hexed link-v-number-X link -v '-#' -X
     print link-vvv link -vvv
     print tunnels-v-e tunnels -v -e
     print tunnels-vvv tunnels -vvv
-    print tunnels-v-X tunnels -v -X
+    hexed tunnels-v-X tunnels -v -X
     whole vxlan-v tunnels -v udp port 4789 or udp port 4790
     print vxlan-v-e tunnels -v -e udp port 4789 or udp port 4790
     print protos-vv protos -vv
     print protos-vvv protos -vvv
     print protos-v-e-number protos -v -e '-#'
-    print protos-v-X protos -v -X
+    hexed protos-v-X protos -v -X
 }
 theme_hostile() {
     start hostile; craft hostile; stop hostile
     start hostile-real; traffic hostile 10.77.0.2; traffic hostile fd00:77::2; stop hostile-real
+    whole hostile-nn hostile
+    whole hostile-v hostile -v
+    print hostile-real-nn hostile-real
+    long hostile-real-v hostile-real -v
     local set
     for set in hostile hostile-real; do
-        print "$set-nn" "$set"
-        long "$set-v" "$set" -v
         print "$set-vvv" "$set" -vvv
-        print "$set-v-X" "$set" -v -X
+        hexed "$set-v-X" "$set" -v -X
         print "$set-v-e-tttt-number" "$set" -v -e -tttt '-#'
     done
     print hostile-tt-nano hostile --nano -tt
@@ -670,7 +673,7 @@ theme_any() {
     long any-v-e any -v -e
     print any-e-tttt-number any -e -tttt '-#'
     print any-vvv any -vvv
-    print any-v-X any -v -X
+    hexed any-v-X any -v -X
     print any-v-nano-tt any -v --nano -tt
     print cooked-v cooked -v
     print cooked-v-e cooked -v -e
@@ -702,7 +705,7 @@ theme_snap() {
         print "snap$n-v" "snap$n" -v
         print "snap$n-vvv-e" "snap$n" -vvv -e
     done
-    print snap40-v-X snap40 -v -X
+    hexed snap40-v-X snap40 -v -X
     print snap60-v-tttt-number snap60 -v -tttt '-#'
 }
 live() { # file namespace device options... : printed as it comes, with tcpdump's own lines among it
@@ -741,7 +744,7 @@ theme_replay() {
     cp "$tmp/replay.pcap" "$here/replay.pcap"
     note replay.pcap "$(tcpdump --count -r "$tmp/replay.pcap" 2>/dev/null | cut -d' ' -f1)" "(capture, Ethernet, microseconds)"
     long mix-v replay -v
-    print mix-v-S-K-e-X-number-nano-tttt replay -v -S -K -e -X '-#' --nano -tttt
+    hexed mix-v-S-K-e-X-number-nano-tttt replay -v -S -K -e -X '-#' --nano -tttt
     print mix-nn-tt-e replay -tt -e
 }
 theme_large() {
