@@ -425,7 +425,7 @@ print_to() { # most-KB file theme options...
 # The folder is to stay small: variants of the flags need few packets, dumps in hex and the
 # main file of a theme more, and what frames.py builds is to be there to the last frame.
 print() { print_to 7 "$@"; }
-hexed() { print_to 16 "$@"; }
+hexed() { print_to 13 "$@"; }
 long() { print_to 36 "$@"; }
 whole() { print_to 0 "$@"; }
 note() { printf '%s\t%s\t%s\n' "$@" >>"$manifest"; }
