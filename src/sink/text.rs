@@ -218,8 +218,8 @@ mod tests {
         for shift in 0..64 {
             for n in [
                 1i64 << shift,
-                (1 << shift) - 1,
-                -(1i64 << shift).saturating_sub(1),
+                (1i64 << shift).wrapping_sub(1),
+                -1i64 << shift,
             ] {
                 assert_eq!(spelt(|t| t.int(n)), n.to_string());
                 assert_eq!(spelt(|t| t.timestamp(n)), Value::Timestamp(n).to_string());
