@@ -19,7 +19,12 @@ pub struct Batch {
 impl Batch {
     /// A batch of what a [`Framer`](crate::Framer) with this style has cut.
     pub fn new(bytes: Vec<u8>, style: Style) -> Batch {
-        Batch { bytes, style, arrival: None, truncated: false }
+        Batch {
+            bytes,
+            style,
+            arrival: None,
+            truncated: false,
+        }
     }
 
     /// Says when the bytes arrived, in nanoseconds since 1970 UTC.

@@ -20,8 +20,17 @@ pub const MAX_COMPILED: usize = 1 << 20;
 /// The most columns of one namespace; a row keeps one bit for each.
 pub const MAX_COLUMNS: usize = 128;
 /// Columns of ours that stand beside the fields in every table.
-pub const RESERVED: [&str; 9] =
-    ["sensor", "stream", "record", "time_source", "time_ns", "truncated", "raw", "bucket", "shard"];
+pub const RESERVED: [&str; 9] = [
+    "sensor",
+    "stream",
+    "record",
+    "time_source",
+    "time_ns",
+    "truncated",
+    "raw",
+    "bucket",
+    "shard",
+];
 
 /// The namespace that is built in: the text of `packet_parse.json`.
 pub const BUILT_IN: &str = include_str!("../packet_parse.json");
@@ -130,7 +139,14 @@ impl Field {
         kind: FieldType,
         doc: impl Into<String>,
     ) -> Field {
-        Field { name: name.into(), part, regex: regex.into(), kind, doc: doc.into(), at: None }
+        Field {
+            name: name.into(),
+            part,
+            regex: regex.into(),
+            kind,
+            doc: doc.into(),
+            at: None,
+        }
     }
 
     /// The same meaning: everything but the words for people.
@@ -172,12 +188,19 @@ pub struct Column {
 impl Namespace {
     /// The built-in namespace.
     pub fn tcpdump() -> Namespace {
-        BUILT_IN.parse().expect("packet_parse.json is valid: a test loads it")
+        BUILT_IN
+            .parse()
+            .expect("packet_parse.json is valid: a test loads it")
     }
 
     /// A namespace that a program makes.
     pub fn new(namespace: impl Into<String>, fields: Vec<Field>) -> Namespace {
-        Namespace { namespace: namespace.into(), fields, warnings: Vec::new(), bare: false }
+        Namespace {
+            namespace: namespace.into(),
+            fields,
+            warnings: Vec::new(),
+            bare: false,
+        }
     }
 
     /// The columns, in order of first appearance.
@@ -231,7 +254,9 @@ impl Namespace {
         for (i, field) in self.fields.iter().enumerate() {
             let fail = |what: String| Err(NamespaceError::at(&field.name, what, field.at.clone()));
             let mut chars = field.name.bytes();
-            let first = chars.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+            let first = chars
+                .next()
+                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
             if !first
                 || field.name.len() > 48
                 || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -242,7 +267,10 @@ impl Namespace {
                 return fail("is a column of dumpstream's own; choose another name".into());
             }
             if field.regex.len() > MAX_PATTERN {
-                return fail(format!("pattern of {} bytes; at most {MAX_PATTERN}", field.regex.len()));
+                return fail(format!(
+                    "pattern of {} bytes; at most {MAX_PATTERN}",
+                    field.regex.len()
+                ));
             }
             if !self.bare && field.name == "time" && field.kind != FieldType::Timestamp {
                 return fail("`time` orders the rows, so its type is `timestamp`".into());
@@ -264,7 +292,10 @@ impl Namespace {
             return Err(NamespaceError::whole("no fields", None));
         }
         if columns > MAX_COLUMNS {
-            return Err(NamespaceError::whole(format!("{columns} names; at most {MAX_COLUMNS}"), None));
+            return Err(NamespaceError::whole(
+                format!("{columns} names; at most {MAX_COLUMNS}"),
+                None,
+            ));
         }
         Ok(())
     }
@@ -278,13 +309,15 @@ impl Namespace {
             .dfa_size_limit(2 * MAX_COMPILED)
             .build()
             .map_err(|error| match error {
-                regex::Error::CompiledTooBig(limit) => {
-                    fail(format!("pattern compiles to more than {limit} bytes; write it narrower"))
-                }
+                regex::Error::CompiledTooBig(limit) => fail(format!(
+                    "pattern compiles to more than {limit} bytes; write it narrower"
+                )),
                 other => fail(format!("regex: {other}")),
             })?;
         if regex.captures_len() < 2 {
-            return Err(fail("pattern has no group 1, which is the value; add ( )".into()));
+            return Err(fail(
+                "pattern has no group 1, which is the value; add ( )".into(),
+            ));
         }
         Ok(regex)
     }
@@ -370,7 +403,12 @@ fn bare_array(source: &str) -> Result<Namespace, NamespaceError> {
     for field in &fields {
         syntax(field, None)?;
     }
-    Ok(Namespace { namespace: "bare".into(), fields, warnings, bare: true })
+    Ok(Namespace {
+        namespace: "bare".into(),
+        fields,
+        warnings,
+        bare: true,
+    })
 }
 
 /// Whether there are back-slashes, and each has a twin beside it.
@@ -392,8 +430,11 @@ fn all_paired(fields: &[Field]) -> bool {
 /// Where a string holds an escape that JSON forbids.
 fn forbidden_escape(source: &str) -> Option<usize> {
     strings(source).find_map(|(offset, next)| {
-        (!matches!(next, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'))
-            .then_some(offset)
+        (!matches!(
+            next,
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
+        ))
+        .then_some(offset)
     })
 }
 
@@ -445,11 +486,19 @@ fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
         (Some(part), Some(kind)) if !bare => (
             serde_json::from_str(part.get()).map_err(|_| {
                 let known = Part::ALL.map(Part::name).join(" ");
-                NamespaceError::at(&name, format!("no such part; one of: {known}"), Some(at(part)))
+                NamespaceError::at(
+                    &name,
+                    format!("no such part; one of: {known}"),
+                    Some(at(part)),
+                )
             })?,
             serde_json::from_str(kind.get()).map_err(|_| {
                 let known = FieldType::ALL.map(FieldType::name).join(" ");
-                NamespaceError::at(&name, format!("no such type; one of: {known}"), Some(at(kind)))
+                NamespaceError::at(
+                    &name,
+                    format!("no such type; one of: {known}"),
+                    Some(at(kind)),
+                )
             })?,
         ),
         (Some(odd), _) | (_, Some(odd)) if bare => {
@@ -457,13 +506,28 @@ fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
             return Err(NamespaceError::at(&name, what.into(), Some(at(odd))));
         }
         (None, _) => {
-            return Err(NamespaceError::at(&name, "`in` is missing".into(), Some(at(entry.name))));
+            return Err(NamespaceError::at(
+                &name,
+                "`in` is missing".into(),
+                Some(at(entry.name)),
+            ));
         }
         _ => {
-            return Err(NamespaceError::at(&name, "`type` is missing".into(), Some(at(entry.name))));
+            return Err(NamespaceError::at(
+                &name,
+                "`type` is missing".into(),
+                Some(at(entry.name)),
+            ));
         }
     };
-    let field = Field { name, part, regex, kind, doc: entry.doc, at: Some(at(entry.regex)) };
+    let field = Field {
+        name,
+        part,
+        regex,
+        kind,
+        doc: entry.doc,
+        at: Some(at(entry.regex)),
+    };
     if !bare {
         syntax(&field, Some((source, entry.regex.get())))?;
     }
@@ -480,7 +544,11 @@ fn string(source: &str, raw: &RawValue, field: &str) -> Result<String, Namespace
 /// The pattern's syntax; `written` is the document and the pattern as it stands there, in quotes,
 /// so that the caret points into the pattern.
 fn syntax(field: &Field, written: Option<(&str, &str)>) -> Result<(), NamespaceError> {
-    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&field.regex);
+    let parsed = regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .parse(&field.regex);
     let Err(error) = parsed else { return Ok(()) };
     let (what, span) = match &error {
         regex_syntax::Error::Parse(e) => (e.kind().to_string(), e.span().start.offset),
@@ -488,12 +556,17 @@ fn syntax(field: &Field, written: Option<(&str, &str)>) -> Result<(), NamespaceE
         other => (other.to_string(), 0),
     };
     let at = match written {
-        Some((source, raw)) => {
-            Some(Position::of(source, offset_in(source, raw) + written_offset(raw, span)))
-        }
+        Some((source, raw)) => Some(Position::of(
+            source,
+            offset_in(source, raw) + written_offset(raw, span),
+        )),
         None => field.at.clone(),
     };
-    Err(NamespaceError::at(&field.name, format!("regex: {what}"), at))
+    Err(NamespaceError::at(
+        &field.name,
+        format!("regex: {what}"),
+        at,
+    ))
 }
 
 /// Where the decoded byte `offset` of a JSON string stands in the string as written.
@@ -521,7 +594,9 @@ fn written_offset(raw: &str, offset: usize) -> usize {
 
 /// The offset of a slice within the text that it was cut from.
 fn offset_in(source: &str, slice: &str) -> usize {
-    (slice.as_ptr() as usize).saturating_sub(source.as_ptr() as usize).min(source.len())
+    (slice.as_ptr() as usize)
+        .saturating_sub(source.as_ptr() as usize)
+        .min(source.len())
 }
 
 /// A place in a file.
@@ -560,11 +635,19 @@ pub struct NamespaceError {
 
 impl NamespaceError {
     fn at(field: &str, what: String, position: Option<Position>) -> NamespaceError {
-        NamespaceError { field: Some(field.to_owned()), position, what }
+        NamespaceError {
+            field: Some(field.to_owned()),
+            position,
+            what,
+        }
     }
 
     fn whole(what: impl Into<String>, position: Option<Position>) -> NamespaceError {
-        NamespaceError { field: None, position, what: what.into() }
+        NamespaceError {
+            field: None,
+            position,
+            what: what.into(),
+        }
     }
 
     /// An error of the JSON reader within `slice` of `source`.
@@ -575,8 +658,13 @@ impl NamespaceError {
         }
         offset += error.column().saturating_sub(1);
         let text = error.to_string();
-        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        let at = Position::of(source, (offset_in(source, slice) + offset).min(source.len()));
+        let what = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(what, _)| what);
+        let at = Position::of(
+            source,
+            (offset_in(source, slice) + offset).min(source.len()),
+        );
         NamespaceError::whole(what, Some(at))
     }
 }
@@ -587,14 +675,31 @@ impl fmt::Display for NamespaceError {
             write!(f, "field {field:?}: ")?;
         }
         f.write_str(&self.what)?;
-        let Some(at) = &self.position else { return Ok(()) };
+        let Some(at) = &self.position else {
+            return Ok(());
+        };
         // A window of the line, so that a file without line breaks stays readable; escaped, since
         // a namespace may come from anywhere.
         let from = at.column.saturating_sub(60).max(1);
-        let shown: String = at.text.chars().skip(from - 1).take(100).flat_map(visible).collect();
-        let lead: String =
-            at.text.chars().skip(from - 1).take(at.column - from).flat_map(visible).collect();
-        write!(f, "\n  at line {}, column {}\n  | {shown}\n  | ", at.line, at.column)?;
+        let shown: String = at
+            .text
+            .chars()
+            .skip(from - 1)
+            .take(100)
+            .flat_map(visible)
+            .collect();
+        let lead: String = at
+            .text
+            .chars()
+            .skip(from - 1)
+            .take(at.column - from)
+            .flat_map(visible)
+            .collect();
+        write!(
+            f,
+            "\n  at line {}, column {}\n  | {shown}\n  | ",
+            at.line, at.column
+        )?;
         write!(f, "{:width$}^", "", width = lead.chars().count())
     }
 }

@@ -1,6 +1,17 @@
 //! One input's state: who sent it, which stream it is, the next ordinal, the last instant.
 
+use std::sync::Arc;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use crate::namespace::Fnv;
 use crate::packet::Packets;
+use crate::value::{DAY, SECOND, Stamp, days_from_civil};
+
+const HOUR: i64 = 3_600 * SECOND;
+/// Half a day: a stamp without a date is taken for the nearest of that time of day.
+const HALF: i64 = DAY / 2;
 
 /// How a packet's time was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,4 +53,403 @@ impl TimeSource {
 pub(crate) struct Identity {
     pub(crate) sensor: String,
     pub(crate) stream: String,
+}
+
+/// Which of the two stamps that look alike a stream has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StampForm {
+    /// `-ttt`: since the previous packet.
+    #[default]
+    Delta,
+    /// `-ttttt`: since the first packet.
+    Elapsed,
+}
+
+/// One input. [`Origin::place`] takes its packets in order and makes their ordinals and times
+/// absolute.
+///
+/// A stamp without a date gets one: the date that was given; else for a file the last that puts
+/// its first packet before the file's modification; else the one that puts it within twelve hours
+/// of its arrival. From then on midnight rolls over.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    sensor: String,
+    stream: Option<String>,
+    identity: Option<Arc<Identity>>,
+    next: u64,
+    zone: TimeZone,
+    /// The zone is UTC: no look-ups.
+    utc: bool,
+    date: Option<Date>,
+    modified: Option<i64>,
+    form: StampForm,
+    /// The civil day and time of day of the last stamp without a date.
+    clock: Option<(i64, i64)>,
+    /// The instant of the first and of the last packet.
+    first: Option<i64>,
+    last: Option<i64>,
+    /// A civil hour since 1970 in which the zone's offset, in nanoseconds, is one.
+    hour: Option<(i64, i64)>,
+}
+
+impl Origin {
+    /// An input of a sensor; its zone is UTC until [`Origin::zone`] says otherwise.
+    pub fn new(sensor: impl Into<String>) -> Origin {
+        Origin {
+            sensor: sensor.into(),
+            stream: None,
+            identity: None,
+            next: 1,
+            zone: TimeZone::UTC,
+            utc: true,
+            date: None,
+            modified: None,
+            form: StampForm::default(),
+            clock: None,
+            first: None,
+            last: None,
+            hour: None,
+        }
+    }
+
+    /// Names the stream. Without this it is a hash of the sensor and the first record, so that
+    /// reading a file twice gives the same rows.
+    pub fn stream(mut self, stream: impl Into<String>) -> Origin {
+        self.stream = Some(stream.into());
+        self
+    }
+
+    /// The zone in which tcpdump printed.
+    pub fn zone(mut self, zone: TimeZone) -> Origin {
+        self.utc = zone == TimeZone::UTC;
+        self.zone = zone;
+        self
+    }
+
+    /// The date of the first stamp that has none.
+    pub fn date(mut self, date: Date) -> Origin {
+        self.date = Some(date);
+        self
+    }
+
+    /// When the text was last written: nanoseconds since 1970 UTC.
+    pub fn modified(mut self, ns: i64) -> Origin {
+        self.modified = Some(ns);
+        self
+    }
+
+    /// Says which of `-ttt` and `-ttttt` printed the stamps.
+    pub fn stamp(mut self, form: StampForm) -> Origin {
+        self.form = form;
+        self
+    }
+
+    /// Gives the packets their sensor, stream, ordinals and times. In order, each batch once.
+    pub fn place(&mut self, packets: &mut Packets) {
+        let inner = Arc::make_mut(&mut packets.0);
+        let Some(first) = inner.rows.first() else {
+            return;
+        };
+        let identity = self.identity.get_or_insert_with(|| {
+            let stream = self.stream.take().unwrap_or_else(|| {
+                let mut hash = Fnv::new();
+                hash.write(self.sensor.as_bytes());
+                hash.write(&[0]);
+                hash.write(&inner.batch.bytes[first.start as usize..first.end as usize]);
+                format!("{:032x}", hash.finish())
+            });
+            Arc::new(Identity {
+                sensor: self.sensor.clone(),
+                stream,
+            })
+        });
+        inner.identity = Some(identity.clone());
+        inner.first = self.next;
+        self.next += inner.rows.len() as u64;
+        let arrival = inner.batch.arrival;
+        let plan = inner.plan.clone();
+        let width = plan.columns.len();
+        for (i, row) in inner.rows.iter_mut().enumerate() {
+            let (time, source) = self.instant(row.stamp, arrival);
+            row.time = time;
+            row.source = source;
+            if let Some(column) = plan.time {
+                row.present |= 1 << column;
+            }
+            for column in &plan.timestamps {
+                if row.present >> column & 1 == 1 {
+                    let cell = &mut inner.cells[i * width + column];
+                    if let Some(stamp) = inner.stamps.get(*cell as usize) {
+                        *cell = self.beside(*stamp, time) as u64;
+                    }
+                }
+            }
+        }
+        // Placed twice, the cells would be taken for indices again.
+        inner.stamps.clear();
+    }
+
+    fn instant(&mut self, stamp: Stamp, arrival: Option<i64>) -> (i64, TimeSource) {
+        let (time, source) = match stamp {
+            Stamp::Epoch(ns) => (ns, TimeSource::Packet),
+            Stamp::Civil(ns) => self.from_civil(ns, TimeSource::Packet, arrival),
+            Stamp::Clock(ns) => {
+                let day = self.day(ns, arrival);
+                self.clock = Some((day, ns));
+                self.from_civil(
+                    day.saturating_mul(DAY).saturating_add(ns),
+                    TimeSource::Date,
+                    arrival,
+                )
+            }
+            Stamp::Signed(ns) => (self.since(ns, arrival), TimeSource::Date),
+            Stamp::None => match (self.last, arrival.or(self.modified)) {
+                (Some(last), _) => (last, TimeSource::Previous),
+                (None, other) => (other.unwrap_or(0), TimeSource::Arrival),
+            },
+        };
+        self.first.get_or_insert(time);
+        self.last = Some(time);
+        (time, source)
+    }
+
+    /// The civil day, counted from 1970, of a time of day.
+    fn day(&self, clock: i64, arrival: Option<i64>) -> i64 {
+        let near = |day: i64, other: i64| match clock - other {
+            ahead if ahead > HALF => day - 1,
+            behind if behind < -HALF => day + 1,
+            _ => day,
+        };
+        if let (None, None, Some(arrival)) = (self.date, self.modified, arrival) {
+            let civil = self.civil(arrival);
+            return near(civil.div_euclid(DAY), civil.rem_euclid(DAY));
+        }
+        if let Some((day, last)) = self.clock {
+            return near(day, last);
+        }
+        if let Some(date) = self.date {
+            let (year, month, day) = (date.year(), date.month(), date.day());
+            return days_from_civil(
+                year.into(),
+                month.unsigned_abs().into(),
+                day.unsigned_abs().into(),
+            );
+        }
+        let Some(modified) = self.modified else {
+            return 0;
+        };
+        let civil = self.civil(modified);
+        civil.div_euclid(DAY) - i64::from(clock > civil.rem_euclid(DAY))
+    }
+
+    /// An instant from a difference.
+    fn since(&self, ns: i64, arrival: Option<i64>) -> i64 {
+        let Some(first) = self.first else {
+            let midnight = self.date.map(|d| {
+                let days = days_from_civil(
+                    d.year().into(),
+                    d.month().unsigned_abs().into(),
+                    d.day().unsigned_abs().into(),
+                );
+                days.saturating_mul(DAY)
+            });
+            return midnight
+                .or(self.modified)
+                .or(arrival)
+                .unwrap_or(0)
+                .saturating_add(ns);
+        };
+        let last = self.last.unwrap_or(first);
+        match self.form {
+            StampForm::Delta => last.saturating_add(ns),
+            // The difference is printed modulo a day.
+            StampForm::Elapsed => {
+                let behind = last.saturating_sub(first.saturating_add(ns));
+                let days = behind.saturating_add(HALF).div_euclid(DAY);
+                first
+                    .saturating_add(ns)
+                    .saturating_add(days.max(0).saturating_mul(DAY))
+            }
+        }
+    }
+
+    /// A user's own timestamp beside the packet's.
+    fn beside(&mut self, stamp: Stamp, time: i64) -> i64 {
+        match stamp {
+            Stamp::Epoch(ns) => ns,
+            Stamp::Civil(ns) => self.from_civil(ns, TimeSource::Packet, None).0,
+            Stamp::Clock(ns) => {
+                let civil = self.civil(time);
+                let day = match ns - civil.rem_euclid(DAY) {
+                    ahead if ahead > HALF => civil.div_euclid(DAY) - 1,
+                    behind if behind < -HALF => civil.div_euclid(DAY) + 1,
+                    _ => civil.div_euclid(DAY),
+                };
+                self.from_civil(
+                    day.saturating_mul(DAY).saturating_add(ns),
+                    TimeSource::Date,
+                    None,
+                )
+                .0
+            }
+            Stamp::Signed(ns) => time.saturating_add(ns),
+            Stamp::None => time,
+        }
+    }
+
+    /// The civil time of an instant, in nanoseconds since 1970-01-01 00:00 of the zone.
+    fn civil(&self, ns: i64) -> i64 {
+        if self.utc {
+            return ns;
+        }
+        let Ok(instant) = jiff::Timestamp::from_nanosecond(ns.into()) else {
+            return ns;
+        };
+        ns.saturating_add(i64::from(self.zone.to_offset(instant).seconds()) * SECOND)
+    }
+
+    /// The instant of a civil time of the zone.
+    fn from_civil(
+        &mut self,
+        civil: i64,
+        source: TimeSource,
+        arrival: Option<i64>,
+    ) -> (i64, TimeSource) {
+        if self.utc {
+            return (civil, source);
+        }
+        let hour = civil.div_euclid(HOUR);
+        if let Some((cached, offset)) = self.hour
+            && cached == hour
+        {
+            return (civil - offset, source);
+        }
+        let begin = self.offsets(hour * HOUR);
+        if let (Ok(a), Ok(b)) = (begin, self.offsets(hour * HOUR + HOUR - 1))
+            && a == b
+        {
+            self.hour = Some((hour, a));
+            return (civil - a, source);
+        }
+        match self.offsets(civil) {
+            Ok(offset) => (civil - offset, source),
+            Err((before, after)) => {
+                let (early, late) = (civil - before, civil - after);
+                if early > late {
+                    // The zone skips this time; the clock had not been set forward yet.
+                    return (early, source);
+                }
+                // The zone has it twice. Packets go forward, live ones have just arrived.
+                let time = match (self.last, arrival) {
+                    (_, Some(at)) if late.abs_diff(at) < early.abs_diff(at) => late,
+                    (Some(last), None) if early < last.saturating_sub(HOUR / 2) => late,
+                    _ => early,
+                };
+                let flagged = match source {
+                    TimeSource::Date => TimeSource::DateAmbiguous,
+                    _ => TimeSource::PacketAmbiguous,
+                };
+                (time, flagged)
+            }
+        }
+    }
+
+    /// The zone's offset at a civil time, or the two around a change; in nanoseconds.
+    fn offsets(&self, civil: i64) -> Result<i64, (i64, i64)> {
+        let ns = |offset: jiff::tz::Offset| i64::from(offset.seconds()) * SECOND;
+        match self.zone.to_ambiguous_timestamp(date_time(civil)).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Ok(ns(offset)),
+            AmbiguousOffset::Gap { before, after } | AmbiguousOffset::Fold { before, after } => {
+                Err((ns(before), ns(after)))
+            }
+        }
+    }
+}
+
+/// A civil time from its nanoseconds since 1970; 64 bits of them stay within the years that jiff
+/// knows.
+fn date_time(civil: i64) -> DateTime {
+    let (year, month, day) = crate::value::civil_from_days(civil.div_euclid(DAY));
+    let s = civil.rem_euclid(DAY) / SECOND;
+    let nanosecond = civil.rem_euclid(SECOND) as i32;
+    let date = DateTime::new(
+        year as i16,
+        month as i8,
+        day as i8,
+        (s / 3600) as i8,
+        (s / 60 % 60) as i8,
+        (s % 60) as i8,
+        nanosecond,
+    );
+    date.unwrap_or(DateTime::constant(1970, 1, 1, 0, 0, 0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(zone: &str) -> Origin {
+        Origin::new("s").zone(TimeZone::get(zone).expect("a zone"))
+    }
+
+    fn utc(text: &str) -> i64 {
+        let instant: jiff::Timestamp = text.parse().expect("an instant");
+        instant.as_nanosecond() as i64
+    }
+
+    #[test]
+    fn midnight_rolls_over_and_back() {
+        let mut o = Origin::new("s").date(Date::constant(2024, 2, 28));
+        let at = |o: &mut Origin, h: i64| o.instant(Stamp::Clock(h * HOUR), None).0;
+        assert_eq!(at(&mut o, 23), utc("2024-02-28T23:00:00Z"));
+        assert_eq!(at(&mut o, 0), utc("2024-02-29T00:00:00Z"));
+        assert_eq!(at(&mut o, 23), utc("2024-02-28T23:00:00Z"));
+        assert_eq!(at(&mut o, 1), utc("2024-02-29T01:00:00Z"));
+    }
+
+    #[test]
+    fn a_file_ends_when_it_was_written() {
+        let mut o = Origin::new("s").modified(utc("2024-03-01T00:10:00Z"));
+        let (time, source) = o.instant(Stamp::Clock(23 * HOUR), None);
+        assert_eq!(
+            (time, source),
+            (utc("2024-02-29T23:00:00Z"), TimeSource::Date)
+        );
+    }
+
+    #[test]
+    fn live_stamps_are_within_twelve_hours_of_arrival() {
+        let arrival = Some(utc("2024-01-01T00:00:01Z"));
+        let mut o = Origin::new("s");
+        let clock = Stamp::Clock(DAY - 1);
+        assert_eq!(
+            o.instant(clock, arrival).0,
+            utc("2023-12-31T23:59:59.999999999Z")
+        );
+        assert_eq!(o.instant(Stamp::None, arrival).1, TimeSource::Previous);
+    }
+
+    #[test]
+    fn a_time_that_a_zone_has_twice_is_flagged_and_goes_forward() {
+        // 2024-10-27 03:00 CEST is 02:00 CET.
+        let mut o = origin("Europe/Berlin").date(Date::constant(2024, 10, 27));
+        let at =
+            |o: &mut Origin, minutes: i64| o.instant(Stamp::Clock(minutes * 60 * SECOND), None);
+        assert_eq!(
+            at(&mut o, 119),
+            (utc("2024-10-26T23:59:00Z"), TimeSource::Date)
+        );
+        assert_eq!(
+            at(&mut o, 179),
+            (utc("2024-10-27T00:59:00Z"), TimeSource::DateAmbiguous)
+        );
+        assert_eq!(
+            at(&mut o, 121),
+            (utc("2024-10-27T01:01:00Z"), TimeSource::DateAmbiguous)
+        );
+        assert_eq!(
+            at(&mut o, 180),
+            (utc("2024-10-27T02:00:00Z"), TimeSource::Date)
+        );
+    }
 }

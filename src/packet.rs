@@ -121,7 +121,10 @@ impl Packets {
 
     /// One after the other.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Packet<'_>> + Clone {
-        (0..self.len()).map(|index| Packet { packets: self, index })
+        (0..self.len()).map(|index| Packet {
+            packets: self,
+            index,
+        })
     }
 
     /// The packet at an index below [`Packets::len`].
@@ -130,7 +133,10 @@ impl Packets {
     /// When the index is out of range.
     pub fn packet(&self, index: usize) -> Packet<'_> {
         assert!(index < self.len(), "packet {index} of {}", self.len());
-        Packet { packets: self, index }
+        Packet {
+            packets: self,
+            index,
+        }
     }
 
     /// The bytes of text that these packets hold in memory.
@@ -255,19 +261,24 @@ impl<'a> Packet<'a> {
         let inner = &*self.packets.0;
         let row = self.row();
         let parts = inner.plan.parts(&inner.batch, row.start as usize);
-        inner.plan.columns.iter().enumerate().filter_map(move |(i, column)| {
-            if row.present >> i & 1 == 1 {
-                return None;
-            }
-            let reason = if row.misfit >> i & 1 == 1 {
-                Missing::Misfit
-            } else if inner.plan.looks_into(i, parts) {
-                Missing::NoMatch
-            } else {
-                Missing::NoPart
-            };
-            Some((column.name.as_str(), reason))
-        })
+        inner
+            .plan
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(move |(i, column)| {
+                if row.present >> i & 1 == 1 {
+                    return None;
+                }
+                let reason = if row.misfit >> i & 1 == 1 {
+                    Missing::Misfit
+                } else if inner.plan.looks_into(i, parts) {
+                    Missing::NoMatch
+                } else {
+                    Missing::NoPart
+                };
+                Some((column.name.as_str(), reason))
+            })
     }
 
     /// How many columns were found whose text did not fit the type.

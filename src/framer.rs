@@ -1,0 +1,440 @@
+//! Where one packet's printout ends and the next begins.
+//!
+//! A record starts at a *head*: at column 0, optionally the number of `-#` and the lengths of
+//! `--lengths`, then a time stamp in the stream's one style, then the byte 0x20. Everything up to
+//! the next head belongs to the record, whatever its lines look like. White space decides nothing:
+//! text that an attacker controls can be printed at column 0 (VXLAN, NFS file handles), indented
+//! lines can be heads (`-#`, `-ttt`), and a TAB after the stamp is no head, since a packet can
+//! print one and cannot print the blank.
+//!
+//! The framer does no I/O, allocates nothing and has no error: bytes that belong to no record are
+//! *skipped*, with the reason, and counted.
+
+use crate::grammar;
+use crate::grammar::stamp::{Form, Head};
+
+/// The longest record, in bytes, unless [`Framer::max_record`] says otherwise. The largest one
+/// seen in 391,490 real records has 0.47 MB.
+pub const DEFAULT_MAX_RECORD: usize = 1 << 20;
+
+/// The largest limit that [`Framer::max_record`] takes: offsets within a batch have 30 bits.
+pub const LARGEST_MAX_RECORD: usize = 1 << 29;
+
+/// No head is longer: a number of 20 digits, two lengths of 10, a stamp of 35, `(invalid us)`.
+const MAX_HEAD: usize = 128;
+
+/// How the heads of one stream look; recognised at its first records, then fixed, since a mixed
+/// rule would give a forger more to choose from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// `-#`: known after the first head.
+    pub(crate) number: Option<bool>,
+    /// `--lengths`: known after the first head.
+    pub(crate) lengths: Option<bool>,
+    /// Known after the first head with a readable stamp.
+    pub(crate) form: Form,
+    /// Fractions are nanoseconds.
+    pub(crate) nano: bool,
+}
+
+impl Style {
+    /// Whether `-#` numbers the packets.
+    pub fn numbered(&self) -> bool {
+        self.number == Some(true)
+    }
+
+    fn known(&self) -> bool {
+        self.number.is_some() && self.form != Form::Unknown
+    }
+
+    /// Whether a line begins a record.
+    pub(crate) fn head(&self, line: &[u8]) -> Option<Head> {
+        grammar::stamp::head(line, self).map(|(head, _)| head)
+    }
+}
+
+/// Why bytes belong to no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Skip {
+    /// Before the first head.
+    Preamble,
+    /// Continuation lines of a record that was already given out, after an idle time.
+    Late,
+    /// Beyond the limit of one record.
+    Oversize,
+}
+
+/// Counts of skipped bytes, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// See [`Skip::Preamble`].
+    pub preamble: u64,
+    /// See [`Skip::Late`].
+    pub late: u64,
+    /// See [`Skip::Oversize`].
+    pub oversize: u64,
+    /// tcpdump's own messages among the records, as `2>&1` mixes them in.
+    pub messages: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.preamble + self.late + self.oversize + self.messages
+    }
+
+    /// Counts another's bytes too.
+    pub fn add(&mut self, other: &Skipped) {
+        self.preamble += other.preamble;
+        self.late += other.late;
+        self.oversize += other.oversize;
+        self.messages += other.messages;
+    }
+}
+
+/// What the bytes at the front are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutKind {
+    /// Whole records.
+    Records,
+    /// One record, cut: at the limit, or by the end of the input.
+    Truncated,
+    /// No record's.
+    Skipped(Skip),
+}
+
+/// A decision about the first `len` bytes; the caller removes them before it asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// How many bytes, at least 1.
+    pub len: usize,
+    /// What they are.
+    pub kind: CutKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The front is inside a record, at its head.
+    Record,
+    /// No head yet, or none since.
+    Seeking(Skip),
+}
+
+/// Cuts one input into records. Any way of cutting the bytes into reads gives the same records.
+///
+/// ```
+/// use dumpstream::{CutKind, Framer};
+/// let text = b"00:00:00.000001 IP (tos 0x0)\n    1.1.1.1 > 2.2.2.2: x\n00:00:00.000002 ARP, y\n";
+/// let mut framer = Framer::new();
+/// let cut = framer.next(text, false).expect("the second head is there");
+/// assert_eq!((cut.len, cut.kind), (53, CutKind::Records));
+/// assert_eq!(framer.next(&text[53..], false), None); // a third head, or the end, will tell
+/// assert_eq!(framer.next(&text[53..], true).map(|cut| cut.len), Some(23));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Framer {
+    style: Style,
+    max: usize,
+    state: State,
+    /// While seeking: the front is not a line's beginning.
+    mid_line: bool,
+    /// In a record: no head starts in `1..seen`, and a line starts at `seen` (or it is 0).
+    seen: usize,
+    /// Bytes in which no line feed was found after `seen`; so no byte is searched twice.
+    searched: usize,
+    skipped: Skipped,
+}
+
+impl Default for Framer {
+    fn default() -> Framer {
+        Framer::new()
+    }
+}
+
+impl Framer {
+    /// A framer at the beginning of an input.
+    pub fn new() -> Framer {
+        Framer {
+            style: Style::default(),
+            max: DEFAULT_MAX_RECORD,
+            state: State::Seeking(Skip::Preamble),
+            mid_line: false,
+            seen: 0,
+            searched: 0,
+            skipped: Skipped::default(),
+        }
+    }
+
+    /// Sets the longest record, in bytes: from 1 KiB to [`LARGEST_MAX_RECORD`]; others are brought
+    /// into that range.
+    pub fn max_record(mut self, bytes: usize) -> Framer {
+        self.max = bytes.clamp(1 << 10, LARGEST_MAX_RECORD);
+        self
+    }
+
+    /// The style of the heads, as far as it is known; a [`Batch`](crate::Batch) carries it.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// The bytes that belonged to no record so far.
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    /// The one record, or the skip, at the front of `src`; `None`: needs more bytes. With `eof`
+    /// there are no more, and only an empty `src` gives `None`.
+    pub fn next(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
+        self.cut(src, eof, false)
+    }
+
+    /// Like [`Framer::next`], with as many whole records as stand at the front, up to about the
+    /// limit of one record. Only the last head is searched for.
+    pub fn next_batch(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
+        self.cut(src, eof, true)
+    }
+
+    /// After an idle time: the record at the front, if it is complete: its last line ended, and
+    /// no IPv4 header waits for its endpoints. What follows before the next head is skipped.
+    /// Ask [`Framer::next`] first until it gives `None`.
+    pub fn flush(&mut self, src: &[u8]) -> Option<Cut> {
+        if self.state != State::Record || src.len() > self.max || !grammar::complete(src) {
+            return None;
+        }
+        self.enter(State::Seeking(Skip::Late), false);
+        Some(Cut {
+            len: src.len(),
+            kind: CutKind::Records,
+        })
+    }
+
+    fn enter(&mut self, state: State, mid_line: bool) {
+        self.state = state;
+        self.mid_line = mid_line;
+        self.seen = 0;
+        self.searched = 0;
+    }
+
+    fn cut(&mut self, src: &[u8], eof: bool, batch: bool) -> Option<Cut> {
+        if src.is_empty() {
+            return None;
+        }
+        if let State::Seeking(reason) = self.state
+            && let Some(cut) = self.seek(src, eof, reason)?
+        {
+            return Some(cut);
+        }
+        let found = if batch && self.style.known() {
+            self.last(src, eof)
+        } else {
+            self.first(src, eof)
+        };
+        if let Some(head) = found {
+            // What was searched beyond the head stays searched.
+            self.seen = self.seen.saturating_sub(head);
+            self.searched = self.searched.saturating_sub(head).max(self.seen);
+            return Some(Cut {
+                len: head,
+                kind: CutKind::Records,
+            });
+        }
+        if src.len() > self.max && (eof || src.len() >= self.max + MAX_HEAD) {
+            let mid_line = src[self.max - 1] != b'\n';
+            self.enter(State::Seeking(Skip::Oversize), mid_line);
+            return Some(Cut {
+                len: self.max,
+                kind: CutKind::Truncated,
+            });
+        }
+        if !eof {
+            return None;
+        }
+        self.enter(State::Seeking(Skip::Late), false);
+        let whole = grammar::complete(src);
+        let kind = if whole {
+            CutKind::Records
+        } else {
+            CutKind::Truncated
+        };
+        Some(Cut {
+            len: src.len(),
+            kind,
+        })
+    }
+
+    /// Looks for the head that ends a time without records. `None`: needs more; `Some(None)`: the
+    /// front is a head.
+    fn seek(&mut self, src: &[u8], eof: bool, reason: Skip) -> Option<Option<Cut>> {
+        let mut line = 0;
+        loop {
+            if !self.mid_line {
+                match self.try_head(src, line, eof) {
+                    Some(true) if line == 0 => {
+                        self.enter(State::Record, false);
+                        return Some(None);
+                    }
+                    Some(true) => break,
+                    Some(false) => {}
+                    // Too short to tell; what stands before it can go.
+                    None => break,
+                }
+            }
+            match memchr::memchr(b'\n', &src[line..]) {
+                Some(i) => {
+                    line += i + 1;
+                    self.mid_line = false;
+                    if line == src.len() {
+                        break;
+                    }
+                }
+                None => {
+                    line = src.len();
+                    self.mid_line = true;
+                    break;
+                }
+            }
+        }
+        if line == 0 {
+            return None;
+        }
+        match reason {
+            Skip::Preamble => self.skipped.preamble += line as u64,
+            Skip::Late => self.skipped.late += line as u64,
+            Skip::Oversize => self.skipped.oversize += line as u64,
+        }
+        Some(Some(Cut {
+            len: line,
+            kind: CutKind::Skipped(reason),
+        }))
+    }
+
+    /// Whether the line at `start` is a head; `None` while it is too short to tell.
+    fn try_head(&mut self, src: &[u8], start: usize, eof: bool) -> Option<bool> {
+        let line = &src[start..];
+        let line = &line[..line.len().min(MAX_HEAD)];
+        if line.len() < MAX_HEAD && !eof && memchr::memchr(b'\n', line).is_none() {
+            return None;
+        }
+        let found = grammar::stamp::head(line, &self.style);
+        if let Some((_, style)) = found {
+            self.style = style;
+        }
+        Some(found.is_some())
+    }
+
+    /// The first head after the front, at most `max` bytes away.
+    fn first(&mut self, src: &[u8], eof: bool) -> Option<usize> {
+        loop {
+            if self.seen > 0 {
+                if self.seen > self.max || self.seen >= src.len() {
+                    return None;
+                }
+                if self.try_head(src, self.seen, eof)? {
+                    return Some(self.seen);
+                }
+            }
+            let from = self.searched.max(self.seen);
+            match memchr::memchr(b'\n', src.get(from..)?) {
+                Some(i) => {
+                    self.seen = from + i + 1;
+                    self.searched = self.seen;
+                }
+                None => {
+                    self.searched = src.len();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The last head after the front, at most `max` bytes away.
+    fn last(&mut self, src: &[u8], eof: bool) -> Option<usize> {
+        let window = src.len().min(self.max);
+        let floor = self.seen;
+        let from = self.searched.max(floor);
+        let mut end = window;
+        // The last line that was judged, and the one after it that is too short to be.
+        let (mut judged, mut short) = (None, None);
+        let mut found = None;
+        while let Some(i) = memchr::memrchr(b'\n', src.get(from..end).unwrap_or_default()) {
+            let start = from + i + 1;
+            end = start - 1;
+            if start >= src.len() {
+                short = Some(start);
+                continue;
+            }
+            match self.try_head(src, start, eof) {
+                Some(head) => {
+                    judged.get_or_insert(start);
+                    if head {
+                        found = Some(start);
+                        break;
+                    }
+                }
+                None => short = Some(start),
+            }
+        }
+        // The line at the floor was too short when it was met.
+        if found.is_none() && floor > 0 && floor < src.len() && floor <= self.max {
+            match self.try_head(src, floor, eof) {
+                Some(true) => found = Some(floor),
+                Some(false) => {}
+                None => return None,
+            }
+        }
+        self.seen = judged.or(found).unwrap_or(floor);
+        self.searched = short.map_or(window, |start| start - 1).max(self.seen);
+        found
+    }
+}
+
+/// One of tcpdump's own messages, which `2>&1` mixes into the text.
+pub(crate) fn is_message(line: &[u8]) -> bool {
+    const STARTS: [&[u8]; 5] = [
+        b"tcpdump: ",
+        b"reading from file ",
+        b"listening on ",
+        b"dropped privs to ",
+        b"Warning: interface names might be incorrect",
+    ];
+    if STARTS.iter().any(|start| line.starts_with(start)) {
+        return true;
+    }
+    let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
+    let Some(rest) = line[digits..].strip_prefix(b" packet") else {
+        return false;
+    };
+    let rest = rest.strip_prefix(b"s").unwrap_or(rest);
+    digits > 0
+        && [
+            &b" captured"[..],
+            b" received by filter",
+            b" dropped by kernel",
+            b" dropped by interface",
+        ]
+        .iter()
+        .any(|end| rest.starts_with(end))
+}
+
+/// The records without tcpdump's own messages, and how many bytes those had; `None` when there are
+/// none.
+pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<(Vec<u8>, u64)> {
+    let mut kept = Vec::new();
+    let (mut from, mut start, mut removed) = (0, 0, 0);
+    while start < bytes.len() {
+        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |i| start + i + 1);
+        let line = &bytes[start..end];
+        if is_message(line) && style.head(line).is_none() {
+            kept.extend_from_slice(&bytes[from..start]);
+            from = end;
+            removed += (end - start) as u64;
+        }
+        start = end;
+    }
+    if removed == 0 {
+        return None;
+    }
+    kept.extend_from_slice(&bytes[from..]);
+    Some((kept, removed))
+}

@@ -1,0 +1,132 @@
+//! Which decoder's text is stored: only that of decoders which print no secrets.
+
+use super::Walk;
+use super::udp::is_dns;
+use crate::namespace::Part;
+
+/// Decoders whose own line is stored: how it begins, and why it is safe. Any other (HTTP, FTP,
+/// SMTP, IMAP, POP, SIP, RTSP, SNMP, RADIUS, LDAP, RESP, telnet, …) is dropped unless the user
+/// asks, since it prints what applications send: commands, communities, passwords.
+const SAFE: &[(&[u8], &str)] = &[
+    (b"[|", "a truncation mark"),
+    (b" [|", "a truncation mark"),
+    (b"[bad ", "a damaged header's figures"),
+    (b" [bad ", "a damaged header's figures"),
+    (b"[length ", "a damaged header's figures"),
+    (b"tcp ", "a length"),
+    (
+        b"BOOTP/DHCP",
+        "addresses and a transaction number; options stand in later lines",
+    ),
+    (b"NTPv", "clock figures"),
+    (b"dhcp6 ", "addresses and durations"),
+    (b"VXLAN, ", "a tunnel's own header"),
+    (b"Geneve, ", "a tunnel's own header"),
+    (b"GREv", "a tunnel's own header"),
+    (b"BFDv", "session states"),
+    (
+        b"HSRPv",
+        "router states; the cleartext key stands behind auth=",
+    ),
+    (b"VRRPv", "router states"),
+    (b"CARPv", "router states"),
+    (b"vrrp ", "router states"),
+    (b"\tRIP", "a routing protocol"),
+    (b"OSPFv", "a routing protocol"),
+    (b"EIGRP", "a routing protocol"),
+    (b"igmp", "group addresses"),
+    (b"PIMv", "a routing protocol"),
+    (b"ESP(", "a security association's figures"),
+    (b"AH(", "a security association's figures"),
+    (b"IPComp(", "a security association's figures"),
+    (b"UDP-encap: ESP(", "a security association's figures"),
+    (b"sctp", "chunk figures"),
+    (b"DCCP", "header figures"),
+    (b"ip-proto-", "a number"),
+    (b" ip-proto-", "a number"),
+    (b"frag (", "fragment figures"),
+    (b"HBH ", "extension header figures"),
+    (b"DSTOPT ", "extension header figures"),
+    (b"RT6 ", "extension header figures"),
+    (b"srcrt ", "extension header figures"),
+    (b"no next header", "the printer's own words"),
+    (b"STP ", "bridge states"),
+    (b"LLDP, ", "a length"),
+    (b"CDPv", "a length"),
+    (b"LACPv", "a length"),
+    (b"UDLDv", "a length"),
+    (b"VTPv", "a length"),
+    (b"PPPoE PAD", "discovery tags"),
+    (b"MPLS (", "labels"),
+    (b"Loopback, ", "a skip count"),
+    (b"bad-", "a damaged header's figures"),
+    (b"IP", "a damaged header's figures"),
+    (b": BGP", "a length"),
+];
+
+/// The rest of the head.
+pub(super) fn rest<'a>(
+    walk: &mut Walk<'_, 'a>,
+    i: &'a [u8],
+    protocol: u32,
+    ports: Option<(u16, u16)>,
+) {
+    if i.is_empty() || i == b" " {
+        return;
+    }
+    if walk.keep.info || safe(i, protocol, ports) {
+        let text = match tunnel(i) {
+            Some(len) if !walk.keep.info => &i[..len],
+            _ => i,
+        };
+        walk.part(Part::Info, text);
+        walk.text(super::slot::INFO, text);
+    }
+}
+
+fn safe(i: &[u8], protocol: u32, ports: Option<(u16, u16)>) -> bool {
+    if tunnel(i).is_some() {
+        return true;
+    }
+    // DNS: over UDP it begins with its number, over TCP with a blank before it.
+    if ports.is_some_and(is_dns) && matches!(protocol, 6 | 17) {
+        let figure = if protocol == 6 {
+            i.strip_prefix(b" ").unwrap_or(b"")
+        } else {
+            i
+        };
+        if figure.first().is_some_and(u8::is_ascii_digit) {
+            return true;
+        }
+    }
+    // HSRP's and VRRP's cleartext keys.
+    if memchr::memmem::find(i, b"auth").is_some() {
+        return false;
+    }
+    SAFE.iter().any(|(start, _)| i.starts_with(start))
+}
+
+/// An inner IP header on the same line: its own text up to the parenthesis that closes it, since
+/// what the inner packet carries may be anything.
+fn tunnel(i: &[u8]) -> Option<usize> {
+    let at = if i.starts_with(b"IP (") {
+        3
+    } else if i.starts_with(b"IP6 (") {
+        4
+    } else {
+        return None;
+    };
+    Some(at + super::leaf::balanced(&i[at..])?)
+}
+
+/// A printer's first word as the protocol's name: `[A-Z][A-Za-z0-9.]*`.
+pub(super) fn first_word<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
+    if !i.first().is_some_and(u8::is_ascii_uppercase) {
+        return;
+    }
+    let len = i
+        .iter()
+        .position(|b| !(b.is_ascii_alphanumeric() || *b == b'.'))
+        .unwrap_or(i.len());
+    walk.protocol_name(&i[..len]);
+}

@@ -1,0 +1,168 @@
+//! The smallest productions, as nom parsers over bytes that never allocate an error.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use nom::{Err, IResult};
+
+use crate::value;
+
+/// What a production gives: the rest of the line, and its value.
+pub(super) type Res<'a, T> = IResult<&'a [u8], T, ()>;
+
+/// "This production is not here."
+#[inline]
+pub(super) fn no<'a, T>() -> Res<'a, T> {
+    Err(Err::Error(()))
+}
+
+/// A literal of the format string.
+#[inline]
+pub(super) fn lit<'a>(text: &'static [u8]) -> impl Fn(&'a [u8]) -> Res<'a, ()> {
+    move |i| match i.strip_prefix(text) {
+        Some(rest) => Ok((rest, ())),
+        None => no(),
+    }
+}
+
+/// `%u`: decimal digits up to `max`; more is not this production's business.
+#[inline]
+pub(super) fn number<'a>(max: u64) -> impl Fn(&'a [u8]) -> Res<'a, u64> {
+    move |i| {
+        let mut n = 0u64;
+        let mut at = 0;
+        // Nineteen digits can't overflow.
+        while at < 19
+            && let Some(b) = i.get(at)
+        {
+            let digit = b.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            n = n * 10 + u64::from(digit);
+            at += 1;
+        }
+        if at == 0 || at == 19 || n > max {
+            no()
+        } else {
+            Ok((&i[at..], n))
+        }
+    }
+}
+
+/// The range of the type `int`, above zero.
+pub(super) const INT: u64 = i32::MAX as u64;
+
+/// `%u` into an `int` field.
+#[inline]
+pub(super) fn int(i: &[u8]) -> Res<'_, u64> {
+    number(INT)(i)
+}
+
+/// `%u` into a `bigint` field.
+#[inline]
+pub(super) fn bigint(i: &[u8]) -> Res<'_, u64> {
+    number(i64::MAX as u64)(i)
+}
+
+/// `%u` into a `port` field.
+#[inline]
+pub(super) fn port(i: &[u8]) -> Res<'_, u64> {
+    number(65_535)(i)
+}
+
+/// `%x`: lower-case hexadecimal digits, at most seven (an `int` holds them).
+#[inline]
+pub(super) fn hex(i: &[u8]) -> Res<'_, u64> {
+    let mut n = 0u64;
+    let mut at = 0;
+    while at < 8
+        && let Some(b) = i.get(at)
+    {
+        let digit = match b {
+            b'0'..=b'9' => b - b'0',
+            b'a'..=b'f' => b - b'a' + 10,
+            _ => break,
+        };
+        n = n << 4 | u64::from(digit);
+        at += 1;
+    }
+    if at == 0 || at == 8 {
+        no()
+    } else {
+        Ok((&i[at..], n))
+    }
+}
+
+/// `%04x`
+#[inline]
+pub(super) fn hex4(i: &[u8]) -> Res<'_, u64> {
+    let (rest, n) = hex(i)?;
+    if i.len() - rest.len() == 4 {
+        Ok((rest, n))
+    } else {
+        no()
+    }
+}
+
+/// Text up to a byte, which stays; it must come on this line.
+#[inline]
+pub(super) fn until<'a>(byte: u8) -> impl Fn(&'a [u8]) -> Res<'a, &'a [u8]> {
+    move |i| match memchr::memchr(byte, i) {
+        Some(at) => Ok((&i[at..], &i[..at])),
+        None => no(),
+    }
+}
+
+/// Text up to the next blank or the end of the line.
+#[inline]
+pub(super) fn word(i: &[u8]) -> (&[u8], &[u8]) {
+    let at = memchr::memchr(b' ', i).unwrap_or(i.len());
+    (&i[at..], &i[..at])
+}
+
+/// `GET_IPADDR_STRING`
+#[inline]
+pub(super) fn ipv4(i: &[u8]) -> Res<'_, IpAddr> {
+    match value::ipv4(i) {
+        Some((ip, rest)) => Ok((rest, IpAddr::V4(ip))),
+        None => no(),
+    }
+}
+
+/// A whole text as `GET_IP6ADDR_STRING` prints it.
+pub(super) fn ipv6(text: &[u8]) -> Option<IpAddr> {
+    if text.len() > 45 || memchr::memchr(b':', text).is_none() {
+        return None;
+    }
+    let ip: Ipv6Addr = str::from_utf8(text).ok()?.parse().ok()?;
+    Some(IpAddr::V6(ip))
+}
+
+/// `GET_MAC48_STRING`: `%02x:%02x:%02x:%02x:%02x:%02x`
+pub(super) fn mac(i: &[u8]) -> Res<'_, u64> {
+    let Some(text) = i.get(..17) else { return no() };
+    // `%02x` prints lower case; the field's pattern wants it too.
+    if text.iter().any(u8::is_ascii_uppercase) {
+        return no();
+    }
+    match value::mac(text) {
+        Some(bits) => Ok((&i[17..], bits)),
+        None => no(),
+    }
+}
+
+/// The length of the text that begins with an opening parenthesis, up to the one that closes it.
+pub(super) fn balanced(i: &[u8]) -> Option<usize> {
+    let mut depth = 0usize;
+    for at in memchr::memchr2_iter(b'(', b')', i) {
+        if i[at] == b'(' {
+            depth += 1;
+        } else {
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some(at + 1);
+            }
+        }
+    }
+    None
+}

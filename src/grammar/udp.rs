@@ -1,0 +1,111 @@
+//! UDP and DNS: `print-udp.c`, `print-domain.c`.
+
+use super::leaf::{Res, bigint, hex4, int, lit, no};
+use super::{Walk, info, slot};
+use crate::namespace::Part;
+
+/// A datagram's line after its endpoints.
+///
+/// `ND_PRINT("[no cksum] ")`, `"[bad udp cksum 0x%04x -> 0x%04x!] "`, `"[udp sum ok] "`, then
+/// `"UDP, length %u"`, or `"UDP, bad length %u > %u"`, or a decoder's text, chosen by port.
+pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)) {
+    let i = verdict(walk, text);
+    let verdict = walk.between(text, i);
+    if i.starts_with(b"UDP, ") {
+        if let Ok((rest, length)) = length(i) {
+            walk.number(slot::PAYLOAD_LENGTH, length);
+            let part = walk.between(text, rest);
+            walk.part(Part::Udp, part);
+            info::rest(walk, rest, 17, Some(ports));
+            return;
+        }
+        walk.odd(Part::Udp, text);
+        return;
+    }
+    let verdict = verdict.strip_suffix(b" ").unwrap_or(verdict);
+    if !verdict.is_empty() {
+        walk.part(Part::Udp, verdict);
+    }
+    if is_dns(ports)
+        && let Ok((closing, ())) = dns(i)
+    {
+        walk.udp_closing(closing);
+        match int(&closing[1..]) {
+            Ok((b")", n)) => walk.number(slot::PAYLOAD_LENGTH, n),
+            // Beyond an int's range: the regexes say so.
+            _ => walk.parts.odd |= 1 << Part::Udp as u32,
+        }
+    }
+    info::rest(walk, i, 17, Some(ports));
+}
+
+/// The checksum's verdict, with its blank.
+fn verdict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> &'a [u8] {
+    if let Some(i) = text.strip_prefix(b"[udp sum ok] ") {
+        walk.flag(slot::CKSUM_OK, true);
+        return i;
+    }
+    if let Some(i) = text.strip_prefix(b"[no cksum] ") {
+        return i;
+    }
+    if let Ok((i, ())) = bad(text) {
+        walk.flag(slot::CKSUM_OK, false);
+        return i;
+    }
+    text
+}
+
+/// `[bad udp cksum 0x%04x -> 0x%04x!] `
+fn bad(i: &[u8]) -> Res<'_, ()> {
+    let (i, ()) = lit(b"[bad udp cksum 0x")(i)?;
+    let (i, _) = hex4(i)?;
+    let (i, ()) = lit(b" -> 0x")(i)?;
+    let (i, _) = hex4(i)?;
+    lit(b"!] ")(i)
+}
+
+/// `UDP, length %u`
+fn length(i: &[u8]) -> Res<'_, u64> {
+    let (i, ()) = lit(b"UDP, length ")(i)?;
+    int(i)
+}
+
+/// The ports whose datagrams `udp_print` gives to `domain_print`: DNS, mDNS, LLMNR.
+pub(super) fn is_dns((source, destination): (u16, u16)) -> bool {
+    [53, 5353, 5355]
+        .iter()
+        .any(|port| source == *port || destination == *port)
+}
+
+/// A DNS message, whose end the printer writes: `ND_PRINT(" (%u)", length)`. Names in it are the
+/// sender's, so its beginning must be a DNS header's and only the very end counts; a message that
+/// was cut ends in `[|domain]` instead.
+///
+/// `ND_PRINT("%u%s%s%s", id, ns_ops[], "+", "%")` for a query,
+/// `ND_PRINT("%u%s%s%s%s%s%s", id, ns_ops[], ns_resp[], "*", "-", "|", "$")` for an answer; then
+/// `" [b2&3=0x%x]"`, `" [%ua]"`, … and the questions.
+fn dns(text: &[u8]) -> Res<'_, ()> {
+    let (i, _) = bigint(text)?;
+    // An operation or a response code follows the number at once: ` ` where both are plain.
+    match i.first() {
+        Some(b' ' | b'+' | b'%' | b'*' | b'-' | b'|' | b'$') => {}
+        Some(b'A'..=b'Z' | b'a'..=b'z') => {}
+        _ => return no(),
+    }
+    if !text.ends_with(b")") {
+        return no();
+    }
+    let Some(open) = memchr::memrchr(b'(', text) else {
+        return no();
+    };
+    let closing = &text[open..];
+    let digits = &closing[1..closing.len() - 1];
+    if open == 0
+        || text[open - 1] != b' '
+        || digits.is_empty()
+        || !digits.iter().all(u8::is_ascii_digit)
+    {
+        return no();
+    }
+    Ok((closing, ()))
+}

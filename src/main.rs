@@ -1,0 +1,3 @@
+//! The `dumpstream` command.
+
+fn main() {}

@@ -1,0 +1,429 @@
+//! A compiled namespace: a batch in, its typed packets out.
+
+use std::sync::Arc;
+
+use regex::bytes::{CaptureLocations, Regex};
+
+use crate::batch::Batch;
+use crate::framer;
+use crate::grammar::{self, FIXED, Keep, Parts, Piece, SLOTS, Slots};
+use crate::namespace::{Column, Namespace, NamespaceError, Part};
+use crate::origin::TimeSource;
+use crate::packet::{Home, Inner, Packets, Row, text_cell};
+use crate::value::{FieldType, Stamp, Typed};
+
+/// How the fields are found. Both give the same values; a test holds them to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// A field that equals the built-in one comes typed from the grammar's walk.
+    #[default]
+    Slot,
+    /// Every field comes from its patterns: the meaning, and slower.
+    Regex,
+}
+
+/// One entry, compiled.
+#[derive(Debug, Clone)]
+struct Pattern {
+    /// Its place among all patterns.
+    id: usize,
+    part: Part,
+    regex: Regex,
+}
+
+/// How columns are filled; shared by a parser and its packets.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) columns: Arc<[Column]>,
+    /// The `time` column, where it is the record's own instant.
+    pub(crate) time: Option<usize>,
+    /// The user's own timestamp columns.
+    pub(crate) timestamps: Vec<usize>,
+    /// The entries of each column.
+    patterns: Vec<Vec<Pattern>>,
+    /// The slot that equals the column's entries.
+    slots: Vec<Option<usize>>,
+    /// Bits of the columns that have entries in a part.
+    by_part: [u128; Part::ALL.len()],
+    /// Bits of the columns that come from slots.
+    bound: u128,
+    /// The columns are the slots, in their order, before any others.
+    straight: bool,
+    keep: Keep,
+    engine: Engine,
+}
+
+impl Plan {
+    /// The parts of the record at `start`, found again.
+    pub(crate) fn parts(&self, batch: &Batch, start: usize) -> u32 {
+        let (mut parts, mut slots) = (Parts::new(), Slots::new());
+        let walked = grammar::record(
+            &batch.bytes,
+            start,
+            &batch.style,
+            self.keep,
+            &mut parts,
+            &mut slots,
+            &mut Vec::new(),
+        );
+        debug_assert!(walked.is_ok(), "messages were taken out");
+        Part::ALL
+            .iter()
+            .filter(|part| parts.has(**part))
+            .map(|part| 1 << *part as u32)
+            .sum()
+    }
+
+    /// Whether a column has an entry in one of the parts.
+    pub(crate) fn looks_into(&self, column: usize, parts: u32) -> bool {
+        self.patterns[column]
+            .iter()
+            .any(|p| parts >> p.part as u32 & 1 == 1)
+    }
+
+    fn bind(&mut self, namespace: &Namespace) {
+        let built_in = Namespace::tcpdump();
+        self.bound = 0;
+        for (i, column) in self.columns.iter().enumerate() {
+            let entries = |n: &Namespace| -> Vec<_> {
+                n.fields
+                    .iter()
+                    .filter(|f| f.name == column.name)
+                    .cloned()
+                    .collect()
+            };
+            let (ours, theirs) = (entries(&built_in), entries(namespace));
+            let equal =
+                ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| a.same(b));
+            let slot = SLOTS.iter().position(|name| *name == column.name);
+            self.slots[i] = slot.filter(|_| equal && self.engine == Engine::Slot);
+            if self.slots[i].is_some() {
+                self.bound |= 1 << i;
+            }
+        }
+        self.straight = self.slots.len() >= SLOTS.len()
+            && self
+                .slots
+                .iter()
+                .take(SLOTS.len())
+                .enumerate()
+                .all(|(i, slot)| *slot == Some(i));
+    }
+}
+
+/// Parses batches. It has no state between them, is shared freely, and can't fail: what it can't
+/// read is data with missing values.
+///
+/// ```
+/// use dumpstream::{Batch, Framer, Namespace, Parser, Value};
+/// let text = b"1700000000.123456 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)\n    \
+///     10.0.0.1.1234 > 10.0.0.2.80: Flags [S], seq 1, win 512, options [mss 1460], length 0\n";
+/// let parser = Parser::new(Namespace::tcpdump())?;
+/// let mut framer = Framer::new();
+/// let cut = framer.next_batch(text, true).expect("there is a record");
+/// let packets = parser.parse(Batch::new(text[..cut.len].to_vec(), framer.style()));
+/// let packet = packets.packet(0);
+/// assert_eq!(packet.get("destination_port"), Some(Value::Int(80)));
+/// assert_eq!(packet.get("flags"), Some(Value::Text(b"S")));
+/// # Ok::<(), dumpstream::NamespaceError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Parser {
+    plan: Arc<Plan>,
+    namespace: Arc<Namespace>,
+}
+
+impl Parser {
+    /// Compiles a namespace.
+    ///
+    /// # Errors
+    /// A pattern that does not compile within its limits or has no group 1, a reserved name,
+    /// alternatives of two types; see [`NamespaceError`].
+    pub fn new(namespace: Namespace) -> Result<Parser, NamespaceError> {
+        namespace.validate()?;
+        let columns = namespace.columns();
+        let mut patterns: Vec<Vec<Pattern>> = columns.iter().map(|_| Vec::new()).collect();
+        let mut by_part = [0u128; Part::ALL.len()];
+        let mut patterns_count = 0;
+        for field in &namespace.fields {
+            let column = columns
+                .iter()
+                .position(|c| c.name == field.name)
+                .expect("every field has its column");
+            by_part[field.part as usize] |= 1 << column;
+            let regex = Namespace::compile(field)?;
+            patterns[column].push(Pattern {
+                id: patterns_count,
+                part: field.part,
+                regex,
+            });
+            patterns_count += 1;
+        }
+        let time = columns
+            .iter()
+            .position(|c| c.name == "time" && c.kind == FieldType::Timestamp);
+        let timestamps = (0..columns.len())
+            .filter(|i| columns[*i].kind == FieldType::Timestamp && Some(*i) != time)
+            .collect();
+        let mut plan = Plan {
+            timestamps,
+            slots: vec![None; columns.len()],
+            columns: columns.into(),
+            time,
+            patterns,
+            by_part,
+            bound: 0,
+            straight: false,
+            keep: Keep::default(),
+            engine: Engine::default(),
+        };
+        plan.bind(&namespace);
+        Ok(Parser {
+            plan: Arc::new(plan),
+            namespace: Arc::new(namespace),
+        })
+    }
+
+    /// Chooses the engine.
+    pub fn engine(mut self, engine: Engine) -> Parser {
+        let plan = Arc::make_mut(&mut self.plan);
+        plan.engine = engine;
+        plan.bind(&self.namespace);
+        self
+    }
+
+    /// Keeps the `info` of every decoder, also of those that print passwords.
+    pub fn keep_info(mut self, keep: bool) -> Parser {
+        Arc::make_mut(&mut self.plan).keep.info = keep;
+        self
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> Arc<[Column]> {
+        self.plan.columns.clone()
+    }
+
+    /// The namespace that was compiled.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Parses every record of a batch.
+    pub fn parse(&self, batch: Batch) -> Packets {
+        let plan = self.plan.clone();
+        // About 250 bytes a record in real text.
+        let expect = batch.bytes.len() / 200 + 1;
+        let mut inner = Inner {
+            rows: Vec::with_capacity(expect),
+            cells: Vec::with_capacity(expect * plan.columns.len()),
+            plan,
+            batch,
+            wide: Vec::new(),
+            joined: Vec::new(),
+            stamps: Vec::new(),
+            messages: 0,
+            identity: None,
+            first: 0,
+        };
+        if fill(&mut inner).is_err()
+            && let Some((bytes, removed)) =
+                framer::without_messages(&inner.batch.bytes, &inner.batch.style)
+        {
+            inner.batch.bytes = bytes;
+            inner.messages = removed;
+            inner.rows.clear();
+            inner.cells.clear();
+            inner.wide.clear();
+            inner.joined.clear();
+            inner.stamps.clear();
+            let again = fill(&mut inner);
+            debug_assert!(again.is_ok(), "messages were taken out");
+        }
+        if inner.batch.truncated
+            && let Some(last) = inner.rows.last_mut()
+        {
+            last.truncated = true;
+        }
+        Packets(Arc::new(inner))
+    }
+}
+
+fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
+    let plan = inner.plan.clone();
+    let width = plan.columns.len();
+    let style = inner.batch.style;
+    let (mut parts, mut slots) = (Parts::new(), Slots::new());
+    let mut search = Search::default();
+    let mut start = 0;
+    while start < inner.batch.bytes.len() {
+        let end = grammar::record(
+            &inner.batch.bytes,
+            start,
+            &style,
+            plan.keep,
+            &mut parts,
+            &mut slots,
+            &mut inner.wide,
+        )?;
+        let base = inner.cells.len();
+        let mut row = Row {
+            start: start as u32,
+            end: end as u32,
+            present: 0,
+            misfit: 0,
+            stamp: parts.stamp,
+            time: 0,
+            source: TimeSource::Unplaced,
+            parsed: parts.has(Part::Protocol),
+            truncated: false,
+        };
+        // Columns that only the patterns can tell.
+        let mut searched = !plan.bound & (u128::MAX >> (128 - width));
+        let mut odd = parts.odd;
+        while odd != 0 {
+            searched |= plan.by_part[odd.trailing_zeros() as usize];
+            odd &= odd - 1;
+        }
+        if plan.straight {
+            inner.cells.extend_from_slice(&slots.cells);
+            inner.cells.resize(base + width, 0);
+            row.present = u128::from(slots.mask) & !searched;
+        } else {
+            inner.cells.resize(base + width, 0);
+            for (column, slot) in plan.slots.iter().enumerate() {
+                if let Some(slot) = *slot
+                    && slots.mask >> slot & 1 == 1
+                    && searched >> column & 1 == 0
+                {
+                    inner.cells[base + column] = slots.cells[slot];
+                    row.present |= 1 << column;
+                }
+            }
+        }
+        while searched != 0 {
+            let column = searched.trailing_zeros() as usize;
+            searched &= searched - 1;
+            search.column(inner, &plan, &parts, column, base, &mut row);
+        }
+        search.head.clear();
+        if let Stamp::Epoch(ns) = row.stamp {
+            row.time = ns;
+            row.source = TimeSource::Packet;
+        }
+        inner.rows.push(row);
+        start = end;
+    }
+    Ok(())
+}
+
+/// What searching needs again and again.
+#[derive(Default)]
+struct Search {
+    /// The joined head of the record, once a field asked for it.
+    head: Vec<u8>,
+    locations: Vec<Option<CaptureLocations>>,
+}
+
+impl Search {
+    /// Fills one cell from the column's patterns: the first that matches gives the value.
+    fn column(
+        &mut self,
+        inner: &mut Inner,
+        plan: &Plan,
+        parts: &Parts,
+        column: usize,
+        base: usize,
+        row: &mut Row,
+    ) {
+        let kind = plan.columns[column].kind;
+        let is_time = plan.time == Some(column);
+        if is_time {
+            row.stamp = Stamp::None;
+        }
+        for pattern in &plan.patterns[column] {
+            for piece in parts.pieces(pattern.part) {
+                let joined = pattern.part == Part::Head && parts.second.is_some();
+                if joined && self.head.is_empty() {
+                    join(&inner.batch.bytes, parts, &mut self.head);
+                }
+                let (text, home, offset) = match piece {
+                    _ if joined => (&self.head[..], Home::Joined, 0),
+                    Piece::Span(s) => {
+                        let (start, end) = (s.start as usize, s.end as usize);
+                        (&inner.batch.bytes[start..end], Home::Batch, start)
+                    }
+                    Piece::Fixed(fixed) => (
+                        FIXED[fixed as usize].as_bytes(),
+                        Home::Fixed,
+                        fixed as usize,
+                    ),
+                };
+                if self.locations.len() <= pattern.id {
+                    self.locations.resize_with(pattern.id + 1, || None);
+                }
+                let locations = self.locations[pattern.id]
+                    .get_or_insert_with(|| pattern.regex.capture_locations());
+                if pattern.regex.captures_read(locations, text).is_none() {
+                    continue;
+                }
+                let group = locations.get(1);
+                if kind == FieldType::Bool {
+                    inner.cells[base + column] = u64::from(group.is_some());
+                    row.present |= 1 << column;
+                    return;
+                }
+                let Some((from, to)) = group else { continue };
+                let Some(typed) = kind.read(&text[from..to], inner.batch.style.nano) else {
+                    row.misfit |= 1 << column;
+                    return;
+                };
+                if let (true, Typed::Stamp(stamp)) = (is_time, typed) {
+                    row.stamp = stamp;
+                    row.present |= 1 << column;
+                    return;
+                }
+                let cell = match home {
+                    Home::Batch => text_cell(home, offset + from, to - from),
+                    // A fixed text is found whole or, by a pattern of the user's, in part.
+                    Home::Fixed if from == 0 && to == text.len() => text_cell(home, offset, to),
+                    _ if typed == Typed::Text => {
+                        let at = inner.joined.len();
+                        inner.joined.extend_from_slice(&text[from..to]);
+                        text_cell(Home::Joined, at, to - from)
+                    }
+                    _ => 0,
+                };
+                inner.cells[base + column] = inner.cell(typed, cell);
+                row.present |= 1 << column;
+                return;
+            }
+        }
+    }
+}
+
+/// The head's two lines with one blank between.
+fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
+    for piece in parts.pieces(Part::Head) {
+        if let Piece::Span(s) = piece {
+            head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
+        }
+    }
+    if let Some(s) = parts.second {
+        head.push(b' ');
+        head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slots_are_the_built_in_columns() {
+        let parser = Parser::new(Namespace::tcpdump()).expect("packet_parse.json is valid");
+        let names: Vec<_> = parser.columns().iter().map(|c| c.name.clone()).collect();
+        assert_eq!(names, SLOTS);
+        assert!(parser.plan.straight);
+        assert_eq!(SLOTS[grammar::slot::INFO], "info");
+    }
+}
