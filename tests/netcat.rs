@@ -1,0 +1,3 @@
+//! Real netcats and a real tcpdump, from and to us.
+
+fn main() {}
