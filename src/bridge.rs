@@ -33,7 +33,7 @@ mod listen;
 pub use access::Access;
 pub use address::resolve;
 pub use connect::{Retry, connect};
-pub use listen::{Listener, MAX_CONNECTIONS, listen};
+pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
 
 /// The kernel's receive buffer of a connection, in bytes, unless told otherwise. Set outright, so
 /// that it does not grow by itself: times the connection cap it bounds the kernel's memory, and it

@@ -38,7 +38,10 @@ struct Recorder {
 
 impl Recorder {
     fn new() -> Recorder {
-        Recorder { rows: Arc::default(), gate: watch::Sender::new(true) }
+        Recorder {
+            rows: Arc::default(),
+            gate: watch::Sender::new(true),
+        }
     }
 
     fn open(&self, open: bool) {
@@ -56,11 +59,16 @@ impl Recorder {
             let text = String::from_utf8(packet.raw().to_vec()).unwrap();
             (packet.stream().to_owned(), packet.record(), text)
         };
-        rows.iter().flat_map(|packets| packets.iter().map(record).collect::<Vec<_>>()).collect()
+        rows.iter()
+            .flat_map(|packets| packets.iter().map(record).collect::<Vec<_>>())
+            .collect()
     }
 
     fn texts(&self) -> Vec<String> {
-        self.records().into_iter().map(|(_, _, text)| text).collect()
+        self.records()
+            .into_iter()
+            .map(|(_, _, text)| text)
+            .collect()
     }
 }
 
@@ -68,10 +76,15 @@ impl Sink for Recorder {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
         Box::pin(async move {
             let mut gate = self.gate.subscribe();
-            gate.wait_for(|open| *open).await.expect("the gate lives as long as the sink");
+            gate.wait_for(|open| *open)
+                .await
+                .expect("the gate lives as long as the sink");
             self.rows.lock().unwrap().extend_from_slice(rows);
             let delivered = rows.iter().map(|packets| packets.len() as u64).sum();
-            Ok(Written { delivered, ..Written::default() })
+            Ok(Written {
+                delivered,
+                ..Written::default()
+            })
         })
     }
 
@@ -121,10 +134,15 @@ impl Intake {
         async move {
             let sensor = connection.peer().ip().to_string();
             let origin = Origin::new(sensor).stream(connection.stream());
-            let options = intake.options.connection(connection.peer(), connection.local());
+            let options = intake
+                .options
+                .connection(connection.peer(), connection.local());
             let (parser, lanes, live) = (&intake.parser, &intake.lanes, &intake.progress);
             let codec = BatchCodec::new();
-            dumpstream::run(connection, codec, parser, origin, lanes, &options, cancel, live).await
+            dumpstream::run(
+                connection, codec, parser, origin, lanes, &options, cancel, live,
+            )
+            .await
         }
     }
 
@@ -135,7 +153,9 @@ impl Intake {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(HANG, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+        timeout(HANG, wait)
+            .await
+            .unwrap_or_else(|_| panic!("never: {what}"));
     }
 
     /// Closes the lanes, and holds everything to its identity.
@@ -175,9 +195,18 @@ impl Listening {
         let cancel = CancellationToken::new();
         let (token, maker) = (cancel.clone(), intake.clone());
         let task = tokio::spawn(async move {
-            bridge::listen(listener, keep_open, token, |peer, cancel| maker.run(peer, cancel)).await
+            bridge::listen(listener, keep_open, token, |peer, cancel| {
+                maker.run(peer, cancel)
+            })
+            .await
         });
-        Listening { intake, address, connections, cancel, task }
+        Listening {
+            intake,
+            address,
+            connections,
+            cancel,
+            task,
+        }
     }
 
     async fn dial(&self) -> TcpStream {
@@ -231,7 +260,10 @@ fn between(from: SocketAddr, to: SocketAddr) -> String {
 
 /// As `tcpdump -A` prints: each packet from its IP header on, at column 0.
 fn ascii(n: usize) -> String {
-    format!("{}E..............\n..............d.'........x\n", record(0, n))
+    format!(
+        "{}E..............\n..............d.'........x\n",
+        record(0, n)
+    )
 }
 
 async fn send(mut tcp: TcpStream, text: &str) {
@@ -239,7 +271,10 @@ async fn send(mut tcp: TcpStream, text: &str) {
     tcp.shutdown().await.unwrap();
     // As nc does, until we close; and we must not have said a word.
     let mut said = Vec::new();
-    timeout(HANG, tcp.read_to_end(&mut said)).await.expect("it is closed").unwrap();
+    timeout(HANG, tcp.read_to_end(&mut said))
+        .await
+        .expect("it is closed")
+        .unwrap();
     assert!(said.is_empty(), "not a byte to a sender");
 }
 
@@ -279,8 +314,15 @@ async fn a_hundred_senders_at_once_lose_nothing() {
     assert_eq!(streams.len(), SENDERS, "each connection is a stream");
     let mut whole = BTreeSet::new();
     for rows in streams.values() {
-        assert!(rows.iter().map(|(ordinal, _)| *ordinal).eq(1..=EACH as u64), "in their order");
-        whole.insert(rows.iter().map(|(_, text)| text.as_str()).collect::<String>());
+        assert!(
+            rows.iter().map(|(ordinal, _)| *ordinal).eq(1..=EACH as u64),
+            "in their order"
+        );
+        whole.insert(
+            rows.iter()
+                .map(|(_, text)| text.as_str())
+                .collect::<String>(),
+        );
     }
     let sent: BTreeSet<_> = (0..SENDERS).map(|sender| records(sender, EACH)).collect();
     assert!(whole == sent, "every record once, and nothing else");
@@ -311,14 +353,20 @@ async fn a_half_close_is_an_end_and_is_answered_with_one() {
     send(listening.dial().await, &records(1, 2)).await;
     let outcome = timeout(HANG, listening.task).await.unwrap().unwrap();
     listening.intake.close(&outcome).await;
-    assert_eq!(listening.intake.recorder.texts(), [record(1, 0), record(1, 1)]);
+    assert_eq!(
+        listening.intake.recorder.texts(),
+        [record(1, 0), record(1, 1)]
+    );
 }
 
 #[tokio::test]
 async fn one_connection_is_all_without_keep_open() {
     let listening = Listening::start(Intake::new(), false);
     let first = listening.dial().await;
-    listening.intake.until("it is there", |_| listening.connections.open() == 1).await;
+    listening
+        .intake
+        .until("it is there", |_| listening.connections.open() == 1)
+        .await;
     // The port is closed at once, so a second sender is told, rather than left waiting.
     let refused = TcpStream::connect(listening.address).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
@@ -343,7 +391,11 @@ async fn a_sender_killed_in_mid_record_leaves_it_truncated() {
     assert_eq!((outcome.summary.records, outcome.summary.truncated), (4, 1));
     let texts = intake.recorder.texts();
     assert_eq!(texts[..3].concat(), cut);
-    assert_eq!(texts[3], record(2, 0), "never merged with another connection's bytes");
+    assert_eq!(
+        texts[3],
+        record(2, 0),
+        "never merged with another connection's bytes"
+    );
     assert_eq!(outcome.broken, 0);
 }
 
@@ -355,36 +407,61 @@ async fn a_reset_in_mid_record_keeps_what_arrived() {
     let mut tcp = listening.dial().await;
     tcp.write_all(cut.as_bytes()).await.unwrap();
     let sent = cut.len() as u64;
-    listening.intake.until("it arrived", |intake| intake.progress.bytes() == sent).await;
-    socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
+    listening
+        .intake
+        .until("it arrived", |intake| intake.progress.bytes() == sent)
+        .await;
+    socket2::SockRef::from(&tcp)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
     drop(tcp);
     listening.served(1).await;
     let (outcome, intake) = listening.end().await;
-    assert_eq!((outcome.broken, outcome.summary.records, outcome.summary.truncated), (1, 3, 1));
-    assert!(outcome.error.is_none(), "one sender of many is no error of ours");
+    assert_eq!(
+        (
+            outcome.broken,
+            outcome.summary.records,
+            outcome.summary.truncated
+        ),
+        (1, 3, 1)
+    );
+    assert!(
+        outcome.error.is_none(),
+        "one sender of many is no error of ours"
+    );
     assert_eq!(intake.recorder.texts().concat(), cut);
 }
 
 #[tokio::test]
 async fn above_the_cap_connections_are_closed_and_counted() {
-    let listener =
-        Listener::bind("127.0.0.1:0".parse().unwrap(), Access::loopback(), 2).unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Access::loopback(), 2).unwrap();
     let listening = Listening::on(listener, Intake::new(), true);
     let first = listening.dial().await;
     let second = listening.dial().await;
-    listening.intake.until("two are there", |_| listening.connections.open() == 2).await;
+    listening
+        .intake
+        .until("two are there", |_| listening.connections.open() == 2)
+        .await;
     let mut third = listening.dial().await;
-    let closed = timeout(HANG, third.read(&mut [0; 1])).await.expect("it is told");
+    let closed = timeout(HANG, third.read(&mut [0; 1]))
+        .await
+        .expect("it is told");
     assert!(!matches!(closed, Ok(1..)), "not a byte: {closed:?}");
     assert_eq!(listening.connections.over_cap(), 1);
     send(first, &records(1, 1)).await;
-    listening.intake.until("there is room", |_| listening.connections.open() == 1).await;
+    listening
+        .intake
+        .until("there is room", |_| listening.connections.open() == 1)
+        .await;
     send(listening.dial().await, &records(4, 1)).await;
     send(second, &records(2, 1)).await;
     listening.served(3).await;
     let (outcome, intake) = listening.end().await;
     assert_eq!((outcome.connections, outcome.over_cap), (3, 1));
-    assert_eq!(intake.recorder.texts(), [record(1, 0), record(4, 0), record(2, 0)]);
+    assert_eq!(
+        intake.recorder.texts(),
+        [record(1, 0), record(4, 0), record(2, 0)]
+    );
 }
 
 #[tokio::test]
@@ -395,10 +472,15 @@ async fn a_host_that_is_not_on_the_list_is_closed_unread() {
     let mut tcp = listening.dial().await;
     // It may be closed before this is written.
     let _ = tcp.write_all(records(1, 1).as_bytes()).await;
-    let closed = timeout(HANG, tcp.read(&mut [0; 1])).await.expect("it is told");
+    let closed = timeout(HANG, tcp.read(&mut [0; 1]))
+        .await
+        .expect("it is told");
     assert!(!matches!(closed, Ok(1..)), "not a byte: {closed:?}");
     let (outcome, intake) = listening.end().await;
-    assert_eq!((outcome.denied, outcome.connections, outcome.summary.bytes), (1, 0, 0));
+    assert_eq!(
+        (outcome.denied, outcome.connections, outcome.summary.bytes),
+        (1, 0, 0)
+    );
     assert_eq!(intake.recorder.len(), 0);
 }
 
@@ -407,7 +489,10 @@ async fn an_open_port_needs_a_list() {
     for open in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:0.0.0.0]:0"] {
         let error = Listener::bind(open.parse().unwrap(), Access::loopback(), 2).unwrap_err();
         assert!(error.is_usage());
-        assert!(error.to_string().contains("--allow CIDR"), "the remedy: {error}");
+        assert!(
+            error.to_string().contains("--allow CIDR"),
+            "the remedy: {error}"
+        );
     }
 }
 
@@ -421,14 +506,18 @@ async fn ipv4_senders_of_a_listener_on_ipv6_are_ipv4() {
         Err(error) => panic!("{error}"),
     };
     let listening = Listening::on(listener, Intake::new(), true);
-    let tcp =
-        TcpStream::connect(("127.0.0.1", listening.address.port())).await.unwrap();
+    let tcp = TcpStream::connect(("127.0.0.1", listening.address.port()))
+        .await
+        .unwrap();
     let own = between(tcp.local_addr().unwrap(), tcp.peer_addr().unwrap());
     send(tcp, &own).await;
     listening.served(1).await;
     let (outcome, intake) = listening.end().await;
     assert_eq!((outcome.summary.records, outcome.summary.own), (1, 1));
-    assert_eq!(intake.recorder.rows.lock().unwrap()[0].sensor(), "127.0.0.1");
+    assert_eq!(
+        intake.recorder.rows.lock().unwrap()[0].sensor(),
+        "127.0.0.1"
+    );
 }
 
 #[tokio::test]
@@ -437,7 +526,10 @@ async fn the_last_record_comes_without_an_end_and_what_is_late_is_counted() {
     let mut tcp = listening.dial().await;
     tcp.write_all(records(1, 2).as_bytes()).await.unwrap();
     // There is no successor, and the sender stays.
-    listening.intake.until("it is flushed", |intake| intake.recorder.len() == 2).await;
+    listening
+        .intake
+        .until("it is flushed", |intake| intake.recorder.len() == 2)
+        .await;
     let late = "\tGET / HTTP/1.1\n";
     tcp.write_all(late.as_bytes()).await.unwrap();
     // A header without its endpoints is never flushed, and a partial line neither.
@@ -459,7 +551,10 @@ async fn the_last_record_comes_without_an_end_and_what_is_late_is_counted() {
 #[tokio::test]
 async fn a_full_lane_closes_the_window_and_is_counted() {
     const QUEUE: usize = 64 << 10;
-    let intake = Intake::with(LaneOptions { queue: QUEUE, ..LaneOptions::default() });
+    let intake = Intake::with(LaneOptions {
+        queue: QUEUE,
+        ..LaneOptions::default()
+    });
     intake.recorder.open(false);
     let listening = Listening::start(intake, true);
     let tcp = listening.dial().await;
@@ -481,7 +576,10 @@ async fn a_full_lane_closes_the_window_and_is_counted() {
     assert_eq!(listening.intake.progress.waiting(), 1);
     // What we hold: the lane's queue, the batch that waits, the one that is written, one read.
     let read = listening.intake.progress.bytes() as usize;
-    assert!(read < QUEUE + 3 * (256 << 10), "{read} bytes were read into a full lane");
+    assert!(
+        read < QUEUE + 3 * (256 << 10),
+        "{read} bytes were read into a full lane"
+    );
     listening.intake.recorder.open(true);
     send(tcp, &text[sent..]).await;
     listening.served(1).await;
@@ -490,18 +588,28 @@ async fn a_full_lane_closes_the_window_and_is_counted() {
     assert!(outcome.summary.stalled > Duration::ZERO);
     assert_eq!(intake.progress.stalled(), outcome.summary.stalled);
     assert_eq!(intake.progress.waiting(), 0);
-    assert!(intake.recorder.texts().concat() == text, "nothing was lost, nothing came twice");
+    assert!(
+        intake.recorder.texts().concat() == text,
+        "nothing was lost, nothing came twice"
+    );
 }
 
 #[tokio::test]
 async fn a_full_lane_keeps_the_others_waiting_for_no_more_than_its_own_input() {
-    let intake = Intake::with(LaneOptions { queue: 1 << 10, ..LaneOptions::default() });
+    let intake = Intake::with(LaneOptions {
+        queue: 1 << 10,
+        ..LaneOptions::default()
+    });
     let slow = Recorder::new();
     slow.open(false);
-    let options = LaneOptions { queue: 1 << 10, ..LaneOptions::default() };
+    let options = LaneOptions {
+        queue: 1 << 10,
+        ..LaneOptions::default()
+    };
     let mut both = intake.clone();
     // The slow one first: the other gets its batch all the same.
-    both.lanes.insert(0, Lane::spawn("slow", Box::new(slow.clone()), options));
+    both.lanes
+        .insert(0, Lane::spawn("slow", Box::new(slow.clone()), options));
     let listening = Listening::start(both.clone(), true);
     let mut tcp = listening.dial().await;
     let mut sent = 0;
@@ -511,7 +619,10 @@ async fn a_full_lane_keeps_the_others_waiting_for_no_more_than_its_own_input() {
         sleep(Duration::from_millis(1)).await;
     }
     let offered = both.progress.records() as usize;
-    both.until("the live lane has it", |both| both.recorder.len() == offered).await;
+    both.until("the live lane has it", |both| {
+        both.recorder.len() == offered
+    })
+    .await;
     assert_eq!(slow.len(), 0);
     slow.open(true);
     send(tcp, "").await;
@@ -530,8 +641,14 @@ async fn cancelling_drains() {
     tcp.write_all(cut.as_bytes()).await.unwrap();
     let idle = listening.dial().await;
     let sent = cut.len() as u64;
-    listening.intake.until("it arrived", |intake| intake.progress.bytes() == sent).await;
-    listening.intake.until("both are there", |_| listening.connections.open() == 2).await;
+    listening
+        .intake
+        .until("it arrived", |intake| intake.progress.bytes() == sent)
+        .await;
+    listening
+        .intake
+        .until("both are there", |_| listening.connections.open() == 2)
+        .await;
     // Both senders stay.
     let (outcome, intake) = listening.end().await;
     drop((tcp, idle));
@@ -548,14 +665,19 @@ async fn text_of_tcpdump_a_is_refused_and_the_next_sender_is_served() {
     let text: String = (0..50).map(ascii).collect();
     // It may be closed before all of it is written.
     let _ = tcp.write_all(text.as_bytes()).await;
-    let closed = timeout(HANG, tcp.read(&mut [0; 1])).await.expect("it is closed");
+    let closed = timeout(HANG, tcp.read(&mut [0; 1]))
+        .await
+        .expect("it is closed");
     assert!(!matches!(closed, Ok(1..)), "not a byte: {closed:?}");
     listening.served(1).await;
     send(listening.dial().await, &records(2, 1)).await;
     listening.served(2).await;
     let (outcome, intake) = listening.end().await;
     assert_eq!((outcome.refused, outcome.connections), (1, 2));
-    assert!(outcome.summary.refused > 0, "what was not looked at is counted");
+    assert!(
+        outcome.summary.refused > 0,
+        "what was not looked at is counted"
+    );
     assert!(outcome.error.is_none());
     assert_eq!(intake.recorder.texts().last(), Some(&record(2, 0)));
 }
@@ -589,7 +711,12 @@ async fn a_sender_that_captures_its_own_connection_is_counted() {
     listening.served(1).await;
     let (outcome, _) = listening.end().await;
     assert_eq!((outcome.summary.records, outcome.summary.own), (5, 2));
-    assert!(outcome.summary.to_string().contains("2 packets of the sender's own connection"));
+    assert!(
+        outcome
+            .summary
+            .to_string()
+            .contains("2 packets of the sender's own connection")
+    );
 }
 
 #[tokio::test]
@@ -608,11 +735,18 @@ async fn messages_and_a_preamble_are_skipped_and_counted() {
     let listening = Listening::start(Intake::new(), true);
     let preamble = "listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes\n";
     let closing = "2 packets captured\n2 packets received by filter\n";
-    send(listening.dial().await, &[preamble, &records(1, 2), closing].concat()).await;
+    send(
+        listening.dial().await,
+        &[preamble, &records(1, 2), closing].concat(),
+    )
+    .await;
     listening.served(1).await;
     let (outcome, intake) = listening.end().await;
     let skipped = outcome.summary.skipped;
-    assert_eq!((skipped.preamble, skipped.messages), (preamble.len() as u64, closing.len() as u64));
+    assert_eq!(
+        (skipped.preamble, skipped.messages),
+        (preamble.len() as u64, closing.len() as u64)
+    );
     assert_eq!(intake.recorder.texts(), [record(1, 0), record(1, 1)]);
 }
 
@@ -631,9 +765,16 @@ impl Connecting {
         let (token, maker) = (cancel.clone(), intake.clone());
         let address = address.to_string();
         let task = tokio::spawn(async move {
-            bridge::connect(&address, &retry, token, |peer, cancel| maker.run(peer, cancel)).await
+            bridge::connect(&address, &retry, token, |peer, cancel| {
+                maker.run(peer, cancel)
+            })
+            .await
         });
-        Connecting { intake, cancel, task }
+        Connecting {
+            intake,
+            cancel,
+            task,
+        }
     }
 
     async fn end(self) -> (Outcome, Intake) {
@@ -658,21 +799,39 @@ async fn connect_comes_back_after_the_server_died() {
     // It dies in mid-record, and its port with it.
     let (mut tcp, _) = server.accept().await.unwrap();
     let text = records(3, 1);
-    tcp.write_all(&text.as_bytes()[..text.len() - 5]).await.unwrap();
+    tcp.write_all(&text.as_bytes()[..text.len() - 5])
+        .await
+        .unwrap();
     drop((tcp, server));
-    connecting.intake.until("it is over", |intake| intake.recorder.len() == 4).await;
+    connecting
+        .intake
+        .until("it is over", |intake| intake.recorder.len() == 4)
+        .await;
     sleep(Duration::from_millis(50)).await;
     let server = TcpListener::bind(address).await.unwrap();
     send(server.accept().await.unwrap().0, &records(4, 2)).await;
-    connecting.intake.until("they are here", |intake| intake.recorder.len() == 6).await;
+    connecting
+        .intake
+        .until("they are here", |intake| intake.recorder.len() == 6)
+        .await;
     connecting.cancel.cancel();
     let (outcome, intake) = connecting.end().await;
     assert!(outcome.error.is_none());
     assert_eq!((outcome.summary.records, outcome.summary.truncated), (6, 1));
     assert!(outcome.connections >= 4);
-    let streams: BTreeSet<_> = intake.recorder.records().into_iter().map(|(s, ..)| s).collect();
+    let streams: BTreeSet<_> = intake
+        .recorder
+        .records()
+        .into_iter()
+        .map(|(s, ..)| s)
+        .collect();
     assert_eq!(streams.len(), 4, "each connection is a stream");
-    let ordinals: Vec<_> = intake.recorder.records().iter().map(|(_, n, _)| *n).collect();
+    let ordinals: Vec<_> = intake
+        .recorder
+        .records()
+        .iter()
+        .map(|(_, n, _)| *n)
+        .collect();
     assert_eq!(ordinals, [1, 2, 1, 1, 1, 2]);
 }
 
@@ -751,9 +910,16 @@ fn a_gibibyte_without_a_line_feed_costs_one_record() {
     while let Some(batch) = codec.decode_eof(&mut buf).unwrap() {
         kept += batch.bytes().len();
     }
-    assert_eq!((kept, truncated), (MAX_RECORD, 1), "one record, cut at its limit");
+    assert_eq!(
+        (kept, truncated),
+        (MAX_RECORD, 1),
+        "one record, cut at its limit"
+    );
     assert_eq!(kept as u64 + codec.skipped().total(), total);
-    assert!(most <= 2 * (MAX_RECORD + 2 * READ), "{most} bytes of buffer");
+    assert!(
+        most <= 2 * (MAX_RECORD + 2 * READ),
+        "{most} bytes of buffer"
+    );
 }
 
 #[tokio::test]
@@ -775,20 +941,32 @@ async fn the_record_codec_joins_heads_and_tells_lines() {
         while let Some(record) = codec.next().await {
             records.push(record.unwrap());
         }
-        let heads: Vec<_> =
-            records.iter().map(|r| String::from_utf8_lossy(r.head()).into_owned()).collect();
+        let heads: Vec<_> = records
+            .iter()
+            .map(|r| String::from_utf8_lossy(r.head()).into_owned())
+            .collect();
         let joined = |n| record(1, n).trim_end().replace("\n    ", " ");
         assert_eq!(heads[0], joined(0));
-        assert!(heads[1].ends_with("length 28"), "without the carriage return");
+        assert!(
+            heads[1].ends_with("length 28"),
+            "without the carriage return"
+        );
         assert_eq!(heads[2], joined(2));
         assert_eq!(heads.len(), 4);
         let lines: Vec<_> = records[0].lines().collect();
         assert_eq!(lines, [&b"\tGET / HTTP/1.1"[..], b"\t"]);
-        assert_eq!(records[2].lines().count(), 0, "tcpdump's message is no line of it");
+        assert_eq!(
+            records[2].lines().count(),
+            0,
+            "tcpdump's message is no line of it"
+        );
         let cut: Vec<_> = records.iter().map(|record| record.truncated()).collect();
         assert_eq!(cut, [false, false, false, true]);
         let kept: usize = records.iter().map(|record| record.raw().len()).sum();
-        assert_eq!(kept as u64 + codec.decoder().skipped().total(), text.len() as u64);
+        assert_eq!(
+            kept as u64 + codec.decoder().skipped().total(),
+            text.len() as u64
+        );
     }
 }
 
