@@ -383,13 +383,16 @@ enum Way {
 /// A capture of live traffic: tcpreplay at one end of a cable, tcpdump at the other. Every record
 /// must be the one that `tcpdump -r` prints, but for its stamp.
 fn over_veth(way: Way) -> Result<(), Failed> {
-    let expected = without_stamps(&recorded(&["-nn", "-v"])?);
+    let mut expected = without_stamps(&recorded(&["-nn", "-v"])?);
+    // A frame that ends within its VLAN tag gets no further than the cable's end: the kernel takes
+    // the tag off before anybody sees the frame (`skb_vlan_untag`), and drops what is too short.
+    expected.retain(|record| record.trim() != "[|vlan]");
     let namespace = Namespace::new(match way {
         Way::Push => "push",
         Way::Serve => "serve",
     })?;
     let mut tcpdump = namespace.command("tcpdump");
-    // The default buffer holds what tcpreplay sends; a second's wait for a block to fill is spared.
+    // A buffer that holds all that is sent, and no wait for a block of it to fill.
     tcpdump.args(["-i", "right", "-nn", "-v", "-l", "--immediate-mode", "-B", "8192"]);
     let mut tcpdump = Process::start(tcpdump.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let mut errors = BufReader::new(tcpdump.0.stderr.take().expect("it is piped"));
@@ -408,7 +411,7 @@ fn over_veth(way: Way) -> Result<(), Failed> {
     };
     let n = expected.len();
     let (outcome, intake) = block_on(async {
-        let all = |intake: &Intake| intake.recorder.len() == n;
+        let all = |intake: &Intake| intake.recorder.len() >= n;
         match way {
             Way::Push => {
                 let listening = Listening::start(Intake::new().flush_after(100), false);
@@ -443,7 +446,9 @@ fn over_veth(way: Way) -> Result<(), Failed> {
             return Err(format!("record {i} is\n{got}and was\n{expected}").into());
         }
     }
-    match got.len() == n && outcome.summary.skipped.total() == 0 {
+    // An interrupted tcpdump prints one more line feed, in case it stopped within a line.
+    let skipped = outcome.summary.skipped;
+    match got.len() == n && skipped.total() == skipped.late && skipped.late <= 1 {
         true => Ok(()),
         false => Err(format!("{} records of {n}:\n{}", got.len(), outcome.summary).into()),
     }
