@@ -42,6 +42,10 @@ const FIRST_ROOM: usize = 16 << 10;
 /// one batch keeps the others of a busy receiver waiting.
 const MOST_ROOM: usize = 256 << 10;
 
+/// Bytes of text that are held back at most while the stream looks like that of `tcpdump -A`: the
+/// guard needs eight IP packets to tell, and other records may stand between them.
+const MOST_HELD: u64 = 1 << 20;
+
 /// How [`run`] treats its input.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -127,6 +131,7 @@ pub async fn run(
         origin,
         lanes,
         guard: AsciiGuard::new(),
+        held: Vec::new(),
         watch: Watch::new(parser, options),
         options,
         live,
@@ -145,7 +150,8 @@ pub async fn run(
         Err(Stop::Ascii) => Err(Stop::Ascii),
     };
     if let Err(Stop::Ascii) = end {
-        input.summary.refused += buf.len() as u64;
+        let held: u64 = input.held.iter().map(|(_, bytes)| bytes).sum();
+        input.summary.refused += held + buf.len() as u64;
     }
     input.count_skipped();
     let summary = input.summary;
@@ -177,6 +183,8 @@ struct Input<'a> {
     origin: Origin,
     lanes: &'a [Lane],
     guard: AsciiGuard,
+    /// What waits for the guard to be sure, and the bytes of each.
+    held: Vec<(Packets, u64)>,
     watch: Watch,
     options: &'a RunOptions,
     live: &'a Progress,
@@ -269,15 +277,28 @@ impl Input<'_> {
             None => batch,
         };
         let bytes = batch.bytes().len() as u64;
-        let mut packets = self.parser.parse(batch);
-        if self.guard.check(&packets) {
-            self.summary.refused += bytes;
+        let packets = self.parser.parse(batch);
+        let refused = self.guard.check(&packets);
+        self.held.push((packets, bytes));
+        if refused {
             return Err(Stop::Ascii);
         }
-        self.origin.place(&mut packets);
-        self.count(&packets, bytes);
-        if packets.is_empty() {
+        let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
+        if self.guard.suspects() && held < MOST_HELD {
             return Ok(());
+        }
+        for (mut packets, bytes) in std::mem::take(&mut self.held) {
+            self.origin.place(&mut packets);
+            self.count(&packets, bytes);
+            self.deliver(packets).await;
+        }
+        Ok(())
+    }
+
+    /// Hands the packets to every lane.
+    async fn deliver(&mut self, packets: Packets) {
+        if packets.is_empty() {
+            return;
         }
         let sends = join_all(self.lanes.iter().map(|lane| lane.send(packets.clone())));
         tokio::pin!(sends);
@@ -295,7 +316,6 @@ impl Input<'_> {
                 self.live.stalled.fetch_add(stalled.as_nanos() as u64, Relaxed);
             }
         }
-        Ok(())
     }
 
     fn count(&mut self, packets: &Packets, bytes: u64) {

@@ -32,29 +32,62 @@ fn main() -> ExitCode {
         ("nc", &["nc", "-N", "-lk", "HOST", "PORT"]),
         ("nc_once", &["nc", "-N", "-l", "HOST", "PORT"]),
         ("ncat", &["ncat", "-l", "--send-only", "HOST", "PORT"]),
-        ("socat", &["socat", "-u", "-", "TCP-LISTEN:PORT,bind=HOST,reuseaddr"]),
+        (
+            "socat",
+            &["socat", "-u", "-", "TCP-LISTEN:PORT,bind=HOST,reuseaddr"],
+        ),
     ];
     let mut trials = Vec::new();
+    let needs = |name| if name == "nc" { nc() } else { tool(name) };
     for (name, command) in push {
-        trials.push(trial(&format!("{name}_to_listen"), &[tool(command[0])], || pushed(command)));
+        trials.push(trial(
+            &format!("{name}_to_listen"),
+            &[needs(command[0])],
+            || pushed(command),
+        ));
     }
     for (name, command) in serve {
-        trials.push(trial(&format!("{name}_to_connect"), &[tool(command[0])], || served(command)));
+        trials.push(trial(
+            &format!("{name}_to_connect"),
+            &[needs(command[0])],
+            || served(command),
+        ));
     }
-    let nc = || tool("nc");
     let tcpdump = || tool("tcpdump");
     trials.extend([
-        trial("nc_that_never_closes_to_listen", &[nc()], nc_that_never_closes),
+        trial(
+            "nc_that_never_closes_to_listen",
+            &[nc()],
+            nc_that_never_closes,
+        ),
         trial("connect_comes_back_to_nc", &[nc()], connect_comes_back),
-        trial("tcpdump_of_a_file_to_nc_to_listen", &[nc(), tcpdump()], tcpdump_of_a_file),
+        trial(
+            "tcpdump_of_a_file_to_nc_to_listen",
+            &[nc(), tcpdump()],
+            tcpdump_of_a_file,
+        ),
         trial(
             "tcpdump_over_veth_to_nc_to_listen",
-            &[nc(), tcpdump(), tool("tcpreplay"), tool("ip"), tool("kill"), namespaces()],
+            &[
+                nc(),
+                tcpdump(),
+                tool("tcpreplay"),
+                tool("ip"),
+                tool("kill"),
+                namespaces(),
+            ],
             || over_veth(Way::Push),
         ),
         trial(
             "tcpdump_over_veth_to_nc_to_connect",
-            &[nc(), tcpdump(), tool("tcpreplay"), tool("ip"), tool("kill"), namespaces()],
+            &[
+                nc(),
+                tcpdump(),
+                tool("tcpreplay"),
+                tool("ip"),
+                tool("kill"),
+                namespaces(),
+            ],
             || over_veth(Way::Serve),
         ),
         trial(
@@ -73,14 +106,21 @@ fn trial(
     needs: &[Result<(), String>],
     test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
-    let missing: Vec<_> = needs.iter().filter_map(|need| need.as_ref().err()).cloned().collect();
+    let missing: Vec<_> = needs
+        .iter()
+        .filter_map(|need| need.as_ref().err())
+        .cloned()
+        .collect();
     if missing.is_empty() {
         return Trial::test(name, test);
     }
     let reason = missing.join(", ");
     let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
     // The reason goes into the name in one line, whatever a tool said.
-    let named = format!("{name} (ignored: {})", reason.replace(char::is_control, " "));
+    let named = format!(
+        "{name} (ignored: {})",
+        reason.replace(char::is_control, " ")
+    );
     let name = if must { name.to_owned() } else { named };
     Trial::test(name, move || Err(reason.into())).with_ignored_flag(!must)
 }
@@ -93,23 +133,53 @@ fn tool(name: &str) -> Result<(), String> {
     }
 }
 
+/// The nc of OpenBSD, which the option names are of; other systems have another.
+fn nc() -> Result<(), String> {
+    tool("nc")?;
+    let help = Command::new("nc")
+        .arg("-h")
+        .output()
+        .map_err(|error| format!("nc: {error}"))?;
+    let help = [help.stdout, help.stderr].concat();
+    match String::from_utf8_lossy(&help).contains("after EOF on stdin") {
+        true => Ok(()),
+        false => Err("nc is not OpenBSD's".to_owned()),
+    }
+}
+
 fn root() -> Result<(), String> {
-    let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
-    if id.stdout.trim_ascii() == b"0" { Ok(()) } else { Err("no root".to_owned()) }
+    let id = Command::new("id")
+        .arg("-u")
+        .output()
+        .map_err(|error| format!("id: {error}"))?;
+    if id.stdout.trim_ascii() == b"0" {
+        Ok(())
+    } else {
+        Err("no root".to_owned())
+    }
 }
 
 fn namespaces() -> Result<(), String> {
     root()?;
     tool("ip")?;
-    Namespace::new("probe").map(drop).map_err(|error| format!("no network namespaces: {error}"))
+    Namespace::new("probe")
+        .map(drop)
+        .map_err(|error| format!("no network namespaces: {error}"))
 }
 
 fn capture_on_loopback() -> Result<(), String> {
     root()?;
     tool("tcpdump")?;
-    let listed = Command::new("tcpdump").arg("-D").output().map_err(|error| error.to_string())?;
+    let listed = Command::new("tcpdump")
+        .arg("-D")
+        .output()
+        .map_err(|error| error.to_string())?;
     let listed = String::from_utf8_lossy(&listed.stdout);
-    if listed.lines().any(|line| line.contains(".lo ")) { Ok(()) } else { Err("no lo".to_owned()) }
+    if listed.lines().any(|line| line.contains(".lo ")) {
+        Ok(())
+    } else {
+        Err("no lo".to_owned())
+    }
 }
 
 // What runs.
@@ -120,7 +190,9 @@ struct Process(Child);
 impl Process {
     fn start(command: &mut Command) -> Result<Process, Failed> {
         let name = command.get_program().to_owned();
-        let child = command.spawn().map_err(|error| format!("{}: {error}", name.display()))?;
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{}: {error}", name.display()))?;
         Ok(Process(child))
     }
 
@@ -137,7 +209,11 @@ impl Process {
     }
 
     fn interrupt(&self) -> Result<(), Failed> {
-        checked(Command::new("kill").arg("-INT").arg(self.0.id().to_string()))?;
+        checked(
+            Command::new("kill")
+                .arg("-INT")
+                .arg(self.0.id().to_string()),
+        )?;
         Ok(())
     }
 }
@@ -152,7 +228,9 @@ impl Drop for Process {
 }
 
 fn checked(command: &mut Command) -> Result<Output, String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(output);
     }
@@ -163,7 +241,9 @@ fn checked(command: &mut Command) -> Result<Output, String> {
 /// A command with the address filled in.
 fn command(words: &[&str], address: SocketAddr) -> Command {
     let (host, port) = (address.ip().to_string(), address.port().to_string());
-    let mut words = words.iter().map(|word| word.replace("HOST", &host).replace("PORT", &port));
+    let mut words = words
+        .iter()
+        .map(|word| word.replace("HOST", &host).replace("PORT", &port));
     let mut command = Command::new(words.next().expect("a command has a name"));
     command.args(words).stdout(Stdio::null());
     command
@@ -178,7 +258,11 @@ impl Namespace {
         checked(Command::new("ip").args(["netns", "add", &namespace.0]))?;
         let quiet = "net.ipv6.conf.all.disable_ipv6=1";
         // Where there is no IPv6 there is nothing to silence.
-        namespace.command("sysctl").args(["-qw", quiet]).output().ok();
+        namespace
+            .command("sysctl")
+            .args(["-qw", quiet])
+            .output()
+            .ok();
         for words in [
             "link add left mtu 65535 type veth peer name right mtu 65535",
             "link set left arp off up",
@@ -210,7 +294,10 @@ fn samples() -> PathBuf {
 /// What `tcpdump -r` prints of the capture that the samples come with.
 fn recorded(options: &[&str]) -> Result<String, Failed> {
     let mut command = Command::new("tcpdump");
-    command.args(options).arg("-r").arg(samples().join("replay.pcap"));
+    command
+        .args(options)
+        .arg("-r")
+        .arg(samples().join("replay.pcap"));
     let text = String::from_utf8(checked(&mut command)?.stdout)?;
     if text.is_empty() {
         return Err("tcpdump printed nothing".into());
@@ -224,7 +311,13 @@ fn without_stamps(text: &str) -> Vec<String> {
     while let Some(cut) = framer.next(rest.as_bytes(), true) {
         let (record, after) = rest.split_at(cut.len);
         assert_eq!(cut.kind, CutKind::Records);
-        records.push(record.split_once(' ').expect("a stamp and a blank").1.to_owned());
+        records.push(
+            record
+                .split_once(' ')
+                .expect("a stamp and a blank")
+                .1
+                .to_owned(),
+        );
         rest = after;
     }
     records
@@ -301,7 +394,10 @@ fn served(words: &[&str]) -> Result<(), Failed> {
         let mut server = command(words, address);
         let _server = Process::start(server.stdin(file(&text)?))?;
         let connecting = Connecting::start(address, soon());
-        connecting.intake.until("all is here", |intake| intake.recorder.len() >= 1999).await;
+        connecting
+            .intake
+            .until("all is here", |intake| intake.recorder.len() >= 1999)
+            .await;
         // Its end, or, of a server that stays, ours.
         tokio::time::sleep(Duration::from_millis(100)).await;
         connecting.cancel.cancel();
@@ -321,7 +417,10 @@ fn nc_that_never_closes() -> Result<(), Failed> {
         let listening = Listening::start(Intake::new().flush_after(50), false);
         let mut sender = command(&["nc", "HOST", "PORT"], listening.address);
         let mut sender = Process::start(sender.stdin(file(&text)?))?;
-        listening.intake.until("the last is here", |intake| intake.recorder.len() == 50).await;
+        listening
+            .intake
+            .until("the last is here", |intake| intake.recorder.len() == 50)
+            .await;
         if sender.0.try_wait()?.is_some() {
             return Err("this nc closes by itself".into());
         }
@@ -342,25 +441,42 @@ fn connect_comes_back() -> Result<(), Failed> {
             let mut server = Process::start(server.stdin(file(&text(i * 10, 10))?))?;
             tokio::task::block_in_place(|| server.wait())?;
         }
-        connecting.intake.until("all is here", |intake| intake.recorder.len() == 30).await;
+        connecting
+            .intake
+            .until("all is here", |intake| intake.recorder.len() == 30)
+            .await;
         connecting.cancel.cancel();
         let (outcome, intake) = connecting.end().await;
         same(&intake, &outcome, &text(0, 30))?;
         let mut streams: Vec<_> = intake.recorder.records().into_iter().map(|r| r.0).collect();
         streams.dedup();
-        if streams.len() != 3 { Err("not a stream for each connection".into()) } else { Ok(()) }
+        if streams.len() != 3 {
+            Err("not a stream for each connection".into())
+        } else {
+            Ok(())
+        }
     })
 }
 
 /// `tcpdump -r FILE | nc`, in each form that is typed.
 fn tcpdump_of_a_file() -> Result<(), Failed> {
-    for options in ["-nn", "-nn -v", "-nn -vvv -e -tttt", "-nn -v -X -tt -#", "-nn -v --nano"] {
+    for options in [
+        "-nn",
+        "-nn -v",
+        "-nn -vvv -e -tttt",
+        "-nn -v -X -tt -#",
+        "-nn -v --nano",
+    ] {
         let options: Vec<_> = options.split(' ').collect();
         let text = recorded(&options)?;
         block_on(async {
             let listening = Listening::start(Intake::new(), false);
             let mut tcpdump = Command::new("tcpdump");
-            tcpdump.args(&options).arg("-l").arg("-r").arg(samples().join("replay.pcap"));
+            tcpdump
+                .args(&options)
+                .arg("-l")
+                .arg("-r")
+                .arg(samples().join("replay.pcap"));
             tcpdump.stdout(Stdio::piped()).stderr(Stdio::null());
             let mut tcpdump = Process::start(&mut tcpdump)?;
             let mut nc = command(&["nc", "-N", "HOST", "PORT"], listening.address);
@@ -393,7 +509,16 @@ fn over_veth(way: Way) -> Result<(), Failed> {
     })?;
     let mut tcpdump = namespace.command("tcpdump");
     // A buffer that holds all that is sent, and no wait for a block of it to fill.
-    tcpdump.args(["-i", "right", "-nn", "-v", "-l", "--immediate-mode", "-B", "8192"]);
+    tcpdump.args([
+        "-i",
+        "right",
+        "-nn",
+        "-v",
+        "-l",
+        "--immediate-mode",
+        "-B",
+        "8192",
+    ]);
     let mut tcpdump = Process::start(tcpdump.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let mut errors = BufReader::new(tcpdump.0.stderr.take().expect("it is piped"));
     let mut line = String::new();
@@ -406,7 +531,9 @@ fn over_veth(way: Way) -> Result<(), Failed> {
     let output = tcpdump.0.stdout.take().expect("it is piped");
     let replay = || {
         let mut tcpreplay = namespace.command("tcpreplay");
-        tcpreplay.args(["-i", "left", "--pps", "2000"]).arg(samples().join("replay.pcap"));
+        tcpreplay
+            .args(["-i", "left", "--pps", "2000"])
+            .arg(samples().join("replay.pcap"));
         checked(&mut tcpreplay)
     };
     let n = expected.len();
@@ -462,7 +589,17 @@ fn tcpdump_of_its_own_connection() -> Result<(), Failed> {
         let mut tcpdump = Command::new("tcpdump");
         let filter = format!("tcp port {}", listening.address.port());
         // It would not stop by itself.
-        tcpdump.args(["-i", "lo", "-nn", "-v", "-l", "--immediate-mode", "-c", "40", &filter]);
+        tcpdump.args([
+            "-i",
+            "lo",
+            "-nn",
+            "-v",
+            "-l",
+            "--immediate-mode",
+            "-c",
+            "40",
+            &filter,
+        ]);
         tcpdump.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut tcpdump = Process::start(&mut tcpdump)?;
         let mut errors = BufReader::new(tcpdump.0.stderr.take().expect("it is piped"));
