@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dumpstream::{
-    Batch, BoxFuture, Counters, CutKind, Framer, Lane, LaneOptions, Namespace, OnFull, Origin,
-    Packets, Parser, Sink, SinkError, Written,
+    Batch, BoxFuture, Counters, Framer, Lane, LaneOptions, Namespace, OnFull, Origin, Packets,
+    Parser, Sink, SinkError, Written,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -48,21 +48,36 @@ impl Recorder {
 
     fn of(&self, stream: &str) -> Vec<u64> {
         let records = self.records.lock().unwrap();
-        records.iter().filter(|(s, _)| s == stream).map(|(_, r)| *r).collect()
+        records
+            .iter()
+            .filter(|(s, _)| s == stream)
+            .map(|(_, r)| *r)
+            .collect()
     }
 }
 
 impl Sink for Recorder {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
         Box::pin(async move {
-            self.writes.lock().unwrap().push((Instant::now(), rows.len()));
-            let cue = *self.cue.subscribe().wait_for(|cue| *cue != Cue::Stall).await.unwrap();
+            self.writes
+                .lock()
+                .unwrap()
+                .push((Instant::now(), rows.len()));
+            let cue = *self
+                .cue
+                .subscribe()
+                .wait_for(|cue| *cue != Cue::Stall)
+                .await
+                .unwrap();
             if self.pause > Duration::ZERO {
                 tokio::time::sleep(self.pause).await;
             }
             match cue {
                 Cue::Fail => {
-                    return Err(SinkError::Refused { sink: "recorder".into(), why: "told".into() });
+                    return Err(SinkError::Refused {
+                        sink: "recorder".into(),
+                        why: "told".into(),
+                    });
                 }
                 Cue::Panic => panic!("told to"),
                 Cue::Miscount => return Ok(Written::default()),
@@ -74,7 +89,10 @@ impl Sink for Recorder {
                 records.push((packet.stream().to_owned(), packet.record()));
             }
             let delivered = (records.len() - before) as u64;
-            Ok(Written { delivered, ..Written::default() })
+            Ok(Written {
+                delivered,
+                ..Written::default()
+            })
         })
     }
 
@@ -103,8 +121,8 @@ fn input(stream: &str, batches: usize, each: usize) -> Vec<Packets> {
                      proto UDP (17), length 28)\n    10.0.0.1.1 > 10.0.0.2.2: UDP, length 0\n"
                 );
             }
-            let cut = framer.next_batch(text.as_bytes(), true).unwrap();
-            assert!(matches!(cut.kind, CutKind::Records) && cut.len == text.len());
+            // It learns the style; where it cuts is another test's business.
+            framer.next_batch(text.as_bytes(), true).unwrap();
             let mut packets = parser.parse(Batch::new(text.into_bytes(), framer.style()));
             assert_eq!(packets.len(), each);
             origin.place(&mut packets);
@@ -116,7 +134,10 @@ fn input(stream: &str, batches: usize, each: usize) -> Vec<Packets> {
 /// Room for `batches` batches like this one.
 fn room(packets: &Packets, batches: usize) -> LaneOptions {
     let queue = packets.footprint().div_ceil(1024) * 1024 * batches;
-    LaneOptions { queue, ..LaneOptions::default() }
+    LaneOptions {
+        queue,
+        ..LaneOptions::default()
+    }
 }
 
 fn balanced(counters: &Counters) {
@@ -183,14 +204,20 @@ async fn a_stalled_sink_beside_a_live_one() {
     assert_eq!((a.delivered, a.dropped), (500, 0));
     assert_eq!((b.delivered, b.dropped), (270, 230));
     assert_eq!(live.of("a"), (1..=500).collect::<Vec<_>>());
-    assert_eq!(stalled.of("a"), (1..=20).chain(251..=500).collect::<Vec<_>>());
+    assert_eq!(
+        stalled.of("a"),
+        (1..=20).chain(251..=500).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_only_lane_waits_for_ever() {
     let batches = input("a", 20, 5);
     let sink = Recorder::new(Cue::Stall);
-    let lane = sink.lane(LaneOptions { only: true, ..room(&batches[0], 2) });
+    let lane = sink.lane(LaneOptions {
+        only: true,
+        ..room(&batches[0], 2)
+    });
     let sender = tokio::spawn({
         let lane = lane.clone();
         async move {
@@ -215,7 +242,11 @@ async fn the_only_lane_waits_for_ever() {
 async fn on_full_overrides() {
     let batches = input("a", 20, 5);
     let sink = Recorder::new(Cue::Stall);
-    let options = LaneOptions { only: true, on_full: Some(OnFull::Drop), ..room(&batches[0], 2) };
+    let options = LaneOptions {
+        only: true,
+        on_full: Some(OnFull::Drop),
+        ..room(&batches[0], 2)
+    };
     let lane = sink.lane(options);
     let start = Instant::now();
     for packets in &batches {
@@ -228,7 +259,10 @@ async fn on_full_overrides() {
     assert_eq!((counters.delivered, counters.dropped), (10, 90));
 
     let sink = Recorder::new(Cue::Stall);
-    let lane = sink.lane(LaneOptions { on_full: Some(OnFull::Block), ..room(&batches[0], 2) });
+    let lane = sink.lane(LaneOptions {
+        on_full: Some(OnFull::Block),
+        ..room(&batches[0], 2)
+    });
     let send = async {
         for packets in &batches {
             lane.send(packets.clone()).await;
@@ -251,7 +285,10 @@ async fn many_senders_keep_their_order_and_nothing_is_lost() {
     let streams: Vec<(String, Vec<Packets>)> = (0..20)
         .map(|i| (format!("s{i}"), input(&format!("s{i}"), 50, 3)))
         .collect();
-    let lane = sink.lane(LaneOptions { only: true, ..room(&streams[0].1[0], 5) });
+    let lane = sink.lane(LaneOptions {
+        only: true,
+        ..room(&streams[0].1[0], 5)
+    });
     let mut senders = tokio::task::JoinSet::new();
     for (_, batches) in streams.clone() {
         let lane = lane.clone();
@@ -310,7 +347,10 @@ async fn lingering_gathers_unless_half_full_or_closing() {
 async fn closing_has_a_deadline() {
     let batches = input("a", 6, 5);
     let sink = Recorder::new(Cue::Stall);
-    let lane = sink.lane(LaneOptions { only: true, ..room(&batches[0], 4) });
+    let lane = sink.lane(LaneOptions {
+        only: true,
+        ..room(&batches[0], 4)
+    });
     for packets in &batches[..4] {
         lane.send(packets.clone()).await;
     }
@@ -324,7 +364,10 @@ async fn closing_has_a_deadline() {
     let counters = lane.close(Some(start + Duration::from_secs(5))).await;
     assert_eq!(start.elapsed().as_secs(), 5);
     balanced(&counters);
-    assert_eq!((counters.packets, counters.dropped, counters.error), (25, 25, None));
+    assert_eq!(
+        (counters.packets, counters.dropped, counters.error),
+        (25, 25, None)
+    );
     sender.await.unwrap();
     lane.send(batches[5].clone()).await;
     let counters = lane.close(None).await;
@@ -334,7 +377,12 @@ async fn closing_has_a_deadline() {
     let lane = Recorder::new(Cue::Write).lane(LaneOptions::default());
     lane.send(batches[0].clone()).await;
     let start = Instant::now();
-    assert_eq!(lane.close(Some(start + Duration::from_secs(5))).await.delivered, 5);
+    assert_eq!(
+        lane.close(Some(start + Duration::from_secs(5)))
+            .await
+            .delivered,
+        5
+    );
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
@@ -342,7 +390,10 @@ async fn closing_has_a_deadline() {
 async fn what_was_offered_before_closing_is_written() {
     let batches = input("a", 6, 5);
     let sink = Recorder::new(Cue::Stall);
-    let lane = sink.lane(LaneOptions { only: true, ..room(&batches[0], 2) });
+    let lane = sink.lane(LaneOptions {
+        only: true,
+        ..room(&batches[0], 2)
+    });
     let mut senders = tokio::task::JoinSet::new();
     for packets in batches {
         let lane = lane.clone();
@@ -360,10 +411,15 @@ async fn what_was_offered_before_closing_is_written() {
 async fn a_send_that_is_given_up_is_counted() {
     let batches = input("a", 3, 5);
     let sink = Recorder::new(Cue::Stall);
-    let lane = sink.lane(LaneOptions { only: true, ..room(&batches[0], 1) });
+    let lane = sink.lane(LaneOptions {
+        only: true,
+        ..room(&batches[0], 1)
+    });
     lane.send(batches[0].clone()).await;
     let patience = Duration::from_secs(1);
-    tokio::time::timeout(patience, lane.send(batches[1].clone())).await.unwrap_err();
+    tokio::time::timeout(patience, lane.send(batches[1].clone()))
+        .await
+        .unwrap_err();
     let counters = lane.counters();
     assert_eq!((counters.queued, counters.dropped), (5, 5));
     assert_eq!(counters.stalled.as_secs(), 1);
@@ -379,7 +435,10 @@ async fn a_sink_that_fails_wakes_those_who_wait() {
     for cue in [Cue::Fail, Cue::Panic, Cue::Miscount] {
         let batches = input("a", 4, 5);
         let sink = Recorder::new(Cue::Stall);
-        let lane = sink.lane(LaneOptions { only: true, ..room(&batches[0], 1) });
+        let lane = sink.lane(LaneOptions {
+            only: true,
+            ..room(&batches[0], 1)
+        });
         let mut senders = tokio::task::JoinSet::new();
         for packets in batches {
             let lane = lane.clone();
@@ -405,7 +464,11 @@ async fn a_sink_that_fails_wakes_those_who_wait() {
 async fn a_batch_larger_than_the_queue_passes_alone() {
     let batches = input("a", 10, 50);
     let sink = Recorder::new(Cue::Write);
-    let lane = sink.lane(LaneOptions { queue: 1, only: true, ..LaneOptions::default() });
+    let lane = sink.lane(LaneOptions {
+        queue: 1,
+        only: true,
+        ..LaneOptions::default()
+    });
     for packets in &batches {
         lane.send(packets.clone()).await;
     }
@@ -420,7 +483,9 @@ async fn latency_is_from_arrival_to_acknowledgement() {
     let text = b"1700000000.000001 IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 0\n";
     let mut framer = Framer::new();
     framer.next_batch(text, true).unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let batch = Batch::new(text.to_vec(), framer.style()).arrived(now.as_nanos() as i64);
     let mut packets = parser.parse(batch);
     Origin::new("sensor").stream("a").place(&mut packets);
