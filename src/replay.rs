@@ -285,29 +285,41 @@ mod tests {
 
     /// Keeps each write, and when it came.
     #[derive(Clone, Debug)]
-    struct Recorder(Instant, Arc<Mutex<Vec<(u128, Vec<u8>)>>>);
+    struct Recorder {
+        start: Instant,
+        writes: Arc<Mutex<Vec<Write>>>,
+    }
+
+    #[derive(Debug)]
+    struct Write {
+        millis: u128,
+        text: Vec<u8>,
+    }
 
     impl Recorder {
         fn new() -> Recorder {
-            Recorder(Instant::now(), Arc::default())
+            Recorder {
+                start: Instant::now(),
+                writes: Arc::default(),
+            }
         }
 
         /// When the records came, in milliseconds.
         fn times(&self) -> Vec<u128> {
-            self.1
+            self.writes
                 .lock()
                 .unwrap()
                 .iter()
-                .map(|(time, _)| *time)
+                .map(|write| write.millis)
                 .collect()
         }
 
         fn text(&self) -> Vec<u8> {
-            self.1
+            self.writes
                 .lock()
                 .unwrap()
                 .iter()
-                .flat_map(|(_, text)| text.clone())
+                .flat_map(|write| write.text.clone())
                 .collect()
         }
     }
@@ -318,8 +330,11 @@ mod tests {
             _: &mut std::task::Context<'_>,
             buf: &[u8],
         ) -> Poll<io::Result<usize>> {
-            let at = self.0.elapsed().as_millis();
-            self.1.lock().unwrap().push((at, buf.to_vec()));
+            let write = Write {
+                millis: self.start.elapsed().as_millis(),
+                text: buf.to_vec(),
+            };
+            self.writes.lock().unwrap().push(write);
             Poll::Ready(Ok(buf.len()))
         }
 
@@ -371,7 +386,11 @@ mod tests {
             times(Replay::new(Pace::Multiplier(10.0)), &text).await,
             [0, 50, 200]
         );
-        assert_eq!(times(Replay::new(Pace::TopSpeed), &text).await, [0, 0], "a write for each read");
+        assert_eq!(
+            times(Replay::new(Pace::TopSpeed), &text).await,
+            [0, 0],
+            "a write for each read"
+        );
         let capped = Replay::new(Pace::Multiplier(1.0)).max_gap(Duration::from_millis(700));
         assert_eq!(times(capped, &text).await, [0, 500, 1200]);
     }
