@@ -1,0 +1,564 @@
+//! A bounded queue of packets in front of one sink, and the task that empties it.
+//!
+//! Every input sends to every lane; the lane hands its sink everything queued in one write. A full
+//! lane makes its sources wait, and with them the network: that is how a slow sink is told to the
+//! sender. A lane whose sink has not moved for a while drops instead, and counts, so that one dead
+//! sink does not stop the others.
+//!
+//! The rule: every packet offered ends as delivered, rejected or dropped, and until then it is
+//! queued. Whoever holds a packet's count gives it back under the one lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use self::latency::Histogram;
+pub use self::latency::Latency;
+use crate::packet::Packets;
+use crate::sink::{OnFull, Sink, SinkError, Written};
+
+mod latency;
+
+/// The default of [`LaneOptions::queue`], 64 MiB: a second of a sensor that prints 100,000 packets
+/// a second, and small beside the memory of any machine that receives so much.
+pub const DEFAULT_QUEUE: usize = 64 << 20;
+
+/// The default of [`LaneOptions::stall_after`]: longer than a database's checkpoint or the
+/// election of a new leader, shorter than what a sender's own buffers hide.
+pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(10);
+
+/// Bytes that one permit of the queue stands for: permits are counted in 32 bits.
+const PERMIT: usize = 1 << 10;
+
+/// How a lane behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneOptions {
+    /// The most memory queued and being written, in bytes. One batch larger than that passes
+    /// alone.
+    pub queue: usize,
+    /// A full lane whose sink has completed nothing for so long drops until it moves again.
+    pub stall_after: Duration,
+    /// What a full lane does. `None`: sources wait until it has stalled, then it drops; if it is
+    /// the only lane they wait.
+    pub on_full: Option<OnFull>,
+    /// There is no other lane, which a wait could harm.
+    pub only: bool,
+}
+
+impl Default for LaneOptions {
+    fn default() -> LaneOptions {
+        LaneOptions {
+            queue: DEFAULT_QUEUE,
+            stall_after: DEFAULT_STALL_AFTER,
+            on_full: None,
+            only: false,
+        }
+    }
+}
+
+/// What became of the packets that were offered to a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets offered.
+    pub packets: u64,
+    /// Packets that the sink has acknowledged.
+    pub delivered: u64,
+    /// Packets that the sink's place refused.
+    pub rejected: u64,
+    /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.
+    pub dropped: u64,
+    /// Packets that are waiting or being written.
+    pub queued: u64,
+    /// How long sources have waited for room, summed over the sources.
+    pub stalled: Duration,
+    /// Why the sink is dead, if it is.
+    pub error: Option<String>,
+    /// It is dead because the reader of its output has gone, which is no failure.
+    pub reader_gone: bool,
+}
+
+impl Counters {
+    /// The identity that holds at every moment:
+    /// `packets = delivered + rejected + dropped + queued`.
+    ///
+    /// # Errors
+    /// A sentence with the figures, which is a fault of this program.
+    pub fn verify(&self) -> Result<(), String> {
+        let Counters {
+            packets,
+            delivered,
+            rejected,
+            dropped,
+            queued,
+            ..
+        } = self;
+        if *packets == delivered + rejected + dropped + queued {
+            return Ok(());
+        }
+        Err(format!(
+            "{packets} packets offered are not {delivered} delivered + {rejected} rejected + \
+             {dropped} dropped + {queued} queued"
+        ))
+    }
+}
+
+/// A queue of packets in front of one sink. Clones share it.
+///
+/// ```
+/// use dumpstream::{Lane, LaneOptions, SinkContext, SinkUrl};
+/// # let runtime = tokio::runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let context = SinkContext { columns: [].into(), namespace: "tcpdump".into(), hash: 0,
+/// #     version: "0", identity: false, raw: false, replace: false };
+/// let url: SinkUrl = "null:".parse()?;
+/// let lane = Lane::spawn(url.to_string(), url.open(&context)?, LaneOptions::default());
+/// // lane.send(packets).await, from as many inputs as there are
+/// let counters = lane.close(None).await;
+/// assert_eq!(counters.verify(), Ok(()));
+/// # Ok::<(), dumpstream::SinkError>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Lane(Arc<Shared>);
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    name: String,
+    options: LaneOptions,
+    capacity: u32,
+    state: Mutex<State>,
+    /// Room in the queue, in [`PERMIT`]s: first come, first served. Closed when the lane is.
+    room: Semaphore,
+    /// Wakes the task: the queue is no longer empty, or half full, or the lane is closing.
+    work: Notify,
+    /// Told to give up what is still there.
+    abort: CancellationToken,
+    /// The sink has failed.
+    died: CancellationToken,
+    /// The task has ended.
+    done: CancellationToken,
+}
+
+struct State {
+    queue: VecDeque<Queued>,
+    /// Permits of what is queued and being written.
+    held: u32,
+    writing: bool,
+    /// Senders that wait for room, and since when they are counted.
+    waiting: u32,
+    waiting_since: Instant,
+    /// When the sink last completed a write, or was given work when it had none.
+    moved: Instant,
+    closing: bool,
+    /// Nothing is taken any more; every packet has been counted.
+    buried: bool,
+    counters: Counters,
+    latency: Histogram,
+}
+
+struct Queued {
+    packets: Packets,
+    permits: u32,
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        self.writing || !self.queue.is_empty()
+    }
+
+    /// Brings the time waited up to date.
+    fn account(&mut self, now: Instant) {
+        self.counters.stalled += (now - self.waiting_since) * self.waiting;
+        self.waiting_since = now;
+    }
+
+    fn drop_queued(&mut self, packets: u64) {
+        self.counters.queued -= packets;
+        self.counters.dropped += packets;
+    }
+
+    /// Counts everything that is still there as dropped, and takes nothing from now on.
+    fn bury(&mut self) {
+        self.drop_queued(self.counters.queued);
+        self.queue.clear();
+        self.buried = true;
+    }
+}
+
+impl Lane {
+    /// Starts the lane's task on the current runtime; `name` is for reports.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn(name: impl Into<String>, sink: Box<dyn Sink>, options: LaneOptions) -> Lane {
+        let now = Instant::now();
+        let capacity = u32::try_from(options.queue / PERMIT)
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let capacity = capacity.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let shared = Arc::new(Shared {
+            name: name.into(),
+            options,
+            capacity,
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                held: 0,
+                writing: false,
+                waiting: 0,
+                waiting_since: now,
+                moved: now,
+                closing: false,
+                buried: false,
+                counters: Counters::default(),
+                latency: Histogram::default(),
+            }),
+            room: Semaphore::new(capacity as usize),
+            work: Notify::new(),
+            abort: CancellationToken::new(),
+            died: CancellationToken::new(),
+            done: CancellationToken::new(),
+        });
+        tokio::spawn(drain(shared.clone(), sink));
+        Lane(shared)
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Offers packets. It returns when they are queued, or dropped and counted. Packets of a
+    /// future that is dropped while it waits are dropped and counted too.
+    pub async fn send(&self, packets: Packets) {
+        let count = packets.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let shared = &*self.0;
+        let permits = packets.footprint().div_ceil(PERMIT);
+        let permits = u32::try_from(permits)
+            .unwrap_or(u32::MAX)
+            .clamp(1, shared.capacity);
+        {
+            let mut state = shared.lock();
+            state.counters.packets += count;
+            if state.closing || state.buried {
+                state.counters.dropped += count;
+                return;
+            }
+            state.counters.queued += count;
+            match shared.room.try_acquire_many(permits) {
+                Ok(room) => {
+                    room.forget();
+                    shared.push(&mut state, Queued { packets, permits });
+                    return;
+                }
+                Err(TryAcquireError::Closed) => return state.drop_queued(count),
+                Err(TryAcquireError::NoPermits) => {}
+            }
+            if shared.drops(&state, Instant::now()) {
+                return state.drop_queued(count);
+            }
+            state.account(Instant::now());
+            state.waiting += 1;
+            shared.work.notify_one();
+        }
+        // From here on the guard gives the count back, whatever becomes of this future.
+        let waiting = Waiting { shared, count };
+        loop {
+            let Some(deadline) = shared.patience() else {
+                match shared.room.acquire_many(permits).await {
+                    Ok(room) => {
+                        room.forget();
+                        return waiting.queue(Queued { packets, permits });
+                    }
+                    Err(_) => return,
+                }
+            };
+            match timeout_at(deadline, shared.room.acquire_many(permits)).await {
+                Ok(Ok(room)) => {
+                    room.forget();
+                    return waiting.queue(Queued { packets, permits });
+                }
+                Ok(Err(_)) => return,
+                Err(_) if shared.drops(&shared.lock(), Instant::now()) => return,
+                // It has moved meanwhile: the wait is worth it.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// What became of the packets so far.
+    pub fn counters(&self) -> Counters {
+        let mut state = self.0.lock();
+        state.account(Instant::now());
+        state.counters.clone()
+    }
+
+    /// From when the text of a packet arrived until the sink acknowledged it.
+    pub fn latency(&self) -> Latency {
+        self.0.lock().latency.summary()
+    }
+
+    /// Waits until the sink has failed; for ever if it does not.
+    pub async fn died(&self) {
+        self.0.died.cancelled().await;
+    }
+
+    /// Takes no more packets, writes what was offered before, and closes the sink. What the sink
+    /// has not acknowledged at the deadline is counted as dropped.
+    pub async fn close(&self, deadline: Option<Instant>) -> Counters {
+        self.0.lock().closing = true;
+        self.0.work.notify_one();
+        let done = self.0.done.cancelled();
+        match deadline {
+            None => done.await,
+            Some(deadline) => {
+                if timeout_at(deadline, done).await.is_err() {
+                    self.0.abort.cancel();
+                    self.0.done.cancelled().await;
+                }
+            }
+        }
+        self.counters()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds this lock")
+    }
+
+    fn push(&self, state: &mut State, queued: Queued) {
+        if !state.has_work() {
+            state.moved = Instant::now();
+        }
+        let half = self.capacity.div_ceil(2);
+        let was_half = state.held >= half;
+        state.held += queued.permits;
+        state.queue.push_back(queued);
+        // The task looks at the state anew each time; it need only know that it has changed.
+        if state.queue.len() == 1 || (state.held >= half && !was_half) || state.closing {
+            self.work.notify_one();
+        }
+    }
+
+    /// Whether a full lane drops now.
+    fn drops(&self, state: &State, now: Instant) -> bool {
+        match self.options.on_full {
+            Some(OnFull::Drop) => true,
+            Some(OnFull::Block) => false,
+            None => {
+                !self.options.only
+                    && state.has_work()
+                    && now.saturating_duration_since(state.moved) >= self.options.stall_after
+            }
+        }
+    }
+
+    /// How long a sender waits before it looks whether the sink has moved; `None`: for ever.
+    fn patience(&self) -> Option<Instant> {
+        if self.options.only || self.options.on_full == Some(OnFull::Block) {
+            return None;
+        }
+        let state = self.lock();
+        // With nothing to do the sink cannot be late: another sender is about to fill the room.
+        let since = if state.has_work() {
+            state.moved
+        } else {
+            Instant::now()
+        };
+        since.checked_add(self.options.stall_after)
+    }
+
+    /// The sink's own answer to `write`, or `None` when the lane was told to give up.
+    async fn unless_aborted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.abort.cancelled() => None,
+        }
+    }
+
+    /// Waits for work, and for `due` unless the queue is half full or the lane is closing; takes
+    /// all of it. `None`: it is closing, and nothing is left.
+    async fn take(&self, due: Option<Instant>) -> Option<(Vec<Packets>, u32)> {
+        loop {
+            let timer = {
+                let mut state = self.lock();
+                // A sender that waits for room makes a queue as good as full.
+                let full = state.held >= self.capacity.div_ceil(2) || state.waiting > 0;
+                let urgent = state.closing || full;
+                let early = due.filter(|due| !urgent && Instant::now() < *due);
+                match early {
+                    None if !state.queue.is_empty() => {
+                        state.writing = true;
+                        let queue = std::mem::take(&mut state.queue);
+                        let permits = queue.iter().map(|q| q.permits).sum();
+                        return Some((queue.into_iter().map(|q| q.packets).collect(), permits));
+                    }
+                    None if state.closing && state.waiting == 0 => return None,
+                    None => None,
+                    early => early.filter(|_| !state.queue.is_empty()),
+                }
+            };
+            match timer {
+                None => self.work.notified().await,
+                Some(due) => tokio::select! {
+                    () = self.work.notified() => {}
+                    () = sleep_until(due) => {}
+                },
+            }
+        }
+    }
+
+    /// Counts the answer to a write.
+    fn answered(&self, rows: &[Packets], permits: u32, written: Written) {
+        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let wall = wall.map_or(0, |d| d.as_nanos() as i64);
+        let mut state = self.lock();
+        state.counters.queued -= given;
+        state.counters.delivered += written.delivered;
+        state.counters.rejected += written.rejected;
+        state.counters.dropped += written.dropped;
+        state.moved = Instant::now();
+        state.writing = false;
+        state.held -= permits;
+        for row in rows {
+            if let Some(arrival) = row.arrival() {
+                state
+                    .latency
+                    .record(wall.saturating_sub(arrival), row.len() as u64);
+            }
+        }
+        self.room.add_permits(permits as usize);
+    }
+
+    fn end(&self, error: Option<SinkError>) {
+        let mut state = self.lock();
+        state.writing = false;
+        state.bury();
+        if let Some(error) = error {
+            state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
+            state.counters.error = Some(chain(&error));
+            self.died.cancel();
+        }
+        drop(state);
+        self.room.close();
+        self.done.cancel();
+    }
+}
+
+/// Ends the lane even when the sink panics or the runtime drops its task: nobody may wait for it.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.0.done.is_cancelled() {
+            self.0.end(Some(SinkError::Stopped {
+                sink: self.0.name.clone(),
+            }));
+        }
+    }
+}
+
+/// The lane's task.
+async fn drain(shared: Arc<Shared>, sink: Box<dyn Sink>) {
+    let _ending = Ending(&shared);
+    let mut due = None;
+    loop {
+        let Some(taken) = shared.unless_aborted(shared.take(due)).await else {
+            return shared.end(None);
+        };
+        let Some((rows, permits)) = taken else { break };
+        due = Instant::now().checked_add(sink.linger());
+        let Some(answer) = shared.unless_aborted(sink.write(&rows)).await else {
+            return shared.end(None);
+        };
+        match answer.and_then(|written| balanced(&rows, written)) {
+            Ok(written) => shared.answered(&rows, permits, written),
+            Err(error) => return shared.end(Some(error)),
+        }
+    }
+    let closed = shared.unless_aborted(sink.close()).await;
+    shared.end(closed.and_then(Result::err));
+}
+
+/// Refuses an answer that does not speak of every row once.
+fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
+    let given = rows.iter().map(|r| r.len() as u64).sum();
+    let answered = written
+        .delivered
+        .saturating_add(written.rejected)
+        .saturating_add(written.dropped);
+    if answered == given {
+        Ok(written)
+    } else {
+        Err(SinkError::Miscounted { given, answered })
+    }
+}
+
+/// A sender that waits for room. Dropping it without having queued drops and counts its packets.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    count: u64,
+}
+
+impl Waiting<'_> {
+    fn queue(self, queued: Queued) {
+        let mut state = self.shared.lock();
+        // A lane that was buried meanwhile has counted these packets already.
+        if !state.buried {
+            self.shared.push(&mut state, queued);
+        }
+        self.leave(&mut state);
+        drop(state);
+        std::mem::forget(self);
+    }
+
+    fn leave(&self, state: &mut State) {
+        state.account(Instant::now());
+        state.waiting -= 1;
+        if state.closing {
+            self.shared.work.notify_one();
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if !state.buried {
+            state.drop_queued(self.count);
+        }
+        self.leave(&mut state);
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! `null:` counts packets and drops them: for measuring what stands before it.
+
+use super::{BoxFuture, Sink, SinkError, Written};
+use crate::packet::Packets;
+
+#[derive(Debug)]
+pub(crate) struct Null;
+
+impl Sink for Null {
+    fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
+        let delivered = rows.iter().map(|packets| packets.len() as u64).sum();
+        Box::pin(async move {
+            Ok(Written {
+                delivered,
+                ..Written::default()
+            })
+        })
+    }
+
+    fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+}

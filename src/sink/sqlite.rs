@@ -1,0 +1,353 @@
+//! `sqlite:FILE` keeps packets in a database that other programs read while we write.
+//!
+//! The table `packet` is keyed by (time, stream, record), so a range of time is a range of the key
+//! and rows of a live capture go to its right edge; there is no other index to pay for. Which
+//! records of a stream are there is known from its [`Ledger`], not by looking for rows: a record
+//! that comes again under another time is still the same record.
+//!
+//! The trap: `BEGIN` without `IMMEDIATE` would fail half-way when another process writes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+
+use self::ledger::Ledger;
+use super::text::Text;
+use super::writer::{Abandoned, Store, Writer};
+use super::{BoxFuture, Sink, SinkContext, SinkError, Written};
+use crate::packet::{Packet, Packets};
+use crate::value::Value;
+
+mod ledger;
+mod schema;
+
+/// The least time between the starts of two transactions: a commit costs milliseconds, and a
+/// quarter of a second still reads as "at once".
+const LINGER: Duration = Duration::from_millis(250);
+
+/// How long one attempt waits for another process that writes. Longer waits are made of several,
+/// so that the thread can end in between.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Prepared statements kept: more than this file and the ledger's together have.
+const STATEMENTS: usize = 32;
+
+/// The sink of a URL `sqlite:FILE`.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    writer: Writer,
+}
+
+impl Sqlite {
+    /// Opens the file and makes or widens its tables.
+    pub(crate) fn open(url: &str, place: &str, context: &SinkContext) -> Result<Sqlite, SinkError> {
+        let fail = Failure {
+            sink: url.to_owned(),
+        };
+        check(&fail, place)?;
+        // Not `SQLITE_OPEN_URI`: a file may be called `file:x`.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(place, flags);
+        let mut conn = opened.map_err(fail.doing("open the database"))?;
+        conn.busy_timeout(BUSY)
+            .map_err(fail.doing("open the database"))?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        schema::prepare(&fail, &mut conn, context)?;
+
+        let abandoned = Abandoned::default();
+        let database = Database {
+            fail,
+            conn,
+            insert: schema::insert(context),
+            stored: schema::stored(context),
+            raw: context.raw,
+            replace: context.replace,
+            ledger: Ledger::default(),
+            version: 0,
+            abandoned: abandoned.clone(),
+            text: Text::new(),
+        };
+        Ok(Sqlite {
+            writer: Writer::spawn(url, abandoned, database)?,
+        })
+    }
+}
+
+impl Sink for Sqlite {
+    fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
+        Box::pin(self.writer.write(rows))
+    }
+
+    fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(self.writer.close())
+    }
+
+    fn linger(&self) -> Duration {
+        LINGER
+    }
+}
+
+/// Refuses what SQLite would open and nobody means.
+fn check(fail: &Failure, place: &str) -> Result<(), SinkError> {
+    let path = Path::new(place);
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if place == ":memory:" {
+        return Err(fail.refuse("a database in memory ends with the program; name a file"));
+    }
+    if path.is_dir() {
+        return Err(fail.refuse("is a directory; name a file in it"));
+    }
+    if let Some(parent) = parent.filter(|p| !p.is_dir()) {
+        let why = format!(
+            "there is no directory `{}`; make it first",
+            parent.display()
+        );
+        return Err(fail.refuse(why));
+    }
+    Ok(())
+}
+
+/// Makes errors that name the sink.
+#[derive(Debug)]
+struct Failure {
+    sink: String,
+}
+
+impl Failure {
+    fn refuse(&self, why: impl Into<String>) -> SinkError {
+        SinkError::Refused {
+            sink: self.sink.clone(),
+            why: why.into(),
+        }
+    }
+
+    fn doing(&self, action: &'static str) -> impl FnOnce(rusqlite::Error) -> SinkError {
+        move |source| {
+            let sink = self.sink.clone();
+            match source.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase) => SinkError::Refused {
+                    sink,
+                    why: "is no SQLite database; name another file".to_owned(),
+                },
+                _ => SinkError::Database {
+                    sink,
+                    action,
+                    source: source.into(),
+                },
+            }
+        }
+    }
+}
+
+struct Database {
+    fail: Failure,
+    conn: Connection,
+    /// The statement that inserts one row.
+    insert: String,
+    /// The columns of the namespace that have a column of the table: all but `time`.
+    stored: Vec<usize>,
+    raw: bool,
+    replace: bool,
+    ledger: Ledger,
+    /// `PRAGMA data_version`: it changes when another connection has written.
+    version: i64,
+    abandoned: Abandoned,
+    text: Text,
+}
+
+impl Store for Database {
+    fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
+        self.begin()?;
+        let written = self.transaction(rows);
+        if written.is_err() && !self.conn.is_autocommit() {
+            // The first error is the one to tell.
+            self.conn.execute_batch("ROLLBACK").ok();
+        }
+        written
+    }
+
+    fn close(self) -> Result<(), SinkError> {
+        let Database { fail, conn, .. } = self;
+        // The last connection that closes takes the log back into the file.
+        conn.close()
+            .map_err(|(_, e)| fail.doing("close the database")(e))
+    }
+}
+
+impl Database {
+    /// Takes the write lock, however long another process holds it: the lane knows what to do with
+    /// a sink that does not move.
+    fn begin(&self) -> Result<(), SinkError> {
+        let mut told = false;
+        loop {
+            match run(&self.conn, "BEGIN IMMEDIATE") {
+                Err(e) if busy(&e) && !self.abandoned.get() => {
+                    if !told {
+                        tracing::warn!(sink = %self.fail.sink,
+                            "Another program holds the database; waiting for it.");
+                        told = true;
+                    }
+                }
+                begun => return begun.map_err(self.fail.doing("begin a transaction")),
+            }
+        }
+    }
+
+    fn transaction(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
+        let Database {
+            fail, conn, ledger, ..
+        } = self;
+        let version = conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .map_err(fail.doing("read its version"))?;
+        if version != self.version {
+            ledger.forget();
+            self.version = version;
+        }
+        let mut written = Written::default();
+        let mut insert = Insert {
+            statement: conn
+                .prepare_cached(&self.insert)
+                .map_err(fail.doing("insert"))?,
+            stored: &self.stored,
+            raw: self.raw,
+            text: &mut self.text,
+        };
+        for packets in rows {
+            write_packets(
+                conn,
+                ledger,
+                &mut insert,
+                self.replace,
+                packets,
+                &mut written,
+            )
+            .map_err(fail.doing("insert"))?;
+        }
+        drop(insert);
+        ledger
+            .save(conn)
+            .map_err(fail.doing("keep the streams' state"))?;
+        run(conn, "COMMIT").map_err(fail.doing("commit"))?;
+        Ok(written)
+    }
+}
+
+/// Inserts those rows of one batch that are not there yet.
+fn write_packets(
+    conn: &Connection,
+    ledger: &mut Ledger,
+    insert: &mut Insert<'_>,
+    replace: bool,
+    packets: &Packets,
+    written: &mut Written,
+) -> rusqlite::Result<()> {
+    let first = packets.first_record() as i64;
+    let len = packets.len() as i64;
+    if len == 0 {
+        return Ok(());
+    }
+    if first == 0 {
+        // Nobody has said whose they are: such rows have no key.
+        written.rejected += len as u64;
+        return Ok(());
+    }
+    let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
+    if replace && first == 1 {
+        stream.remove(conn)?;
+    }
+    for records in stream.admit(conn, first, first + len - 1)? {
+        for record in records {
+            let packet = packets.packet((record - first) as usize);
+            match insert.row(packet, stream.id) {
+                Ok(()) => stream.stored(packet.time()),
+                Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
+                    tracing::warn!(error = %e, record, "The database refused a row.");
+                    stream.missing(conn, record, record)?;
+                    written.rejected += 1;
+                    written.delivered -= 1;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    written.delivered += len as u64;
+    Ok(())
+}
+
+/// The prepared statement and what it needs to bind a packet.
+struct Insert<'a> {
+    statement: CachedStatement<'a>,
+    stored: &'a [usize],
+    raw: bool,
+    text: &'a mut Text,
+}
+
+impl Insert<'_> {
+    fn row(&mut self, packet: Packet<'_>, stream: i64) -> rusqlite::Result<()> {
+        let s = &mut self.statement;
+        s.clear_bindings();
+        s.raw_bind_parameter(1, packet.time())?;
+        s.raw_bind_parameter(2, stream)?;
+        s.raw_bind_parameter(3, packet.record() as i64)?;
+        s.raw_bind_parameter(4, packet.time_source().name())?;
+        if packet.truncated() {
+            s.raw_bind_parameter(5, 1)?;
+        }
+        let mut index = 6;
+        if self.raw {
+            s.raw_bind_parameter(index, packet.raw())?;
+            index += 1;
+        }
+        for column in self.stored {
+            if let Some(value) = packet.value(*column) {
+                let value = borrowed(self.text, &value);
+                s.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+            }
+            index += 1;
+        }
+        s.raw_execute()?;
+        Ok(())
+    }
+}
+
+/// The value as the table holds it; text that has to be made is made in `text`. (By reference: to
+/// copy what was written a moment ago in smaller pieces stalls the processor, measurably.)
+fn borrowed<'a>(text: &'a mut Text, value: &Value<'a>) -> ValueRef<'a> {
+    text.out.clear();
+    match *value {
+        Value::Int(n) | Value::Time(n) | Value::Timestamp(n) => return ValueRef::Integer(n),
+        Value::Bool(b) => return ValueRef::Integer(b.into()),
+        Value::Real(x) => return ValueRef::Real(x),
+        Value::Text(bytes) if str::from_utf8(bytes).is_ok() => return ValueRef::Text(bytes),
+        Value::Text(bytes) => text.lossless(bytes),
+        Value::Inet(ip) => text.inet(ip),
+        Value::Mac(mac) => text.mac(mac),
+    }
+    ValueRef::Text(&text.out)
+}
+
+/// Runs a statement that has neither parameters nor rows.
+fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether it is this row that the database refuses, and not every row.
+fn refuses_row(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+    )
+}
