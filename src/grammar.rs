@@ -289,7 +289,7 @@ enum Await {
     /// An IPv4 header: its endpoints stand behind four blanks.
     Endpoints(ip::Header),
     /// An MPLS or NSH header: the next header stands behind a TAB.
-    Tab { link: bool },
+    Tab,
 }
 
 /// One line, without its line feed and a carriage return before that; and where the next begins.
@@ -366,12 +366,12 @@ pub(crate) fn record(
                 ip::endpoints(&mut walk, text, header);
                 Await::Nothing
             }
-            Await::Tab { link } => {
+            Await::Tab => {
                 let Some(text) = text.strip_prefix(b"\t") else {
                     break;
                 };
                 walk.parts.second = Some(walk.span(text));
-                link::below_tab(&mut walk, text, link)
+                link::below_tab(&mut walk, text)
             }
             Await::Nothing => break,
         };

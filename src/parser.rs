@@ -144,8 +144,7 @@ impl Parser {
         let columns = namespace.columns();
         let mut patterns: Vec<Vec<Pattern>> = columns.iter().map(|_| Vec::new()).collect();
         let mut by_part = [0u128; Part::ALL.len()];
-        let mut patterns_count = 0;
-        for field in &namespace.fields {
+        for (id, field) in namespace.fields.iter().enumerate() {
             let column = columns
                 .iter()
                 .position(|c| c.name == field.name)
@@ -153,11 +152,10 @@ impl Parser {
             by_part[field.part as usize] |= 1 << column;
             let regex = Namespace::compile(field)?;
             patterns[column].push(Pattern {
-                id: patterns_count,
+                id,
                 part: field.part,
                 regex,
             });
-            patterns_count += 1;
         }
         let time = columns
             .iter()

@@ -12,16 +12,21 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     }
     let mask = walk.slots.mask;
     if let Ok((rest, ethertype)) = ethernet(walk, i) {
-        return below(walk, i, rest, ethertype);
+        let link = walk.between(i, rest);
+        walk.part(Part::Link, link);
+        return below(walk, rest, ethertype);
     }
     walk.slots.mask = mask;
-    if let Ok((rest, _)) = any(walk, i) {
-        return below(walk, i, rest, None);
+    if let Ok((rest, ())) = any(walk, i) {
+        let link = walk.between(i, rest);
+        walk.part(Part::Link, link);
+        return below(walk, rest, None);
     }
     walk.slots.mask = mask;
     if let Ok((rest, ethertype)) = other(i) {
-        walk.odd(Part::Link, walk_link(i, rest));
-        return without_link(walk, rest, ethertype);
+        let link = walk.between(i, rest);
+        walk.odd(Part::Link, link);
+        return below(walk, rest, ethertype);
     }
     tagged(walk, i)
 }
@@ -41,11 +46,9 @@ fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"IP6, ") || version_only(i).is_some() {
         return Some(damaged(walk, i));
     }
-    for start in [&b"ARP, "[..], b"RARP, ", b"Reverse ARP, "] {
-        if let Some(rest) = i.strip_prefix(start) {
-            arp::arp(walk, rest);
-            return Some(Await::Nothing);
-        }
+    if let Some(rest) = i.strip_prefix(b"ARP, ") {
+        arp::arp(walk, rest);
+        return Some(Await::Nothing);
     }
     None
 }
@@ -64,25 +67,9 @@ fn damaged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     Await::Nothing
 }
 
-/// The link part without the blank that ends it.
-fn walk_link<'a>(i: &'a [u8], rest: &[u8]) -> &'a [u8] {
-    &i[..i.len() - rest.len()]
-}
-
 /// A network header behind a link header: the ethertype says which, and the printers' words are
 /// left out.
-fn below<'a>(
-    walk: &mut Walk<'_, 'a>,
-    i: &'a [u8],
-    rest: &'a [u8],
-    ethertype: Option<u32>,
-) -> Await {
-    let link = walk_link(i, rest);
-    walk.part(Part::Link, link);
-    without_link(walk, rest, ethertype)
-}
-
-fn without_link<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
+fn below<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
     let waits = match ethertype {
         Some(0x0800) => ip::ip(walk, rest).or_else(|| Some(damaged(walk, rest))),
         Some(0x86dd) => ip6::ip6(walk, rest).or_else(|| Some(damaged(walk, rest))),
@@ -177,9 +164,9 @@ fn tags<'a>(
         {
             ethertype = Some(inner);
             i = rest;
-        } else if let Some(rest) = i.strip_prefix(b"802.3, ").or(Some(i)) {
+        } else {
             // A length in the place of a type: the last tag's type stays the innermost.
-            i = rest;
+            i = i.strip_prefix(b"802.3, ").unwrap_or(i);
         }
     }
     if let Some(n) = ethertype {
@@ -268,7 +255,7 @@ fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     info::first_word(walk, i);
     if i.starts_with(b"MPLS (") || i.starts_with(b"NSH, ") {
         walk.odd(Part::Link, i);
-        return Await::Tab { link: true };
+        return Await::Tab;
     }
     if i.starts_with(b"PPPoE  [ses 0x")
         && let Some(at) = memchr::memchr(b']', i)
@@ -280,7 +267,7 @@ fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         }
         // With `-e`: PPP's own header before it.
         if let Ok((rest, ethertype)) = other(rest) {
-            return without_link(walk, rest, ethertype);
+            return below(walk, rest, ethertype);
         }
     }
     info::rest(walk, i, 256, None);
@@ -288,9 +275,8 @@ fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 }
 
 /// The line behind an MPLS or NSH header, without its TAB.
-pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], _link: bool) -> Await {
-    if let Some(waits) = network(walk, i).or_else(|| wordless(walk, i)) {
-        return waits;
-    }
-    Await::Nothing
+pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+    network(walk, i)
+        .or_else(|| wordless(walk, i))
+        .unwrap_or(Await::Nothing)
 }
