@@ -58,6 +58,12 @@ impl AsciiGuard {
         false
     }
 
+    /// Whether every IP record so far was followed by its own dump, and there are too few to tell.
+    /// What was checked since should go nowhere until this is settled.
+    pub fn suspects(&self) -> bool {
+        !self.decided && self.seen > 0
+    }
+
     /// At the end of a stream with fewer IP records: `true` where each had its dump.
     pub fn finish(&mut self) -> bool {
         let proven = !self.decided && self.seen > 0;

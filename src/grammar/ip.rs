@@ -101,6 +101,9 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let (i, offset) = int(i)?;
     let (i, ()) = lit(b", flags [")(i)?;
     let (i, flags) = until(b']')(i)?;
+    if !flags.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' ')) {
+        return super::leaf::no();
+    }
     let (i, ()) = lit(b"], proto ")(i)?;
     let (i, name) = proto_name(i)?;
     let (i, protocol) = int(i)?;
@@ -109,11 +112,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let mut options = None;
     let i = match i.strip_prefix(b", options (") {
         Some(i) => {
-            // `RA`, `NOP,RA`, `RR 10.0.0.1, 10.0.0.2^`: no parentheses within these.
+            // `RA`, `NOP,RA`, `RR 10.0.0.1, 10.0.0.2^`: no parentheses, no other field's words.
             let (rest, text) = until(b')')(i)?;
-            if memchr::memchr(b'(', text).is_some()
-                || memchr::memmem::find(text, b", length").is_some()
-            {
+            let words = text.windows(3).any(|w| w.starts_with(b", ") && w[2].is_ascii_alphabetic());
+            if words || memchr::memchr(b'(', text).is_some() {
                 return super::leaf::no();
             }
             options = Some(text);
@@ -312,7 +314,6 @@ fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], header: Header, ports: Option<
         (6, Some(ports)) => tcp::tcp(walk, i, ports),
         (17, Some(ports)) => udp::udp(walk, i, ports),
         (1, None) if i.starts_with(b"ICMP ") => icmp::icmp(walk, i),
-        (51, None) => super::ip6::chain(walk, i, header.protocol),
         (UNKNOWN, _) => unheaded(walk, i, ports),
         _ => info::rest(walk, i, header.protocol, ports),
     }

@@ -28,14 +28,17 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 
 /// `IP `, `IP6 `, `ARP, `: the printers' own words.
 fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
-    if let Some(rest) = i.strip_prefix(b"IP ") {
+    if let Some(rest) = i.strip_prefix(b"IP ")
+        && !rest.starts_with(b"(0x")
+    {
         return Some(ip::ip(walk, rest).unwrap_or_else(|| damaged(walk, i)));
     }
-    if let Some(rest) = i.strip_prefix(b"IP6 ") {
+    if let Some(rest) = i.strip_prefix(b"IP6 ")
+        && !rest.starts_with(b"(0x")
+    {
         return Some(ip6::ip6(walk, rest).unwrap_or_else(|| damaged(walk, i)));
     }
-    if let Some(rest) = i.strip_prefix(b"IP6, ") {
-        let _ = rest;
+    if i.starts_with(b"IP6, ") || version_only(i).is_some() {
         return Some(damaged(walk, i));
     }
     for start in [&b"ARP, "[..], b"RARP, ", b"Reverse ARP, "] {
@@ -45,6 +48,12 @@ fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
         }
     }
     None
+}
+
+/// `ND_PRINT("IP%u ", IP_V(ip))`: a version that is not 4.
+fn version_only(i: &[u8]) -> Option<()> {
+    let (rest, _) = number(15)(i.strip_prefix(b"IP")?).ok()?;
+    rest.starts_with(b" (invalid)").then_some(())
 }
 
 /// A network header that its printer could not read: `IP bad-len 0`, `IP5 (invalid)`,
@@ -75,8 +84,8 @@ fn below<'a>(
 
 fn without_link<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
     let waits = match ethertype {
-        Some(0x0800) => ip::ip(walk, rest),
-        Some(0x86dd) => ip6::ip6(walk, rest),
+        Some(0x0800) => ip::ip(walk, rest).or_else(|| Some(damaged(walk, rest))),
+        Some(0x86dd) => ip6::ip6(walk, rest).or_else(|| Some(damaged(walk, rest))),
         Some(0x0806 | 0x8035) if !rest.starts_with(b" [|") => {
             arp::arp(walk, rest);
             Some(Await::Nothing)
@@ -132,7 +141,7 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
 /// `(old)`.
 fn named_ethertype(i: &[u8]) -> Res<'_, u32> {
     let (i, ()) = lit(b"ethertype ")(i)?;
-    let Some(open) = memchr::memchr(b'(', &i[..i.len().min(40)]) else {
+    let Some(open) = memchr::memchr2(b'(', b',', i) else {
         return no();
     };
     let i = &i[open..];
@@ -183,7 +192,8 @@ fn tags<'a>(
 /// follows, which [`other`] reads.
 fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     let (i, interface) = word(text);
-    if interface.is_empty() || interface.len() > 16 {
+    // Linux: at most 15 bytes, no white space.
+    if interface.is_empty() || interface.len() > 16 || interface.iter().any(|b| matches!(b, 9..=13)) {
         return no();
     }
     let blanks = i.iter().take_while(|b| **b == b' ').count();
@@ -263,9 +273,14 @@ fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         && let Some(at) = memchr::memchr(b']', i)
         && let rest = &i[at + 1..]
         && let Some(rest) = rest.strip_prefix(b" ")
-        && let Some(waits) = network(walk, rest)
     {
-        return waits;
+        if let Some(waits) = network(walk, rest) {
+            return waits;
+        }
+        // With `-e`: PPP's own header before it.
+        if let Ok((rest, ethertype)) = other(rest) {
+            return without_link(walk, rest, ethertype);
+        }
     }
     info::rest(walk, i, 256, None);
     Await::Nothing

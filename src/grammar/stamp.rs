@@ -176,7 +176,7 @@ fn two(text: &[u8], at: usize) -> Option<i64> {
 
 /// `HH:MM:SS.f`: nanoseconds since midnight, the length, the digits of the fraction.
 fn clock(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize, usize)> {
-    if text.len() < 16 || text[2] != b':' || text[5] != b':' || text[8] != b'.' {
+    if text.len() < 15 || text[2] != b':' || text[5] != b':' || text[8] != b'.' {
         return None;
     }
     let (h, m, s) = (two(text, 0)?, two(text, 3)?, two(text, 6)?);

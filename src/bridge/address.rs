@@ -1,0 +1,78 @@
+//! `[HOST:]PORT`, as it is typed.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::lookup_host;
+
+use crate::run::Error;
+
+/// The addresses of `PORT`, `HOST:PORT` or `[IPV6]:PORT`, at least one; without a host 127.0.0.1.
+///
+/// # Errors
+/// [`Error::Address`] if the text is none; [`Error::Lookup`] if the host is not found.
+pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
+    let wrong = |reason: String| Error::Address {
+        text: text.to_owned(),
+        reason,
+    };
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(vec![address]);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let port: u16 = port
+        .parse()
+        .map_err(|_| wrong("there is no port number".to_owned()))?;
+    if host.is_empty() {
+        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(wrong(
+            "an IPv6 address needs brackets before its port".to_owned(),
+        ));
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let unknown = |source| Error::Lookup {
+        address: text.to_owned(),
+        source,
+    };
+    let found: Vec<_> = lookup_host((host, port)).await.map_err(unknown)?.collect();
+    if found.is_empty() {
+        return Err(unknown(io::ErrorKind::AddrNotAvailable.into()));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_alone_is_loopback() {
+        for (text, address) in [
+            ("4444", "127.0.0.1:4444"),
+            (":4444", "127.0.0.1:4444"),
+            ("192.0.2.1:0", "192.0.2.1:0"),
+            ("[::1]:4444", "[::1]:4444"),
+        ] {
+            let found = resolve(text).await.expect(text);
+            assert_eq!(found, [address.parse().expect("an address")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_named() {
+        for text in [
+            "",
+            "x",
+            "65536",
+            "127.0.0.1:",
+            "127.0.0.1",
+            "::1:4444",
+            "1:2:3",
+        ] {
+            let error = resolve(text).await.expect_err(text);
+            assert!(error.is_usage(), "{error}");
+        }
+    }
+}
