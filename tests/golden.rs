@@ -33,10 +33,17 @@ fn every_sample_gives_its_golden_output() {
             continue;
         }
         let text = std::fs::read(&path).expect("a sample");
-        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a file")
+            .to_string_lossy()
+            .into_owned();
         let golden = path.with_extension("jsonl");
         let got = lines(&regex, &name, &text);
-        assert!(got == lines(&parser, &name, &text), "{name}: the engines differ");
+        assert!(
+            got == lines(&parser, &name, &text),
+            "{name}: the engines differ"
+        );
         if bless {
             std::fs::write(&golden, &got).expect("samples/ can be written");
         }

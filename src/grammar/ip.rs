@@ -101,7 +101,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let (i, offset) = int(i)?;
     let (i, ()) = lit(b", flags [")(i)?;
     let (i, flags) = until(b']')(i)?;
-    if !flags.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' ')) {
+    if !flags
+        .iter()
+        .all(|b| b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' '))
+    {
         return super::leaf::no();
     }
     let (i, ()) = lit(b"], proto ")(i)?;
@@ -114,7 +117,9 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
         Some(i) => {
             // `RA`, `NOP,RA`, `RR 10.0.0.1, 10.0.0.2^`: no parentheses, no other field's words.
             let (rest, text) = until(b')')(i)?;
-            let words = text.windows(3).any(|w| w.starts_with(b", ") && w[2].is_ascii_alphabetic());
+            let words = text
+                .windows(3)
+                .any(|w| w.starts_with(b", ") && w[2].is_ascii_alphabetic());
             if words || memchr::memchr(b'(', text).is_some() {
                 return super::leaf::no();
             }

@@ -193,7 +193,8 @@ fn tags<'a>(
 fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     let (i, interface) = word(text);
     // Linux: at most 15 bytes, no white space.
-    if interface.is_empty() || interface.len() > 16 || interface.iter().any(|b| matches!(b, 9..=13)) {
+    if interface.is_empty() || interface.len() > 16 || interface.iter().any(|b| matches!(b, 9..=13))
+    {
         return no();
     }
     let blanks = i.iter().take_while(|b| **b == b' ').count();
