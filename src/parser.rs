@@ -340,7 +340,7 @@ impl Search {
         }
         for pattern in &plan.patterns[column] {
             for piece in parts.pieces(pattern.part) {
-                let joined = pattern.part == Part::Head && parts.second.is_some();
+                let joined = pattern.part == Part::Head && !parts.more().is_empty();
                 if joined && self.head.is_empty() {
                     join(&inner.batch.bytes, parts, &mut self.head);
                 }
@@ -399,14 +399,14 @@ impl Search {
     }
 }
 
-/// The head's two lines with one blank between.
+/// The head's lines with one blank between.
 fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
     for piece in parts.pieces(Part::Head) {
         if let Piece::Span(s) = piece {
             head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
         }
     }
-    if let Some(s) = parts.second {
+    for s in parts.more() {
         head.push(b' ');
         head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
     }
