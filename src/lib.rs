@@ -37,7 +37,8 @@
 //! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
-//! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).
+//! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
+//! embedded store), `cli` (the `dumpstream` command).
 //!
 //! # What is promised
 //!
@@ -51,6 +52,8 @@
 //! The tests `law`, `cuts`, `golden`, `lane` and `bridge` hold it to these.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "net")]
+pub mod amount;
 mod ascii;
 mod batch;
 #[cfg(feature = "net")]
@@ -59,6 +62,8 @@ pub mod bridge;
 pub mod feed;
 mod framer;
 mod grammar;
+#[cfg(feature = "input")]
+pub mod input;
 #[cfg(feature = "net")]
 mod lane;
 mod namespace;
@@ -68,6 +73,8 @@ mod origin;
 mod packet;
 mod parser;
 mod reader;
+#[cfg(feature = "net")]
+pub mod rejects;
 #[cfg(feature = "net")]
 pub mod replay;
 #[cfg(feature = "net")]
@@ -94,7 +101,9 @@ pub use packet::{Missing, Packet, Packets};
 pub use parser::{Engine, Parser};
 pub use reader::Reader;
 #[cfg(feature = "net")]
+pub use rejects::Rejects;
+#[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
 #[cfg(feature = "net")]
-pub use sink::{BoxFuture, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
+pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use value::{FieldType, Value};
