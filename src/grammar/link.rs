@@ -96,6 +96,18 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     {
         return ip6::ip6(walk, i);
     }
+    // Without `-v` the addresses stand here.
+    let (_, address) = word(i);
+    if matches!(super::leaf::ipv4(address), Ok((b"" | [b'.', ..], _))) {
+        return ip::ip(walk, i);
+    }
+    let host = address.rsplitn(2, |b| *b == b'.').last().unwrap_or(address);
+    if super::leaf::ipv6(address)
+        .or_else(|| super::leaf::ipv6(host))
+        .is_some()
+    {
+        return ip6::ip6(walk, i);
+    }
     None
 }
 
@@ -114,9 +126,12 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
         return tags(walk, rest, None);
     }
     let (i, ()) = lit(b", ")(i)?;
-    let (i, ethertype) = match named_ethertype(i) {
-        Ok((i, ethertype)) => (i, Some(ethertype)),
-        Err(_) => (quiet_ethertype(i)?.0, None),
+    let (i, (printed, named)) = match named_ethertype(i) {
+        Ok((i, ethertype)) => (i, (Some(ethertype), None)),
+        Err(_) => {
+            let (i, named) = quiet_ethertype(i)?;
+            (i, (None, named))
+        }
     };
     let (i, ()) = lit(b", length ")(i)?;
     let (i, length) = int(i)?;
@@ -125,11 +140,13 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
     };
     let i = i.strip_prefix(b" ").unwrap_or(i);
     walk.number(slot::FRAME_LENGTH, length);
-    tags(walk, i, ethertype)
+    let (i, innermost) = tags(walk, i, printed)?;
+    Ok((i, innermost.or(named)))
 }
 
-/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`.
-fn quiet_ethertype(i: &[u8]) -> Res<'_, ()> {
+/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`; gives the number of those whose
+/// printers leave out their own words.
+fn quiet_ethertype(i: &[u8]) -> Res<'_, Option<u32>> {
     let end = i
         .iter()
         .position(|b| !(b.is_ascii_alphanumeric() || b" -.".contains(b)));
@@ -138,12 +155,20 @@ fn quiet_ethertype(i: &[u8]) -> Res<'_, ()> {
         return no();
     }
     let (name, rest) = i.split_at(end);
-    if name != b"Unknown Ethertype " {
-        return Ok((rest, ()));
-    }
-    let (rest, ()) = lit(b"(0x")(rest)?;
-    let (rest, _) = hex4(rest)?;
-    lit(b")")(rest)
+    let number = match name {
+        b"IPv4" => Some(0x0800),
+        b"IPv6" => Some(0x86dd),
+        b"ARP" => Some(0x0806),
+        b"Reverse ARP" => Some(0x8035),
+        b"Unknown Ethertype " => {
+            let (rest, ()) = lit(b"(0x")(rest)?;
+            let (rest, _) = hex4(rest)?;
+            let (rest, ()) = lit(b")")(rest)?;
+            return Ok((rest, None));
+        }
+        _ => None,
+    };
+    Ok((rest, number))
 }
 
 /// `ethertype %s (0x%04x)`: the names have letters, digits, blanks, dots, hyphens; two end in
@@ -254,6 +279,11 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     if !known {
         return no();
     }
+    // With `-q` the direction is all there is.
+    let packet = after.trim_ascii_start();
+    if is_direction(first) && (packet.starts_with(b"(") || super::leaf::ipv4(packet).is_ok()) {
+        return Ok((packet, None));
+    }
     // What follows is the printer's own up to the frame's length.
     let Some(at) = memchr::memmem::find(i, b", length ") else {
         return no();
@@ -261,9 +291,14 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     let header = &i[..at];
     let (rest, _) = int(&i[at + 9..])?;
     let (rest, ()) = lit(b": ")(rest)?;
-    let ethertype = memchr::memmem::find(header, b"ethertype ")
-        .and_then(|at| named_ethertype(&header[at..]).ok())
-        .map(|(_, n)| n);
+    // PPP's own names are those of the network layer.
+    let ethertype = match first {
+        b"IP" => Some(0x0800),
+        b"IP6" => Some(0x86dd),
+        _ => memchr::memmem::find(header, b"ethertype ")
+            .and_then(|at| named_ethertype(&header[at..]).ok())
+            .map(|(_, n)| n),
+    };
     Ok((rest, ethertype))
 }
 
