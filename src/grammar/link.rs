@@ -256,7 +256,7 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
 /// that a packet can spell stands in them.
 ///
 /// - SLL2 with `-e`: `lo    In  ifindex 1 00:00:00:00:00:00 ethertype IPv4 (0x0800), length 104: `
-/// - SLL with `-e`: `Out ethertype IPv4 (0x0800), length 76: `
+/// - SLL with `-e`: `Out 00:0c:29:03:e9:b0 ethertype IPv4 (0x0800), length 76: `
 /// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `
 /// - raw IP with `-e`: `ip: `
 /// - PPP with `-e`: `IP6 (0x0057), length 74: `
@@ -279,9 +279,10 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     if !known {
         return no();
     }
-    // With `-q` the direction is all there is.
+    // With `-q` the direction and the sender's address are all there is.
     let packet = after.trim_ascii_start();
-    if is_direction(first) && (packet.starts_with(b"(") || super::leaf::ipv4(packet).is_ok()) {
+    let packet = mac(packet).map_or(packet, |(rest, _)| rest.trim_ascii_start());
+    if is_direction(first) && (packet.starts_with(b"(") || wordless_address(packet)) {
         return Ok((packet, None));
     }
     // What follows is the printer's own up to the frame's length.

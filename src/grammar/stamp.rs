@@ -180,7 +180,7 @@ fn first_words(text: &[u8]) -> bool {
         .iter()
         .any(|way| {
             text.strip_prefix(*way)
-                .is_some_and(|rest| rest.starts_with(b"ethertype "))
+                .is_some_and(|rest| rest.starts_with(b"ethertype ") || mac(rest))
         })
     {
         return true;
