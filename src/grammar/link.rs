@@ -85,30 +85,31 @@ fn below<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) ->
         .unwrap_or_else(|| tagged(walk, rest))
 }
 
-/// A network header whose word `-e` left out, where no ethertype told which.
+/// A network header whose word `-e` left out, where no ethertype told which; without `-v` the
+/// addresses stand here.
 fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"(tos 0x") {
         return ip::ip(walk, i);
     }
-    if [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"]
-        .iter()
-        .any(|start| i.starts_with(start))
-    {
+    let six = [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"];
+    if six.iter().any(|start| i.starts_with(start)) {
         return ip6::ip6(walk, i);
     }
-    // Without `-v` the addresses stand here.
+    match address(i)? {
+        Fixed::Four => ip::ip(walk, i),
+        _ => ip6::ip6(walk, i),
+    }
+}
+
+/// `A ` or `A.P `: of which version the address is.
+fn address(i: &[u8]) -> Option<Fixed> {
     let (_, address) = word(i);
-    if matches!(super::leaf::ipv4(address), Ok((b"" | [b'.', ..], _))) {
-        return ip::ip(walk, i);
+    if let Ok((rest, _)) = super::leaf::ipv4(address) {
+        return matches!(rest, b"" | [b'.', ..]).then_some(Fixed::Four);
     }
-    let host = address.rsplitn(2, |b| *b == b'.').last().unwrap_or(address);
-    if super::leaf::ipv6(address)
-        .or_else(|| super::leaf::ipv6(host))
-        .is_some()
-    {
-        return ip6::ip6(walk, i);
-    }
-    None
+    let host = memchr::memrchr(b'.', address).map_or(address, |dot| &address[..dot]);
+    let six = super::leaf::ipv6(address).or_else(|| super::leaf::ipv6(host));
+    six.map(|_| Fixed::Six)
 }
 
 /// `ND_PRINT("%s > %s")`, `", ethertype %s (0x%04x)"` or `", 802.3"`, `", length %u: "`; then for
@@ -257,7 +258,7 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
 ///
 /// - SLL2 with `-e`: `lo    In  ifindex 1 00:00:00:00:00:00 ethertype IPv4 (0x0800), length 104: `
 /// - SLL with `-e`: `Out 00:0c:29:03:e9:b0 ethertype IPv4 (0x0800), length 76: `
-/// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `
+/// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `, with `-q` `IPv4, length 60: `
 /// - raw IP with `-e`: `ip: `
 /// - PPP with `-e`: `IP6 (0x0057), length 74: `
 /// - Cisco HDLC with `-e`: `unicast, ethertype IPv4 (0x0800), length 163: `
@@ -271,8 +272,10 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     let (after_second, second) = word(after.trim_ascii_start());
     let after_second = after_second.trim_ascii_start();
     let is_direction = |word: &[u8]| matches!(word, b"In" | b"Out" | b"B" | b"M" | b"P" | b"?");
-    let known = matches!(first, b"AF" | b"unicast," | b"multicast,")
-        || is_direction(first)
+    let known = matches!(
+        first,
+        b"AF" | b"IPv4," | b"IPv6," | b"unicast," | b"multicast,"
+    ) || is_direction(first)
         || is_direction(second) && first.len() <= 16 && after_second.starts_with(b"ifindex ")
         || matches!(first, b"IP" | b"IP6") && after.starts_with(b" (0x")
         || i.starts_with(b"version 0, resource ID ");
@@ -282,8 +285,13 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     // With `-q` the direction and the sender's address are all there is.
     let packet = after.trim_ascii_start();
     let packet = mac(packet).map_or(packet, |(rest, _)| rest.trim_ascii_start());
-    if is_direction(first) && (packet.starts_with(b"(") || wordless_address(packet)) {
-        return Ok((packet, None));
+    if is_direction(first) {
+        if packet.starts_with(b"(") || address(packet).is_some() {
+            return Ok((packet, None));
+        }
+        if packet.starts_with(b"Request who-has ") || packet.starts_with(b"Reply ") {
+            return Ok((packet, Some(0x0806)));
+        }
     }
     // What follows is the printer's own up to the frame's length.
     let Some(at) = memchr::memmem::find(i, b", length ") else {
@@ -294,8 +302,8 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     let (rest, ()) = lit(b": ")(rest)?;
     // PPP's own names are those of the network layer.
     let ethertype = match first {
-        b"IP" => Some(0x0800),
-        b"IP6" => Some(0x86dd),
+        b"IP" | b"IPv4," => Some(0x0800),
+        b"IP6" | b"IPv6," => Some(0x86dd),
         _ => memchr::memmem::find(header, b"ethertype ")
             .and_then(|at| named_ethertype(&header[at..]).ok())
             .map(|(_, n)| n),
