@@ -95,6 +95,9 @@ pub(crate) enum Piece {
 /// [`Part::Udp`] can stand in two places; this is the second's place in [`Parts::spans`].
 const UDP_CLOSING: usize = Part::ALL.len();
 
+/// The most lines that a head goes on for: a stack of labels has a few, and each costs one.
+const MOST_LINES: usize = 8;
+
 /// The parts of one record.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
@@ -105,8 +108,9 @@ pub(crate) struct Parts {
     present: u32,
     /// Bits of the parts whose fields only the regexes can tell.
     pub(crate) odd: u32,
-    /// The second line of the head, where it has one, without its four blanks.
-    pub(crate) second: Option<Span>,
+    /// The later lines of the head, without their blanks or TAB: one, or with MPLS some more.
+    more: [Span; MOST_LINES],
+    lines: usize,
     pub(crate) stamp: Stamp,
 }
 
@@ -118,7 +122,8 @@ impl Parts {
             protocol: None,
             present: 0,
             odd: 0,
-            second: None,
+            more: [Span::default(); MOST_LINES],
+            lines: 0,
             stamp: Stamp::None,
         }
     }
@@ -128,12 +133,17 @@ impl Parts {
         self.protocol = None;
         self.present = 0;
         self.odd = 0;
-        self.second = None;
+        self.lines = 0;
         self.stamp = Stamp::None;
     }
 
+    /// The later lines of the head.
+    pub(crate) fn more(&self) -> &[Span] {
+        &self.more[..self.lines]
+    }
+
     /// The texts of a part, in their order. [`Part::Head`] is the first line; see
-    /// [`Parts::second`].
+    /// [`Parts::more`].
     pub(crate) fn pieces(&self, part: Part) -> impl Iterator<Item = Piece> {
         let fixed = match part {
             Part::IpVersion => self.ip_version,
@@ -228,6 +238,12 @@ impl<'a> Walk<'_, 'a> {
         self.parts.odd |= 1 << part as u32;
     }
 
+    /// A line that the head goes on with.
+    fn continues(&mut self, text: &[u8]) {
+        self.parts.more[self.parts.lines] = self.span(text);
+        self.parts.lines += 1;
+    }
+
     #[inline]
     fn text(&mut self, slot: usize, text: &[u8]) {
         let start = text.as_ptr() as usize - self.buf.as_ptr() as usize;
@@ -289,7 +305,7 @@ enum Await {
     /// An IPv4 header: its endpoints stand behind four blanks.
     Endpoints(ip::Header),
     /// An MPLS or NSH header: the next header stands behind a TAB.
-    Tab { link: bool },
+    Tab,
 }
 
 /// One line, without its line feed and a carriage return before that; and where the next begins.
@@ -357,21 +373,21 @@ pub(crate) fn record(
         None => Await::Nothing,
     };
     // The head goes on in the next lines.
-    while waits != Await::Nothing && next < buf.len() {
+    while waits != Await::Nothing && next < buf.len() && walk.parts.lines < MOST_LINES {
         let (text, after) = line(buf, next);
         waits = match waits {
             Await::Endpoints(header) => {
                 let Some(text) = four_blanks(text) else { break };
-                walk.parts.second = Some(walk.span(text));
+                walk.continues(text);
                 ip::endpoints(&mut walk, text, header);
                 Await::Nothing
             }
-            Await::Tab { link } => {
+            Await::Tab => {
                 let Some(text) = text.strip_prefix(b"\t") else {
                     break;
                 };
-                walk.parts.second = Some(walk.span(text));
-                link::below_tab(&mut walk, text, link)
+                walk.continues(text);
+                link::below_tab(&mut walk, text)
             }
             Await::Nothing => break,
         };

@@ -10,20 +10,22 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::counters::Counters;
 use self::latency::Histogram;
 pub use self::latency::Latency;
 use crate::packet::Packets;
-use crate::sink::{OnFull, Sink, SinkError, Written};
+use crate::sink::{OnFull, Sink};
 
+mod counters;
 mod latency;
+mod task;
 
 /// The default of [`LaneOptions::queue`], 64 MiB: a second of a sensor that prints 100,000 packets
 /// a second, and small beside the memory of any machine that receives so much.
@@ -59,52 +61,6 @@ impl Default for LaneOptions {
             on_full: None,
             only: false,
         }
-    }
-}
-
-/// What became of the packets that were offered to a lane.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets offered.
-    pub packets: u64,
-    /// Packets that the sink has acknowledged.
-    pub delivered: u64,
-    /// Packets that the sink's place refused.
-    pub rejected: u64,
-    /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.
-    pub dropped: u64,
-    /// Packets that are waiting or being written.
-    pub queued: u64,
-    /// How long sources have waited for room, summed over the sources.
-    pub stalled: Duration,
-    /// Why the sink is dead, if it is.
-    pub error: Option<String>,
-    /// It is dead because the reader of its output has gone, which is no failure.
-    pub reader_gone: bool,
-}
-
-impl Counters {
-    /// The identity that holds at every moment:
-    /// `packets = delivered + rejected + dropped + queued`.
-    ///
-    /// # Errors
-    /// A sentence with the figures, which is a fault of this program.
-    pub fn verify(&self) -> Result<(), String> {
-        let Counters {
-            packets,
-            delivered,
-            rejected,
-            dropped,
-            queued,
-            ..
-        } = self;
-        if *packets == delivered + rejected + dropped + queued {
-            return Ok(());
-        }
-        Err(format!(
-            "{packets} packets offered are not {delivered} delivered + {rejected} rejected + \
-             {dropped} dropped + {queued} queued"
-        ))
     }
 }
 
@@ -231,7 +187,7 @@ impl Lane {
             died: CancellationToken::new(),
             done: CancellationToken::new(),
         });
-        tokio::spawn(drain(shared.clone(), sink));
+        tokio::spawn(task::drain(shared.clone(), sink));
         Lane(shared)
     }
 
@@ -385,133 +341,6 @@ impl Shared {
         };
         since.checked_add(self.options.stall_after)
     }
-
-    /// The sink's own answer to `write`, or `None` when the lane was told to give up.
-    async fn unless_aborted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            output = future => Some(output),
-            () = self.abort.cancelled() => None,
-        }
-    }
-
-    /// Waits for work, and for `due` unless the queue is half full or the lane is closing; takes
-    /// all of it. `None`: it is closing, and nothing is left.
-    async fn take(&self, due: Option<Instant>) -> Option<(Vec<Packets>, u32)> {
-        loop {
-            let timer = {
-                let mut state = self.lock();
-                // A sender that waits for room makes a queue as good as full.
-                let full = state.held >= self.capacity.div_ceil(2) || state.waiting > 0;
-                let urgent = state.closing || full;
-                let early = due.filter(|due| !urgent && Instant::now() < *due);
-                match early {
-                    None if !state.queue.is_empty() => {
-                        state.writing = true;
-                        let queue = std::mem::take(&mut state.queue);
-                        let permits = queue.iter().map(|q| q.permits).sum();
-                        return Some((queue.into_iter().map(|q| q.packets).collect(), permits));
-                    }
-                    None if state.closing && state.waiting == 0 => return None,
-                    None => None,
-                    early => early.filter(|_| !state.queue.is_empty()),
-                }
-            };
-            match timer {
-                None => self.work.notified().await,
-                Some(due) => tokio::select! {
-                    () = self.work.notified() => {}
-                    () = sleep_until(due) => {}
-                },
-            }
-        }
-    }
-
-    /// Counts the answer to a write.
-    fn answered(&self, rows: &[Packets], permits: u32, written: Written) {
-        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let wall = wall.map_or(0, |d| d.as_nanos() as i64);
-        let mut state = self.lock();
-        state.counters.queued -= given;
-        state.counters.delivered += written.delivered;
-        state.counters.rejected += written.rejected;
-        state.counters.dropped += written.dropped;
-        state.moved = Instant::now();
-        state.writing = false;
-        state.held -= permits;
-        for row in rows {
-            if let Some(arrival) = row.arrival() {
-                state
-                    .latency
-                    .record(wall.saturating_sub(arrival), row.len() as u64);
-            }
-        }
-        self.room.add_permits(permits as usize);
-    }
-
-    fn end(&self, error: Option<SinkError>) {
-        let mut state = self.lock();
-        state.writing = false;
-        state.bury();
-        if let Some(error) = error {
-            state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
-            state.counters.error = Some(chain(&error));
-            self.died.cancel();
-        }
-        drop(state);
-        self.room.close();
-        self.done.cancel();
-    }
-}
-
-/// Ends the lane even when the sink panics or the runtime drops its task: nobody may wait for it.
-struct Ending<'a>(&'a Shared);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        if !self.0.done.is_cancelled() {
-            self.0.end(Some(SinkError::Stopped {
-                sink: self.0.name.clone(),
-            }));
-        }
-    }
-}
-
-/// The lane's task.
-async fn drain(shared: Arc<Shared>, sink: Box<dyn Sink>) {
-    let _ending = Ending(&shared);
-    let mut due = None;
-    loop {
-        let Some(taken) = shared.unless_aborted(shared.take(due)).await else {
-            return shared.end(None);
-        };
-        let Some((rows, permits)) = taken else { break };
-        due = Instant::now().checked_add(sink.linger());
-        let Some(answer) = shared.unless_aborted(sink.write(&rows)).await else {
-            return shared.end(None);
-        };
-        match answer.and_then(|written| balanced(&rows, written)) {
-            Ok(written) => shared.answered(&rows, permits, written),
-            Err(error) => return shared.end(Some(error)),
-        }
-    }
-    let closed = shared.unless_aborted(sink.close()).await;
-    shared.end(closed.and_then(Result::err));
-}
-
-/// Refuses an answer that does not speak of every row once.
-fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
-    let given = rows.iter().map(|r| r.len() as u64).sum();
-    let answered = written
-        .delivered
-        .saturating_add(written.rejected)
-        .saturating_add(written.dropped);
-    if answered == given {
-        Ok(written)
-    } else {
-        Err(SinkError::Miscounted { given, answered })
-    }
 }
 
 /// A sender that waits for room. Dropping it without having queued drops and counts its packets.
@@ -549,16 +378,4 @@ impl Drop for Waiting<'_> {
         }
         self.leave(&mut state);
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

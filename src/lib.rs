@@ -1,4 +1,54 @@
 //! tcpdump's text into typed packet records.
+//!
+//! One way for the data; nothing flows back but the acknowledgement:
+//!
+//! ```text
+//! bytes → Framer → Batch → Parser → Packets → Origin.place → Lane → Sink → Written
+//! ```
+//!
+//! A [`Framer`] finds where one packet's printout ends and the next begins. A [`Batch`] owns the
+//! whole records of one read. A [`Parser`] is a compiled [`Namespace`], the names, patterns and
+//! types of `packet_parse.json`; it makes [`Packets`] of a batch and cannot fail: what it cannot
+//! read is data with missing values. An [`Origin`] gives an input's packets their ordinals and
+//! their place in time. A `Lane` queues them for one `Sink`, whose `Written` is the
+//! acknowledgement.
+//!
+//! ```
+//! use dumpstream::{Namespace, Origin, Parser, Reader, Value};
+//!
+//! let text = "22:13:20.123456 IP6 (hlim 64, next-header ICMPv6 (58) payload length: 64) \
+//!     2001:db8::1 > 2001:db8::2: [icmp6 sum ok] ICMP6, echo request, id 7, seq 1\n";
+//! let parser = Parser::new(Namespace::tcpdump())?;
+//! let mut origin = Origin::new("sensor-1").date(jiff::civil::date(2026, 11, 24));
+//! for batch in Reader::new(text.as_bytes()) {
+//!     let mut packets = parser.parse(batch?);
+//!     origin.place(&mut packets);
+//!     for packet in packets.iter() {
+//!         assert_eq!(packet.get("icmp_seq"), Some(Value::Int(1)));
+//!         assert!(serde_json::to_string(&packet)?.starts_with(r#"{"time":"2026-11-24T22:13:20.123456Z""#));
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is where
+//!
+//! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
+//! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
+//!
+//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
+//! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).
+//!
+//! # What is promised
+//!
+//! - A typed field is never taken from text that a packet controls: the grammar reads a head from
+//!   left to right, anchored, and `info` and `payload` are the only parts with such text.
+//! - Any way of cutting the bytes into reads gives the same records.
+//! - Both engines give the same values ([`Engine`]).
+//! - Every byte is in a record or counted as skipped, with the reason; every packet that is offered
+//!   to a lane is delivered, rejected or dropped, and counted.
+//!
+//! The tests `law`, `cuts`, `golden`, `lane` and `bridge` hold it to these.
 #![forbid(unsafe_code)]
 
 mod ascii;

@@ -1,3 +1,7 @@
-//! The `dumpstream` command.
+//! The command line: `dumpstream parse | listen | connect | replay | query | demo`.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

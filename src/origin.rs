@@ -192,11 +192,11 @@ impl Origin {
     fn instant(&mut self, stamp: Stamp, arrival: Option<i64>) -> (i64, TimeSource) {
         let (time, source) = match stamp {
             Stamp::Epoch(ns) => (ns, TimeSource::Packet),
-            Stamp::Civil(ns) => self.from_civil(ns, TimeSource::Packet, arrival),
+            Stamp::Civil(ns) => self.absolute(ns, TimeSource::Packet, arrival),
             Stamp::Clock(ns) => {
                 let day = self.day(ns, arrival);
                 self.clock = Some((day, ns));
-                self.from_civil(
+                self.absolute(
                     day.saturating_mul(DAY).saturating_add(ns),
                     TimeSource::Date,
                     arrival,
@@ -277,7 +277,7 @@ impl Origin {
     fn beside(&mut self, stamp: Stamp, time: i64) -> i64 {
         match stamp {
             Stamp::Epoch(ns) => ns,
-            Stamp::Civil(ns) => self.from_civil(ns, TimeSource::Packet, None).0,
+            Stamp::Civil(ns) => self.absolute(ns, TimeSource::Packet, None).0,
             Stamp::Clock(ns) => {
                 let civil = self.civil(time);
                 let day = match ns - civil.rem_euclid(DAY) {
@@ -285,7 +285,7 @@ impl Origin {
                     behind if behind < -HALF => civil.div_euclid(DAY) + 1,
                     _ => civil.div_euclid(DAY),
                 };
-                self.from_civil(
+                self.absolute(
                     day.saturating_mul(DAY).saturating_add(ns),
                     TimeSource::Date,
                     None,
@@ -309,7 +309,7 @@ impl Origin {
     }
 
     /// The instant of a civil time of the zone.
-    fn from_civil(
+    fn absolute(
         &mut self,
         civil: i64,
         source: TimeSource,

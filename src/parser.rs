@@ -144,8 +144,7 @@ impl Parser {
         let columns = namespace.columns();
         let mut patterns: Vec<Vec<Pattern>> = columns.iter().map(|_| Vec::new()).collect();
         let mut by_part = [0u128; Part::ALL.len()];
-        let mut patterns_count = 0;
-        for field in &namespace.fields {
+        for (id, field) in namespace.fields.iter().enumerate() {
             let column = columns
                 .iter()
                 .position(|c| c.name == field.name)
@@ -153,11 +152,10 @@ impl Parser {
             by_part[field.part as usize] |= 1 << column;
             let regex = Namespace::compile(field)?;
             patterns[column].push(Pattern {
-                id: patterns_count,
+                id,
                 part: field.part,
                 regex,
             });
-            patterns_count += 1;
         }
         let time = columns
             .iter()
@@ -342,7 +340,7 @@ impl Search {
         }
         for pattern in &plan.patterns[column] {
             for piece in parts.pieces(pattern.part) {
-                let joined = pattern.part == Part::Head && parts.second.is_some();
+                let joined = pattern.part == Part::Head && !parts.more().is_empty();
                 if joined && self.head.is_empty() {
                     join(&inner.batch.bytes, parts, &mut self.head);
                 }
@@ -401,14 +399,14 @@ impl Search {
     }
 }
 
-/// The head's two lines with one blank between.
+/// The head's lines with one blank between.
 fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
     for piece in parts.pieces(Part::Head) {
         if let Piece::Span(s) = piece {
             head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
         }
     }
-    if let Some(s) = parts.second {
+    for s in parts.more() {
         head.push(b' ');
         head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
     }

@@ -1,7 +1,7 @@
 //! Which decoder's text is stored: only that of decoders which print no secrets.
 
-use super::Walk;
 use super::udp::is_dns;
+use super::{Fixed, Walk};
 use crate::namespace::Part;
 
 /// Decoders whose own line is stored: how it begins, and why it is safe. Any other (HTTP, FTP,
@@ -40,6 +40,7 @@ const SAFE: &[(&[u8], &str)] = &[
     (b"AH(", "a security association's figures"),
     (b"IPComp(", "a security association's figures"),
     (b"UDP-encap: ESP(", "a security association's figures"),
+    (b"quic, ", "connection identifiers"),
     (b"sctp", "chunk figures"),
     (b"DCCP", "header figures"),
     (b"ip-proto-", "a number"),
@@ -117,6 +118,21 @@ fn tunnel(i: &[u8]) -> Option<usize> {
         return None;
     };
     Some(at + super::leaf::balanced(&i[at..])?)
+}
+
+/// The protocol of a truncation mark, `ND_PRINT(" [|%s]", ndo->ndo_protocol)`: its printer spoke,
+/// and had nothing to read.
+pub(super) fn truncated(i: &[u8]) -> Option<Fixed> {
+    let i = i.strip_prefix(b" ").unwrap_or(i);
+    match i.strip_prefix(b"[|")?.strip_suffix(b"]")? {
+        b"tcp" => Some(Fixed::Tcp),
+        b"udp" => Some(Fixed::Udp),
+        b"icmp" => Some(Fixed::Icmp),
+        b"icmp6" => Some(Fixed::Icmp6),
+        b"sctp" => Some(Fixed::Sctp),
+        b"dccp" => Some(Fixed::Dccp),
+        _ => None,
+    }
 }
 
 /// A printer's first word as the protocol's name: `[A-Z][A-Za-z0-9.]*`.

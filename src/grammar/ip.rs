@@ -346,6 +346,9 @@ pub(super) fn unheaded<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: Option<(
             if i.starts_with(b"ICMP ") {
                 walk.protocol(Fixed::Icmp);
                 icmp::icmp(walk, i);
+            } else if let Some(fixed) = info::truncated(i) {
+                walk.protocol(fixed);
+                info::rest(walk, i, UNKNOWN, None);
             } else {
                 info::first_word(walk, i);
                 info::rest(walk, i, UNKNOWN, None);

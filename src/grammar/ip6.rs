@@ -255,6 +255,11 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
         i = rest;
         later_fragment |= kind == Extension::LaterFragment;
     }
+    if next == UNKNOWN
+        && let Some(fixed) = info::truncated(i)
+    {
+        walk.protocol(fixed);
+    }
     if later_fragment || i.len() == text.len() && next != UNKNOWN {
         // No extension header is here, or no transport header is behind them.
         if next == UNKNOWN {

@@ -12,16 +12,21 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     }
     let mask = walk.slots.mask;
     if let Ok((rest, ethertype)) = ethernet(walk, i) {
-        return below(walk, i, rest, ethertype);
+        let link = walk.between(i, rest);
+        walk.part(Part::Link, link);
+        return below(walk, rest, ethertype);
     }
     walk.slots.mask = mask;
-    if let Ok((rest, _)) = any(walk, i) {
-        return below(walk, i, rest, None);
+    if let Ok((rest, ())) = any(walk, i) {
+        let link = walk.between(i, rest);
+        walk.part(Part::Link, link);
+        return below(walk, rest, None);
     }
     walk.slots.mask = mask;
     if let Ok((rest, ethertype)) = other(i) {
-        walk.odd(Part::Link, walk_link(i, rest));
-        return without_link(walk, rest, ethertype);
+        let link = walk.between(i, rest);
+        walk.odd(Part::Link, link);
+        return below(walk, rest, ethertype);
     }
     tagged(walk, i)
 }
@@ -41,11 +46,9 @@ fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"IP6, ") || version_only(i).is_some() {
         return Some(damaged(walk, i));
     }
-    for start in [&b"ARP, "[..], b"RARP, ", b"Reverse ARP, "] {
-        if let Some(rest) = i.strip_prefix(start) {
-            arp::arp(walk, rest);
-            return Some(Await::Nothing);
-        }
+    if let Some(rest) = i.strip_prefix(b"ARP, ") {
+        arp::arp(walk, rest);
+        return Some(Await::Nothing);
     }
     None
 }
@@ -64,25 +67,9 @@ fn damaged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     Await::Nothing
 }
 
-/// The link part without the blank that ends it.
-fn walk_link<'a>(i: &'a [u8], rest: &[u8]) -> &'a [u8] {
-    &i[..i.len() - rest.len()]
-}
-
 /// A network header behind a link header: the ethertype says which, and the printers' words are
 /// left out.
-fn below<'a>(
-    walk: &mut Walk<'_, 'a>,
-    i: &'a [u8],
-    rest: &'a [u8],
-    ethertype: Option<u32>,
-) -> Await {
-    let link = walk_link(i, rest);
-    walk.part(Part::Link, link);
-    without_link(walk, rest, ethertype)
-}
-
-fn without_link<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
+fn below<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
     let waits = match ethertype {
         Some(0x0800) => ip::ip(walk, rest).or_else(|| Some(damaged(walk, rest))),
         Some(0x86dd) => ip6::ip6(walk, rest).or_else(|| Some(damaged(walk, rest))),
@@ -126,7 +113,11 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
         let Some(rest) = rest else { return no() };
         return tags(walk, rest, None);
     }
-    let (i, ethertype) = named_ethertype(i.strip_prefix(b", ").unwrap_or(b""))?;
+    let (i, ()) = lit(b", ")(i)?;
+    let (i, ethertype) = match named_ethertype(i) {
+        Ok((i, ethertype)) => (i, Some(ethertype)),
+        Err(_) => (quiet_ethertype(i)?.0, None),
+    };
     let (i, ()) = lit(b", length ")(i)?;
     let (i, length) = int(i)?;
     let Some(i) = i.strip_prefix(b":") else {
@@ -134,7 +125,25 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
     };
     let i = i.strip_prefix(b" ").unwrap_or(i);
     walk.number(slot::FRAME_LENGTH, length);
-    tags(walk, i, Some(ethertype))
+    tags(walk, i, ethertype)
+}
+
+/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`.
+fn quiet_ethertype(i: &[u8]) -> Res<'_, ()> {
+    let end = i
+        .iter()
+        .position(|b| !(b.is_ascii_alphanumeric() || b" -.".contains(b)));
+    let Some(end) = end else { return no() };
+    if end == 0 || !i[0].is_ascii_alphabetic() {
+        return no();
+    }
+    let (name, rest) = i.split_at(end);
+    if name != b"Unknown Ethertype " {
+        return Ok((rest, ()));
+    }
+    let (rest, ()) = lit(b"(0x")(rest)?;
+    let (rest, _) = hex4(rest)?;
+    lit(b")")(rest)
 }
 
 /// `ethertype %s (0x%04x)`: the names have letters, digits, blanks, dots, hyphens; two end in
@@ -177,9 +186,9 @@ fn tags<'a>(
         {
             ethertype = Some(inner);
             i = rest;
-        } else if let Some(rest) = i.strip_prefix(b"802.3, ").or(Some(i)) {
+        } else {
             // A length in the place of a type: the last tag's type stays the innermost.
-            i = rest;
+            i = i.strip_prefix(b"802.3, ").unwrap_or(i);
         }
     }
     if let Some(n) = ethertype {
@@ -218,7 +227,8 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     Ok((i, ()))
 }
 
-/// Link headers that are read for their end only; their fields are the regexes' to find.
+/// Link headers that are read for their end only; their fields are the regexes' to find. Nothing
+/// that a packet can spell stands in them.
 ///
 /// - SLL2 with `-e`: `lo    In  ifindex 1 00:00:00:00:00:00 ethertype IPv4 (0x0800), length 104: `
 /// - SLL with `-e`: `Out ethertype IPv4 (0x0800), length 76: `
@@ -226,29 +236,24 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
 /// - raw IP with `-e`: `ip: `
 /// - PPP with `-e`: `IP6 (0x0057), length 74: `
 /// - Cisco HDLC with `-e`: `unicast, ethertype IPv4 (0x0800), length 163: `
+/// - NFLOG with `-e`: `version 0, resource ID 20, family IPv4 (2), length 180: `
 fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     if let Some(rest) = text.strip_prefix(b"ip: ") {
         return Ok((rest, None));
     }
-    let start = text.iter().take_while(|b| **b == b' ').count();
-    let i = &text[start..];
+    let i = text.trim_ascii_start();
     let (after, first) = word(i);
-    let i = if matches!(first, b"In" | b"Out" | b"B" | b"M" | b"P") {
-        after.strip_prefix(b" ").unwrap_or(after)
-    } else if first == b"AF" || first == b"unicast," || first == b"multicast," {
-        i
-    } else if first.len() <= 16
-        && let trimmed = after.trim_ascii_start()
-        && let (rest, direction) = word(trimmed)
-        && matches!(direction, b"In" | b"Out" | b"B" | b"M" | b"P")
-        && rest.trim_ascii_start().starts_with(b"ifindex ")
-    {
-        rest.trim_ascii_start()
-    } else if matches!(first, b"IP" | b"IP6") && after.starts_with(b" (0x") {
-        i
-    } else {
+    let (after_second, second) = word(after.trim_ascii_start());
+    let after_second = after_second.trim_ascii_start();
+    let is_direction = |word: &[u8]| matches!(word, b"In" | b"Out" | b"B" | b"M" | b"P" | b"?");
+    let known = matches!(first, b"AF" | b"unicast," | b"multicast,")
+        || is_direction(first)
+        || is_direction(second) && first.len() <= 16 && after_second.starts_with(b"ifindex ")
+        || matches!(first, b"IP" | b"IP6") && after.starts_with(b" (0x")
+        || i.starts_with(b"version 0, resource ID ");
+    if !known {
         return no();
-    };
+    }
     // What follows is the printer's own up to the frame's length.
     let Some(at) = memchr::memmem::find(i, b", length ") else {
         return no();
@@ -262,35 +267,130 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     Ok((rest, ethertype))
 }
 
-/// Tags and tunnels whose own line is the printer's alone, before a network header on the same
+/// Tags and tunnels whose own text is the printer's alone, before a network header on the same
 /// line or, for MPLS and NSH, behind a TAB on the next; else the printer's first word.
 fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     info::first_word(walk, i);
     if i.starts_with(b"MPLS (") || i.starts_with(b"NSH, ") {
-        walk.odd(Part::Link, i);
-        return Await::Tab { link: true };
+        return labels(walk, i);
     }
-    if i.starts_with(b"PPPoE  [ses 0x")
-        && let Some(at) = memchr::memchr(b']', i)
-        && let rest = &i[at + 1..]
-        && let Some(rest) = rest.strip_prefix(b" ")
-    {
-        if let Some(waits) = network(walk, rest) {
+    let rest = if i.starts_with(b"PPPoE  [ses 0x") {
+        memchr::memchr(b']', i).and_then(|at| i[at + 1..].strip_prefix(b" "))
+    } else {
+        behind_tag(i)
+    };
+    if let Some(rest) = rest {
+        if let Some(waits) = network(walk, rest).or_else(|| wordless(walk, rest)) {
             return waits;
         }
         // With `-e`: PPP's own header before it.
         if let Ok((rest, ethertype)) = other(rest) {
-            return without_link(walk, rest, ethertype);
+            return below(walk, rest, ethertype);
         }
+    }
+    if let Ok((rest, ethertype)) = snap(i) {
+        return below(walk, rest, ethertype);
     }
     info::rest(walk, i, 256, None);
     Await::Nothing
 }
 
-/// The line behind an MPLS or NSH header, without its TAB.
-pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], _link: bool) -> Await {
-    if let Some(waits) = network(walk, i).or_else(|| wordless(walk, i)) {
-        return waits;
+/// `ND_PRINT("MPLS")`, for each label `" (label %u, tc %u, [S], ttl %u)"`, from the second on with
+/// `-v` behind `"\n\t"`; then the packet, with `-v` behind `"\n\t"`, else behind a blank.
+fn labels<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+    let mut rest = i.strip_prefix(b"MPLS").unwrap_or(b"");
+    while let Some(label) = rest.strip_prefix(b" ")
+        && label.starts_with(b"(label ")
+        && let Some(len) = super::leaf::balanced(label)
+    {
+        rest = &label[len..];
     }
-    Await::Nothing
+    match rest.strip_prefix(b" ") {
+        Some(rest) => network(walk, rest)
+            .or_else(|| wordless(walk, rest))
+            .unwrap_or(Await::Nothing),
+        None => Await::Tab,
+    }
+}
+
+/// What stands behind a switch's tag, a packet filter's verdict, or a radio's reception: texts of
+/// figures and fixed words, which end where an IP or ARP header begins.
+///
+/// - `BRCM tag OP: IG, TC: 0, TE: None, TS: 0, DST map: 0x0080, IP (tos …`
+/// - `Forward port 0.1, VLAN 5u, IP (tos …`, `Marvell DSA mode Forward, …`, `EDSA 0xdada, …`
+/// - `SubType Timestamp (0x0001), Version …, IP (tos …`
+/// - `rule 2/0(match): block in on em0: IP (tos …`
+/// - `1448501729us tsft -74dBm signal antenna 0 54.0 Mb/s … IP (tos …`
+fn behind_tag(i: &[u8]) -> Option<&[u8]> {
+    const TAGS: [&[u8]; 11] = [
+        b"BRCM tag ",
+        b"Marvell ",
+        b"DSA ",
+        b"EDSA ",
+        b"Forward ",
+        b"CPU > ",
+        b"port ",
+        b"trunk ",
+        b"SubType ",
+        b"rule ",
+        b"GSW1xx ",
+    ];
+    let radio = i.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+        && [&b"us tsft "[..], b"dBm ", b"dB ", b" Mb/s "]
+            .iter()
+            .any(|unit| memchr::memmem::find(i, unit).is_some());
+    if !radio && !TAGS.iter().any(|tag| i.starts_with(tag)) {
+        return None;
+    }
+    const NETWORKS: [&[u8]; 7] = [
+        b" IP (tos 0x",
+        b" IP6 (",
+        b" ARP, ",
+        b" (tos 0x",
+        b" (hlim ",
+        b" (class 0x",
+        b" (flowlabel 0x",
+    ];
+    let at = NETWORKS
+        .iter()
+        .filter_map(|word| memchr::memmem::find(i, word))
+        .min()?;
+    // A beacon's or a probe's network name stands in parentheses.
+    if radio && memchr::memchr(b'(', &i[..at]).is_some() {
+        return None;
+    }
+    Some(&i[at + 1..])
+}
+
+/// LLC and SNAP before a packet, with `-e`:
+/// `LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: oui Ethernet (0x000000),
+/// ethertype IPv4 (0x0800), length 44: `; before it stands FDDI's, Token Ring's or 802.11's own
+/// header, of addresses.
+fn snap(i: &[u8]) -> Res<'_, Option<u32>> {
+    let start = b"LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: oui ";
+    let Some(at) = memchr::memmem::find(i, start) else {
+        return no();
+    };
+    if memchr::memchr(b'(', &i[..at]).is_some() {
+        return no();
+    }
+    let oui = &i[at + start.len()..];
+    let Some(close) = memchr::memmem::find(oui, b"), ") else {
+        return no();
+    };
+    let (rest, ethertype) = named_ethertype(&oui[close + 3..])?;
+    let (rest, ()) = lit(b", length ")(rest)?;
+    let (rest, _) = int(rest)?;
+    let (rest, ()) = lit(b": ")(rest)?;
+    Ok((rest, Some(ethertype)))
+}
+
+/// The line behind an MPLS or NSH header, without its TAB.
+pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+    if i.starts_with(b"(label ") {
+        return Await::Tab;
+    }
+    network(walk, i)
+        .or_else(|| wordless(walk, i))
+        .unwrap_or(Await::Nothing)
 }

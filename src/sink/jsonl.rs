@@ -150,14 +150,14 @@ impl Object {
         text.out.push(b'{');
         let start = text.out.len();
         for (i, key) in self.keys.iter().enumerate() {
-            let Some(value) = packet.value(i) else {
+            let Some(value) = &packet.value(i) else {
                 continue;
             };
             if text.out.len() > start {
                 text.out.push(b',');
             }
             text.out.extend_from_slice(key);
-            spell(text, &value);
+            spell(text, value);
         }
         if self.identity {
             self.identify(packet);

@@ -305,8 +305,8 @@ impl Insert<'_> {
             index += 1;
         }
         for column in self.stored {
-            if let Some(value) = packet.value(*column) {
-                let value = borrowed(self.text, &value);
+            if let Some(value) = &packet.value(*column) {
+                let value = borrowed(self.text, value);
                 s.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
             }
             index += 1;

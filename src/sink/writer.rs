@@ -25,6 +25,7 @@ pub(crate) trait Store: Send + 'static {
 pub(crate) struct Abandoned(Arc<AtomicBool>);
 
 impl Abandoned {
+    #[cfg(feature = "sqlite")]
     pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

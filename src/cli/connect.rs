@@ -1,0 +1,71 @@
+//! `dumpstream connect`: a port of theirs that serves tcpdump's text.
+
+use clap::Args;
+use dumpstream::bridge::{self, Retry};
+
+use super::listen::{Receive, Session};
+use super::pipeline::Records;
+use super::{Exit, Manner, address, runtime, say};
+
+/// Connect to a sensor that serves its text, and store it: in packets.db, unless -o says otherwise
+///
+///     sensor$ sudo tcpdump -i any -nn -v -l 'not port 4444' | nc -lk 4444
+///     dumpstream connect sensor 4444
+///
+/// When the sensor goes away it is asked again, after ever longer times up to 30 s.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Connect {
+    /// Where: HOST PORT, or HOST:PORT.
+    #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
+    address: Vec<String>,
+    /// The port, as nc takes it.
+    #[arg(short, long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Give up after N tries in a row that came to nothing; without it never.
+    #[arg(long, value_name = "N")]
+    retry: Option<u32>,
+    /// One connection, and the end.
+    #[arg(long, conflicts_with = "retry")]
+    no_retry: bool,
+    #[command(flatten)]
+    receive: Receive,
+    /// For nc's sake: no name but the host's is ever looked up.
+    #[arg(short = 'n', hide = true)]
+    numeric: bool,
+    #[command(flatten)]
+    records: Records,
+}
+
+impl Connect {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        runtime::block_on(self.connect(manner))
+    }
+
+    async fn connect(self, manner: Manner) -> anyhow::Result<Exit> {
+        let address = address::joined(&self.address, self.port)?;
+        let retry = match (self.no_retry, self.retry) {
+            (true, _) => Retry::never(),
+            (_, Some(tries)) => Retry::new().tries(tries),
+            (_, None) => Retry::new(),
+        };
+        if !self.no_retry {
+            self.records
+                .several("without --no-retry there may be many")?;
+        }
+        let session = Session::new(self.records.open("sqlite:packets.db", true)?);
+        session.watch(manner)?;
+        if !manner.quiet {
+            say(&format!(
+                "connecting to {address}, writing to {}",
+                session.places()
+            ));
+        }
+        let status = session.status(manner, None);
+        let make =
+            |connection, cancel| session.clone().connection(connection, cancel, self.receive);
+        let work = bridge::connect(&address, &retry, session.stop.clone(), make);
+        let outcome = session.pipeline.drive(&session.stop, work).await;
+        session.end(outcome, manner, status).await
+    }
+}

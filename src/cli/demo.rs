@@ -1,0 +1,246 @@
+//! `dumpstream demo`: `listen`, `replay` and `query`, in one process, over a real connection.
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use dumpstream::bridge::{Outcome, stream_name};
+
+use super::listen::{Listen, Listening, Session};
+use super::query::Query;
+use super::replay::Replay;
+use super::{Exit, Manner, Stdout, amount, query, report, runtime, visible};
+
+mod scan;
+
+use scan::Scan;
+
+/// The sample of the source tree, which the package leaves out for its size.
+const LARGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/large.txt.zst");
+/// The sample that is always there.
+const SMALL: &[u8] = include_bytes!("../../samples/http_request_dump.txt");
+/// How long the replay shall take: long enough to see the line move.
+const PLAYED: Duration = Duration::from_secs(8);
+/// When the demo ends, whatever it is at.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Five talkers of the store.
+const TALKERS: &str = "SELECT source, count(*) n, sum(length) bytes FROM packets \
+                       GROUP BY 1 ORDER BY n DESC LIMIT 5";
+
+/// Show the whole flow over TCP, by itself and within 30 s: listen, replay, query.
+///
+/// A recorded sample is sent over a real connection into a real database, which stays; every
+/// figure on the screen is computed from that run.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// The database [default: packets.db in a new folder for temporary files].
+    #[arg(short, long, value_name = "FILE")]
+    database: Option<PathBuf>,
+}
+
+impl Demo {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        runtime::block_on(self.demo(manner))
+    }
+
+    async fn demo(self, manner: Manner) -> anyhow::Result<Exit> {
+        let folder = new_folder()?;
+        let built_in = !Path::new(LARGE).exists();
+        let sample = match built_in {
+            true => folder.join("sample.txt"),
+            false => PathBuf::from(LARGE),
+        };
+        if built_in {
+            fs::write(&sample, SMALL).with_context(|| sample.display().to_string())?;
+        }
+        let database = self.database.unwrap_or_else(|| folder.join("packets.db"));
+        let json = folder.join("packets.jsonl");
+        let scan = Scan::read(&sample)?;
+        let times = (scan.span.as_secs_f64() / PLAYED.as_secs_f64())
+            .ceil()
+            .max(1.0);
+
+        let stores = [
+            format!("sqlite:{}", database.display()),
+            format!("jsonl:{}", json.display()),
+        ];
+        let listen = |port: &str| words(&["listen", port, "-o", &stores[0], "-o", &stores[1]]);
+        let listening = typed::<Listen>(&listen("0"))?.open().await?;
+        let address = listening.listener.address();
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        let (file, times) = (sample.display().to_string(), times.to_string());
+        let replay = words(&["replay", &file, &host, &port, "-x", &times]);
+        let query = words(&["query", "-d", &database.display().to_string(), TALKERS]);
+
+        show("The whole flow over TCP, in one process. By hand, in three terminals, it is:\n")?;
+        for command in [&listen(&port), &replay, &query] {
+            show(&format!("  dumpstream {}", shell(command)))?;
+        }
+        if built_in {
+            show("\nThe sample is the one that is built in; the source tree has a larger one.")?;
+        }
+        show(&format!(
+            "\nListening on {address}, database {}",
+            database.display()
+        ))?;
+
+        let session = listening.session.clone();
+        let (outcome, took) = flow(listening, typed::<Replay>(&replay)?, manner).await?;
+        if session.stop.is_cancelled() && took < LONGEST {
+            // Ctrl-C: the rest is not wanted any more.
+            return report::exit(&session.pipeline, 0);
+        }
+        show(&accounts(&session, &outcome, took))?;
+        show(&scan.joined(outcome.summary.records))?;
+
+        let json = json_of(&json, scan.example)?;
+        show(&format!("Record {} has two lines:\n", scan.example))?;
+        show(&format!(
+            "  {}\n",
+            scan.text.trim_end().replace('\n', "\n  ")
+        ))?;
+        show(&format!(
+            "The JSON that it became:\n\n  {}\n",
+            visible::json(&json)
+        ))?;
+
+        let stream = serde_json::from_str::<serde_json::Value>(&json)?["stream"].clone();
+        let store = query::open(&database)?;
+        let rows: i64 = store.query_row(
+            "SELECT count(*) FROM packets WHERE stream = ?1",
+            [stream.as_str()],
+            |row| row.get(0),
+        )?;
+        let rows = rows.unsigned_abs();
+        show(&format!(
+            "{} rows of this stream can be read in the database.",
+            amount::grouped(rows)
+        ))?;
+        show(&format!("The five top talkers:\n\n  {TALKERS}\n"))?;
+        typed::<Query>(&query)?.print(&store, manner)?;
+        show(
+            "\nWith your own packets: `dumpstream listen -k 4444` here, and on the sensor (HOST is \
+             this machine;\nfor others than itself see --allow)\n\n  \
+             sudo tcpdump -i any -nn -v -l 'not port 4444' | nc HOST 4444",
+        )?;
+        let received = outcome.summary.records;
+        anyhow::ensure!(
+            rows == scan.records && received == scan.records,
+            "the sample has {} records, but {received} were received and {rows} can be read",
+            scan.records,
+        );
+        report::exit(&session.pipeline, 0)
+    }
+}
+
+/// The replay into the listener, both to their end; and how long that took.
+async fn flow(
+    listening: Listening,
+    replay: Replay,
+    manner: Manner,
+) -> anyhow::Result<(Outcome, Duration)> {
+    let session = listening.session.clone();
+    session.watch(manner)?;
+    let status = session.status(manner, Some(listening.listener.connections()));
+    let start = Instant::now();
+    let stop = session.stop.clone();
+    let overdue = tokio::spawn(async move {
+        tokio::time::sleep(LONGEST).await;
+        stop.cancel();
+    });
+    let (outcome, sent) = tokio::join!(listening.serve(), replay.send(session.stop.child_token()));
+    session.pipeline.drain(&session.stop).await;
+    overdue.abort();
+    drop(status);
+    sent?;
+    match outcome.error {
+        Some(error) => Err(error.into()),
+        None => Ok((outcome, start.elapsed())),
+    }
+}
+
+/// The live line's last state, and the identities that must hold.
+fn accounts(session: &Session, outcome: &Outcome, took: Duration) -> String {
+    let n = amount::grouped;
+    let s = &outcome.summary;
+    let rate = s.records as f64 / took.as_secs_f64().max(1e-9);
+    let p99 = session
+        .pipeline
+        .p99()
+        .map_or("unknown".to_owned(), amount::time);
+    let mut text = format!(
+        "{} records in {}, {}/s; p99 from line received to row readable: {p99}\n\n\
+         Every byte and every record is accounted for:\n\n  \
+         {} bytes received = {} in records + {} skipped\n  \
+         {} records = {} parsed + {} of unknown protocols\n",
+        n(s.records),
+        amount::time(took),
+        n(rate as u64),
+        n(s.bytes),
+        n(s.record_bytes),
+        n(s.skipped.total() + s.refused),
+        n(s.records),
+        n(s.parsed),
+        n(s.unparsed),
+    );
+    for (name, c) in session.pipeline.counters() {
+        text += &format!(
+            "  {} packets = {} written to {name} + {} rejected + {} dropped\n",
+            n(c.packets),
+            n(c.delivered),
+            n(c.rejected),
+            n(c.dropped),
+        );
+    }
+    text
+}
+
+/// The line of JSON that record `number` of the only stream became.
+fn json_of(file: &Path, number: u64) -> anyhow::Result<String> {
+    let named = || file.display().to_string();
+    let mut lines = io::BufReader::new(fs::File::open(file).with_context(named)?).lines();
+    let index = usize::try_from(number - 1)?;
+    let line = lines.nth(index).with_context(named)?;
+    line.with_context(named)
+}
+
+/// A new folder, for this user only.
+fn new_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("dumpstream-demo-{}", stream_name("demo")));
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(&folder)
+        .with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
+}
+
+/// A subcommand's line, read as any other; its first word is the subcommand.
+fn typed<T: Args>(words: &[String]) -> anyhow::Result<T> {
+    let command = T::augment_args(clap::Command::new("demo"));
+    Ok(T::from_arg_matches(&command.try_get_matches_from(words)?)?)
+}
+
+/// Words as a shell reads them back.
+fn shell(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
+    let quoted = words.iter().map(|word| match word.chars().all(plain) {
+        true => word.clone(),
+        false if word.contains('\'') => format!("\"{word}\""),
+        false => format!("'{word}'"),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn show(text: &str) -> Result<(), Stdout> {
+    writeln!(io::stdout(), "{}", visible::lines(text)).map_err(Stdout)
+}

@@ -1,0 +1,96 @@
+//! What is said at the end, and on SIGUSR1: the lines that tcpdump's habit asks for.
+
+use std::fmt::Display;
+
+use dumpstream::{Progress, Summary};
+
+use super::pipeline::Pipeline;
+use super::{Exit, amount, visible};
+
+/// The closing report of a run, without a line feed at the end; `undrained` packets were not
+/// written when the time for it was over.
+pub(super) fn closing(pipeline: &Pipeline, figures: &impl Display, undrained: u64) -> String {
+    let mut text = figures.to_string();
+    lanes(&mut text, pipeline);
+    if undrained > 0 {
+        text += &format!("\n{undrained} packets not written when --drain-timeout was over");
+    }
+    text += &format!("\nstamps read in {}", pipeline.zone());
+    visible::lines(&text).into_owned()
+}
+
+/// The same of a run that goes on.
+pub(super) fn passing(pipeline: &Pipeline, live: &Progress) -> String {
+    let mut text = live.to_string();
+    lanes(&mut text, pipeline);
+    visible::lines(&text).into_owned()
+}
+
+fn lanes(text: &mut String, pipeline: &Pipeline) {
+    let mut more = String::new();
+    for (name, counters) in pipeline.counters() {
+        let mut line = |n: u64, what: &str| {
+            let packets = if n == 1 { "packet" } else { "packets" };
+            *text += &format!("\n{n} {packets} {what} {name}");
+        };
+        line(counters.delivered, "written to");
+        if counters.queued > 0 {
+            line(counters.queued, "queued for");
+        }
+        if counters.rejected > 0 {
+            line(counters.rejected, "rejected by");
+        }
+        // tcpdump, too, says that none was.
+        line(counters.dropped, "dropped by");
+        // Of a single sink the figures above say it.
+        if !counters.stalled.is_zero() && pipeline.lanes.len() > 1 {
+            more += &format!("\n{} waited for {name}", amount::time(counters.stalled));
+        }
+        if let Some(error) = &counters.error {
+            // The lane's error names its sink.
+            more += &format!("\n{error}");
+        }
+    }
+    *text += &more;
+}
+
+/// Whether every packet was parsed and written, and every byte belonged to one.
+pub(super) fn perfect(pipeline: &Pipeline, summary: &Summary) -> bool {
+    let whole = summary.skipped.total() == 0
+        && summary.refused == 0
+        && summary.unparsed == 0
+        && summary.truncated == 0
+        && summary.misfits == 0
+        && summary.names == 0
+        && summary.own == 0;
+    whole
+        && pipeline
+            .counters()
+            .all(|(_, c)| c.rejected == 0 && c.dropped == 0 && c.error.is_none())
+}
+
+/// Whether every sink ended because the reader of its output left: `| head -1`.
+pub(super) fn reader_left(pipeline: &Pipeline) -> bool {
+    pipeline.counters().all(|(_, c)| c.reader_gone)
+}
+
+/// The exit code that the lanes ask for.
+///
+/// # Errors
+/// A lane whose figures do not add up: a bug of ours.
+pub(super) fn exit(pipeline: &Pipeline, undrained: u64) -> anyhow::Result<Exit> {
+    let mut exit = if undrained > 0 {
+        Exit::Undrained
+    } else {
+        Exit::Done
+    };
+    for (name, counters) in pipeline.counters() {
+        if let Err(reason) = counters.verify() {
+            anyhow::bail!("the figures of {name} do not add up, please report this: {reason}");
+        }
+        if exit == Exit::Done && counters.error.is_some() && !counters.reader_gone {
+            exit = Exit::Failed;
+        }
+    }
+    Ok(exit)
+}

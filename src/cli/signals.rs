@@ -1,0 +1,69 @@
+//! Signals: the first asks everything to end as if its input had, the second ends the process.
+
+use std::io;
+
+use tokio_util::sync::CancellationToken;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// The end; the token is cancelled.
+    Stop,
+    /// The figures.
+    Tell,
+}
+
+/// Listens for signals until the process ends. SIGINT and SIGTERM cancel the token, a second one
+/// exits at once with 130 or 143; SIGUSR1 asks for the figures.
+///
+/// # Errors
+/// A signal that cannot be caught.
+#[cfg(unix)]
+pub(super) fn watch(
+    stop: CancellationToken,
+    told: impl Fn(Signal) + Send + 'static,
+) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut user = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        let mut before = false;
+        loop {
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+                _ = user.recv() => {
+                    told(Signal::Tell);
+                    continue;
+                }
+            };
+            if std::mem::replace(&mut before, true) {
+                std::process::exit(code);
+            }
+            stop.cancel();
+            told(Signal::Stop);
+        }
+    });
+    Ok(())
+}
+
+/// Listens for Ctrl-C until the process ends: the first cancels the token, the second exits.
+#[cfg(not(unix))]
+pub(super) fn watch(
+    stop: CancellationToken,
+    told: impl Fn(Signal) + Send + 'static,
+) -> io::Result<()> {
+    tokio::spawn(async move {
+        let mut before = false;
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if std::mem::replace(&mut before, true) {
+                std::process::exit(130);
+            }
+            stop.cancel();
+            told(Signal::Stop);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! Rows of a query as a table, CSV or JSON Lines.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use rusqlite::Statement;
+use rusqlite::types::ValueRef;
+
+use super::query::Format;
+use super::{Stdout, visible};
+
+/// The rows that a table's widths are taken from; later ones may stand out of line. So a query of
+/// any size needs this much memory and no more.
+const MEASURED: usize = 1000;
+/// No column is padded wider than this: one long cell shall not push all others away.
+const WIDEST: usize = 48;
+
+/// How rows are to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) format: Format,
+    /// The header in bold.
+    pub(super) bold: bool,
+    /// Whether a terminal reads it: then CSV is made harmless to it too.
+    pub(super) terminal: bool,
+}
+
+struct Cell {
+    text: String,
+    right: bool,
+}
+
+/// Prints all rows; returns how many there were.
+pub(super) fn print(
+    statement: &mut Statement<'_>,
+    layout: Layout,
+    out: &mut dyn Write,
+) -> anyhow::Result<u64> {
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let columns = names.len();
+    let mut printer = Printer {
+        layout,
+        names,
+        widths: Vec::new(),
+        held: Vec::new(),
+        out,
+    };
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    printer.begin().map_err(Stdout)?;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let values: Vec<ValueRef<'_>> = (0..columns)
+            .map(|i| row.get_ref(i))
+            .collect::<Result<_, _>>()?;
+        printer.row(&values).map_err(Stdout)?;
+    }
+    printer.end().map_err(Stdout)?;
+    Ok(count)
+}
+
+struct Printer<'a> {
+    layout: Layout,
+    names: Vec<String>,
+    /// Empty until they are measured.
+    widths: Vec<usize>,
+    /// The rows that wait for that; at most [`MEASURED`].
+    held: Vec<Vec<Cell>>,
+    out: &'a mut dyn Write,
+}
+
+impl Printer<'_> {
+    fn begin(&mut self) -> io::Result<()> {
+        if self.layout.format == Format::Csv {
+            let cells = self.names.iter().map(|n| csv(n, self.layout.terminal));
+            let header = cells.collect::<Vec<_>>().join(",");
+            write!(self.out, "{header}\r\n")?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
+        match self.layout.format {
+            Format::Csv => {
+                let cells = values.iter().map(|&value| match value {
+                    ValueRef::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
+                    value => shown(value),
+                });
+                let line = cells.collect::<Vec<_>>().join(",");
+                write!(self.out, "{line}\r\n")
+            }
+            Format::Jsonl => {
+                let mut line = String::from("{");
+                for (name, &value) in self.names.iter().zip(values) {
+                    if line.len() > 1 {
+                        line.push(',');
+                    }
+                    line.push_str(&quoted(name));
+                    line.push(':');
+                    line.push_str(&match value {
+                        ValueRef::Null => Cow::Borrowed("null"),
+                        ValueRef::Text(t) => Cow::Owned(quoted(&text(t))),
+                        ValueRef::Blob(b) => Cow::Owned(quoted(&hex(b))),
+                        // JSON has no word for them.
+                        ValueRef::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
+                        value => Cow::Owned(shown(value)),
+                    });
+                }
+                line.push('}');
+                writeln!(self.out, "{}", visible::json(&line))
+            }
+            Format::Table => {
+                let cells = values.iter().map(|&value| Cell {
+                    text: match value {
+                        ValueRef::Text(t) => visible::line(&text(t)).into_owned(),
+                        value => shown(value),
+                    },
+                    right: matches!(value, ValueRef::Integer(_) | ValueRef::Real(_)),
+                });
+                let cells: Vec<Cell> = cells.collect();
+                if !self.widths.is_empty() {
+                    return self.line(&cells);
+                }
+                self.held.push(cells);
+                if self.held.len() == MEASURED {
+                    self.measure()
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Takes the widths of what is held, and prints it.
+    fn measure(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let wide = |text: &str| text.chars().count().min(WIDEST);
+        self.widths = self.names.iter().map(|n| wide(&visible::line(n))).collect();
+        for row in &held {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(wide(&cell.text));
+            }
+        }
+        // A column of numbers has its name over them.
+        let numbers = |i: usize| held.iter().any(|row| row[i].right);
+        let header = self.names.iter().enumerate();
+        let header = header.map(|(i, name)| Cell {
+            text: visible::line(name).into_owned(),
+            right: numbers(i),
+        });
+        let header: Vec<Cell> = header.collect();
+        let header = self.aligned(&header);
+        match self.layout.bold {
+            true => writeln!(self.out, "\u{1b}[1m{header}\u{1b}[0m")?,
+            false => writeln!(self.out, "{header}")?,
+        }
+        held.iter().try_for_each(|row| self.line(row))
+    }
+
+    fn line(&mut self, cells: &[Cell]) -> io::Result<()> {
+        let line = self.aligned(cells);
+        writeln!(self.out, "{line}")
+    }
+
+    fn aligned(&self, cells: &[Cell]) -> String {
+        let mut line = String::new();
+        for (i, cell) in cells.iter().enumerate() {
+            if i > 0 {
+                line.push_str("  ");
+            }
+            let width = self.widths[i];
+            match cell.right {
+                true => line.push_str(&format!("{:>width$}", cell.text)),
+                false => line.push_str(&format!("{:<width$}", cell.text)),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.layout.format == Format::Table && self.widths.is_empty() {
+            self.measure()?;
+        }
+        self.out.flush()
+    }
+}
+
+/// The text of a cell, a byte that is not UTF-8 as `\xHH`.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(dumpstream::Value::Text(bytes).to_string()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What needs no quotes anywhere.
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(n) => n.to_string(),
+        // `{:?}` keeps the point of a whole number: 2.0, as sqlite3 prints it.
+        ValueRef::Real(x) => format!("{x:?}"),
+        ValueRef::Text(t) => text(t).into_owned(),
+        ValueRef::Blob(b) => hex(b),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Text that a spreadsheet would run as a formula, as text: a leading `'`, which it hides.
+fn formula(text: &str) -> Cow<'_, str> {
+    match text.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A cell as RFC 4180 has it.
+fn csv(text: &str, terminal: bool) -> Cow<'_, str> {
+    let text = if terminal {
+        visible::line(text)
+    } else {
+        Cow::Borrowed(text)
+    };
+    match text.contains(['"', ',', '\r', '\n']) {
+        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    fn printed(format: Format, sql: &str) -> String {
+        let database = Connection::open_in_memory().unwrap();
+        let mut statement = database.prepare(sql).unwrap();
+        let layout = Layout {
+            format,
+            bold: false,
+            terminal: false,
+        };
+        let mut out = Vec::new();
+        print(&mut statement, layout, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table() {
+        let sql = "SELECT 'ab' AS name, 7 AS n UNION ALL SELECT 'c', 1234";
+        assert_eq!(
+            printed(Format::Table, sql),
+            "name     n\nab       7\nc     1234\n"
+        );
+        assert_eq!(printed(Format::Table, "SELECT 1 AS n WHERE 0"), "n\n");
+    }
+
+    #[test]
+    fn a_long_query_is_not_held() {
+        let sql = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 5000)
+                   SELECT n, 'x' AS x FROM c";
+        let out = printed(Format::Table, sql);
+        assert_eq!(out.lines().count(), 5001);
+        assert!(out.ends_with("5000  x\n"));
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on() {
+        let hostile = "SELECT char(27) || '[2J' || char(155) || char(8238) AS t";
+        assert_eq!(
+            printed(Format::Table, hostile),
+            "t\n\\u{1b}[2J\\u{9b}\\u{202e}\n"
+        );
+        let json = printed(Format::Jsonl, hostile);
+        assert_eq!(json, "{\"t\":\"\\u001b[2J\\u009b\\u202e\"}\n");
+    }
+
+    #[test]
+    fn csv_and_its_formulas() {
+        let sql = "SELECT '=1+1' AS a, -5 AS b, 'x,\"y\"' AS c, NULL AS d, '-' AS e, 1.0 AS f";
+        assert_eq!(
+            printed(Format::Csv, sql),
+            "a,b,c,d,e,f\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0\r\n"
+        );
+    }
+
+    #[test]
+    fn json_of_every_type() {
+        let sql = "SELECT 1 AS i, 1.5 AS r, 'ü' AS t, x'00ff' AS b, NULL AS n, 9e999 AS inf";
+        assert_eq!(
+            printed(Format::Jsonl, sql),
+            "{\"i\":1,\"r\":1.5,\"t\":\"ü\",\"b\":\"00ff\",\"n\":null,\"inf\":null}\n"
+        );
+    }
+}

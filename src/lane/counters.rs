@@ -1,0 +1,49 @@
+//! What became of the packets that were offered to a lane.
+
+use std::time::Duration;
+
+/// What became of the packets that were offered to a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets offered.
+    pub packets: u64,
+    /// Packets that the sink has acknowledged.
+    pub delivered: u64,
+    /// Packets that the sink's place refused.
+    pub rejected: u64,
+    /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.
+    pub dropped: u64,
+    /// Packets that are waiting or being written.
+    pub queued: u64,
+    /// How long sources have waited for room, summed over the sources.
+    pub stalled: Duration,
+    /// Why the sink is dead, if it is.
+    pub error: Option<String>,
+    /// It is dead because the reader of its output has gone, which is no failure.
+    pub reader_gone: bool,
+}
+
+impl Counters {
+    /// The identity that holds at every moment:
+    /// `packets = delivered + rejected + dropped + queued`.
+    ///
+    /// # Errors
+    /// A sentence with the figures, which is a fault of this program.
+    pub fn verify(&self) -> Result<(), String> {
+        let Counters {
+            packets,
+            delivered,
+            rejected,
+            dropped,
+            queued,
+            ..
+        } = self;
+        if *packets == delivered + rejected + dropped + queued {
+            return Ok(());
+        }
+        Err(format!(
+            "{packets} packets offered are not {delivered} delivered + {rejected} rejected + \
+             {dropped} dropped + {queued} queued"
+        ))
+    }
+}

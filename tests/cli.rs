@@ -1,0 +1,12 @@
+//! The built binary as its users meet it: standard output, standard error, exit codes.
+
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/listen.rs"]
+mod listen;
+#[path = "cli/parse.rs"]
+mod parse;
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cli/query.rs"]
+mod query;

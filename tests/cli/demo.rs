@@ -1,0 +1,33 @@
+use super::program::ran;
+
+#[test]
+fn the_demo_shows_what_it_computes() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = ran(folder.path(), &["demo", "--database", "demo.db"]);
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    for words in [
+        "dumpstream listen",
+        "dumpstream replay",
+        "dumpstream query",
+        "Listening on 127.0.0.1:",
+        "database demo.db",
+        "bytes received =",
+        "records = ",
+        "joining every second line",
+        "\"protocol\":\"TCP\"",
+        "five top talkers",
+        "not port 4444",
+    ] {
+        assert!(demo.out.contains(words), "{words:?} is not in {}", demo.out);
+    }
+    // The rows that it told of are there.
+    let told = demo
+        .out
+        .lines()
+        .find(|line| line.contains("rows of this stream"))
+        .unwrap();
+    let told = told.split(' ').next().unwrap().replace(',', "");
+    let sql = "SELECT count(*) AS n FROM packets";
+    let stored = ran(folder.path(), &["query", "-d", "demo.db", "-f", "csv", sql]).quiet();
+    assert_eq!(stored.out, format!("n\r\n{told}\r\n"));
+}

@@ -1,0 +1,267 @@
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::thread;
+
+use rusqlite::Connection;
+
+use super::program::{Running, dumpstream, ran, record, records, until};
+
+/// A listener on a free port.
+fn listening(folder: &Path, arguments: &[&str]) -> Running {
+    Running::new(dumpstream(folder, &[&["listen", "0"], arguments].concat()))
+}
+
+/// Sends text as `nc -N` does.
+fn send(running: &Running, text: &str) {
+    let mut socket = TcpStream::connect(running.address()).unwrap();
+    socket.write_all(text.as_bytes()).unwrap();
+}
+
+/// What one query of one column and one row gives.
+fn ask(folder: &Path, sql: &str) -> i64 {
+    let database = Connection::open(folder.join("packets.db")).unwrap();
+    database
+        .busy_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    database.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Waits until so many rows can be read.
+#[track_caller]
+fn rows(folder: &Path, count: i64) {
+    until(&format!("{count} rows are there"), || {
+        (folder.join("packets.db").exists() && ask(folder, "SELECT count(*) FROM packets") >= count)
+            .then_some(())
+    });
+}
+
+#[test]
+fn one_connection_and_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = listening(folder.path(), &[]);
+    send(&running, &records(3));
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("\n3 packets received"), "{said}");
+    assert!(said.contains("\n1 connection"), "{said}");
+    assert!(
+        said.contains("\n3 packets written to sqlite:packets.db"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\n0 packets dropped by sqlite:packets.db"),
+        "{said}"
+    );
+    let named = "SELECT count(*) FROM packets WHERE sensor = '127.0.0.1' AND stream IS NOT NULL";
+    assert_eq!(ask(folder.path(), named), 3);
+}
+
+#[test]
+fn signals_drain_report_and_end() {
+    for name in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let running = listening(folder.path(), &["-k"]);
+        send(&running, &records(2));
+        // A sender that stays, in the midst of a record.
+        let mut stays = TcpStream::connect(running.address()).unwrap();
+        stays.write_all(records(2).as_bytes()).unwrap();
+        stays.write_all(&record(2).as_bytes()[..100]).unwrap();
+        rows(folder.path(), 4);
+        running.signal("USR1");
+        running.says("packets written to sqlite:packets.db");
+        send(&running, &records(1));
+        rows(folder.path(), 5);
+        running.signal(name);
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let report = said.split("stopping").nth(1).expect(&said);
+        assert!(report.contains("\n6 packets received"), "{said}");
+        assert!(report.contains("\n1 packet truncated"), "{said}");
+        assert!(
+            report.contains("\n6 packets written to sqlite:packets.db"),
+            "{said}"
+        );
+        assert_eq!(ask(folder.path(), "SELECT count(*) FROM packets"), 6);
+    }
+}
+
+#[test]
+fn nc_spells_it_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "listen",
+        "-l",
+        "-k",
+        "-n",
+        "-p",
+        "0",
+        "127.0.0.1",
+        "-o",
+        "jsonl:out.jsonl",
+    ];
+    let running = Running::new(dumpstream(folder.path(), &arguments));
+    assert!(running.address().ip().is_loopback());
+    send(&running, &records(2));
+    let read = || fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+    until("two lines are written", || {
+        (read().lines().count() == 2).then_some(())
+    });
+    running.signal("TERM");
+    assert_eq!(running.end().0.code(), Some(0));
+    let row: serde_json::Value = serde_json::from_str(read().lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&row["sensor"], &row["record"]),
+        (&"127.0.0.1".into(), &1.into())
+    );
+}
+
+#[test]
+fn other_hosts_need_to_be_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = ran(folder.path(), &["listen", "0.0.0.0:0"]);
+    open.failed(2, &["--allow", "127.0.0.1"]);
+    ran(folder.path(), &["listen", "0", "--allow", "everyone"]).failed(2, &["everyone"]);
+    ran(folder.path(), &["listen", "70000"]).failed(2, &["70000"]);
+    assert!(
+        !folder.path().join("packets.db").exists(),
+        "nothing was listened for"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_exit_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    ran(folder.path(), &["listen", &port]).failed(1, &["cannot listen", &port]);
+    assert!(!folder.path().join("packets.db").exists());
+}
+
+#[test]
+fn killed_in_mid_load_it_leaves_whole_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = listening(folder.path(), &["-k"]);
+    let address = running.address();
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut socket = TcpStream::connect(address).unwrap();
+                let text = records(1000);
+                // Until the other end is gone.
+                while socket.write_all(text.as_bytes()).is_ok() {}
+            })
+        })
+        .collect();
+    rows(folder.path(), 2000);
+    let streams = "SELECT count(DISTINCT stream) FROM packets";
+    until("each stream has rows", || {
+        (ask(folder.path(), streams) == 4).then_some(())
+    });
+    running.signal("KILL");
+    let (status, _) = running.end();
+    assert_eq!(status.code(), None);
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    let database = Connection::open(folder.path().join("packets.db")).unwrap();
+    let verdict: String = database
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(verdict, "ok");
+    // Of each stream the first rows, none missing between, each with all that it had.
+    let gaps = "SELECT count(*) FROM (SELECT stream FROM packets GROUP BY stream
+                HAVING min(record) <> 1 OR max(record) <> count(*))";
+    assert_eq!(ask(folder.path(), gaps), 0);
+    let whole = "SELECT count(*) FROM packets WHERE time IS NULL OR source IS NOT '192.0.2.1'
+                 OR destination_port IS NOT 9999 OR payload_length IS NOT 2";
+    assert_eq!(ask(folder.path(), whole), 0);
+    assert!(ask(folder.path(), "SELECT count(*) FROM packets") >= 2000);
+    assert_eq!(
+        ask(folder.path(), "SELECT count(DISTINCT stream) FROM packets"),
+        4
+    );
+    // And it is gone on with.
+    let again = listening(folder.path(), &[]);
+    send(&again, &records(1));
+    assert_eq!(again.end().0.code(), Some(0));
+    assert_eq!(
+        ask(folder.path(), "SELECT count(DISTINCT stream) FROM packets"),
+        5
+    );
+}
+
+#[test]
+fn replay_listen_query() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("day.txt"), records(60)).unwrap();
+    let running = listening(folder.path(), &[]);
+    let address = running.address();
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let replay = ran(
+        folder.path(),
+        &["replay", "day.txt", &host, &port, "-x", "1000"],
+    );
+    replay.failed(0, &["Actual: 60 packets", "Rated: "]);
+    assert_eq!(running.end().0.code(), Some(0));
+    let sql = "SELECT source, count(*) n, sum(payload_length) bytes FROM packets GROUP BY 1";
+    let query = ran(folder.path(), &["query", sql]).quiet();
+    assert_eq!(query.out, "source      n  bytes\n192.0.2.1  60    120\n");
+}
+
+#[test]
+fn replay_to_standard_output_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("preamble\n{}", records(100));
+    fs::write(folder.path().join("day.txt"), &text).unwrap();
+    let replay = ran(folder.path(), &["replay", "day.txt", "--topspeed"]);
+    assert_eq!(replay.out, text);
+    ran(folder.path(), &["replay", "-q", "day.txt", "--topspeed"]).quiet();
+    ran(folder.path(), &["replay", "gone.txt"]).failed(1, &["gone.txt"]);
+    let both = ["replay", "day.txt", "--topspeed", "-x", "2"];
+    ran(folder.path(), &both).failed(2, &["--topspeed"]);
+}
+
+#[test]
+fn connect_reads_what_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let arguments = ["connect", "127.0.0.1", &port, "--no-retry"];
+    let running = Running::new(dumpstream(folder.path(), &arguments));
+    let (mut socket, _) = server.accept().unwrap();
+    socket.write_all(records(4).as_bytes()).unwrap();
+    drop(socket);
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("4 packets written to sqlite:packets.db"),
+        "{said}"
+    );
+    drop(server);
+    ran(folder.path(), &arguments).failed(1, &["cannot connect", &port]);
+    ran(
+        folder.path(),
+        &["connect", "127.0.0.1", &port, "--retry", "1"],
+    )
+    .failed(1, &[&port]);
+}
+
+#[test]
+fn text_of_dash_a_is_closed_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/aflag-v.txt");
+    let running = listening(folder.path(), &["-k"]);
+    send(&running, &fs::read_to_string(sample).unwrap());
+    running.says("-A");
+    send(&running, &records(2));
+    rows(folder.path(), 2);
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("2 connections, 1 refused, of tcpdump -A"),
+        "{said}"
+    );
+}
