@@ -1,7 +1,7 @@
 //! Recognises the text of `-A`, in which a packet can forge anything.
 
 use crate::batch::Batch;
-use crate::grammar::{self, Keep, Parts, Slots, slot};
+use crate::grammar::{self, Keep, Parts, Piece, Slots, slot};
 use crate::namespace::Part;
 use crate::packet::Packets;
 
@@ -81,31 +81,34 @@ enum Dump {
 /// The record's own dump: the IP header's bytes as `ascii_print` in `print-ascii.c` shows them,
 /// at column 0 of a continuation line.
 fn dump(batch: &Batch, start: usize) -> Dump {
-    let (mut parts, mut slots) = (Parts::new(), Slots::new());
+    let (mut parts, mut slots, mut wide) = (Parts::new(), Slots::new(), Vec::new());
+    let keep = Keep::default();
     let walked = grammar::record(
         &batch.bytes,
         start,
         &batch.style,
-        Keep::default(),
+        keep,
         &mut parts,
         &mut slots,
-        &mut Vec::new(),
+        &mut wide,
     );
-    let (Ok(end), Some((header, length))) = (walked, header(&slots)) else {
+    let (Ok(end), Some((header, length))) = (walked, header(&slots, &wide)) else {
         return Dump::NotIp;
     };
-    let Some(grammar::Piece::Span(payload)) = parts.pieces(Part::Payload).next() else {
+    let Some(Piece::Span(payload)) = parts.pieces(Part::Payload).next() else {
         return Dump::None;
     };
-    let shown: Vec<u8> = header[1..].iter().map(|b| shown(*b)).collect();
     let mut line = payload.start as usize;
     while line < end {
         let rest = &batch.bytes[line..];
         if rest[0] != b'\t' {
-            // The first byte holds the header's length, which the text does not tell.
-            let window = &rest[..rest.len().min(LINK_HEADER + shown.len())];
-            let found = memchr::memmem::find_iter(window, &shown)
-                .any(|at| at > 0 && shown_first(header[0], window[at - 1]));
+            let window = &rest[..rest.len().min(LINK_HEADER + header.len())];
+            let found = window.windows(header.len()).any(|text| {
+                header
+                    .iter()
+                    .zip(text)
+                    .all(|(byte, shown)| byte.is_none_or(|b| b.shows(*shown)))
+            });
             return if found {
                 Dump::Until(line + length)
             } else {
@@ -117,48 +120,73 @@ fn dump(batch: &Batch, start: usize) -> Dump {
     Dump::None
 }
 
-/// `if (!ND_ASCII_ISGRAPH(s) && (s != '\t' && s != ' ' && s != '\n')) ND_PRINT(".")`
-fn shown(byte: u8) -> u8 {
-    if byte.is_ascii_graphic() || matches!(byte, b'\t' | b' ' | b'\n') {
-        byte
-    } else {
-        b'.'
+/// What is known of a byte of the header.
+#[derive(Clone, Copy)]
+enum Known {
+    Byte(u8),
+    /// The first of an IPv4 header: the text does not tell its length.
+    Version4,
+}
+
+impl Known {
+    /// `if (!ND_ASCII_ISGRAPH(s) && (s != '\t' && s != ' ' && s != '\n')) ND_PRINT(".")`
+    fn shows(self, text: u8) -> bool {
+        match self {
+            Known::Version4 => (b'E'..=b'O').contains(&text),
+            Known::Byte(b) if b.is_ascii_graphic() || matches!(b, b'\t' | b' ' | b'\n') => {
+                text == b
+            }
+            Known::Byte(_) => text == b'.',
+        }
     }
 }
 
-/// Version 4 with any header length, or version 6 with its traffic class.
-fn shown_first(byte: u8, text: u8) -> bool {
-    if byte >> 4 == 4 {
-        (b'E'..=b'O').contains(&text)
-    } else {
-        text == shown(byte)
-    }
-}
-
-/// The first bytes of the packet as its printed fields tell them, and its length.
-fn header(slots: &Slots) -> Option<(Vec<u8>, usize)> {
+/// The header's bytes as far as its printed fields tell them (without `-v` only the addresses do),
+/// and about how many bytes the dump has.
+fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
     let get = |slot: usize| (slots.mask >> slot & 1 == 1).then(|| slots.cells[slot]);
-    let length = get(slot::LENGTH)?;
-    let protocol = get(slot::IP_PROTOCOL)? as u8;
-    let ttl = get(slot::TTL).unwrap_or(0) as u8;
-    let tos = get(slot::TOS).unwrap_or(0) as u8;
-    let two = |n: u64| (n as u16).to_be_bytes();
-    let mut bytes = Vec::with_capacity(10);
-    match get(slot::IP_VERSION)? {
-        4 => {
-            // Flags and offset, the identification: what stands before says enough.
-            bytes.extend([0x45, tos]);
-            bytes.extend(two(length));
-            bytes.extend(two(get(slot::IP_ID)?));
-            Some((bytes, length as usize))
+    let two = |n: Option<u64>| {
+        let bytes = n.map(|n| (n as u16).to_be_bytes());
+        [
+            bytes.map(|b| Known::Byte(b[0])),
+            bytes.map(|b| Known::Byte(b[1])),
+        ]
+    };
+    let one = |n: Option<u64>| n.map(|n| Known::Byte(n as u8));
+    let addresses = [get(slot::SOURCE)?, get(slot::DESTINATION)?];
+    let length = get(slot::LENGTH);
+    let mut bytes = Vec::with_capacity(40);
+    let carried = get(slot::PAYLOAD_LENGTH).unwrap_or(0);
+    if get(slot::IP_VERSION)? == 4 {
+        bytes.extend([Some(Known::Version4), one(get(slot::TOS))]);
+        bytes.extend(two(length));
+        bytes.extend(two(get(slot::IP_ID)));
+        // Flags and offset; then the checksum.
+        bytes.extend([
+            None,
+            None,
+            one(get(slot::TTL)),
+            one(get(slot::IP_PROTOCOL)),
+            None,
+            None,
+        ]);
+        for address in addresses {
+            bytes.extend((address as u32).to_be_bytes().map(|b| Some(Known::Byte(b))));
         }
-        _ => {
-            let label = get(slot::FLOWLABEL).unwrap_or(0) as u32;
-            let first = 0x6000_0000 | u32::from(tos) << 20 | label & 0xf_ffff;
-            bytes.extend(first.to_be_bytes());
-            bytes.extend(two(length));
-            bytes.extend([protocol, ttl]);
-            Some((bytes, length as usize + 40))
-        }
+        return Some((bytes, length.unwrap_or(carried + 28) as usize));
     }
+    // A flow label or a class of zero is not printed, nor is any of it without `-v`.
+    let class = length.map(|_| {
+        let label = get(slot::FLOWLABEL).unwrap_or(0) as u32;
+        (0x6000_0000 | (get(slot::TOS).unwrap_or(0) as u32) << 20 | label & 0xf_ffff).to_be_bytes()
+    });
+    bytes.extend((0..4).map(|i| class.map(|c| Known::Byte(c[i]))));
+    bytes.extend(two(length));
+    bytes.extend([one(get(slot::IP_PROTOCOL)), one(get(slot::TTL))]);
+    for address in addresses {
+        // An IPv4 address has no place here; then nothing is told.
+        let address = crate::packet::wide_index(address).and_then(|i| wide.get(i))?;
+        bytes.extend(address.to_be_bytes().map(|b| Some(Known::Byte(b))));
+    }
+    Some((bytes, length.unwrap_or(carried + 8) as usize + 40))
 }

@@ -44,6 +44,11 @@ pub(crate) fn inet_cell(ip: IpAddr, wide: &mut Vec<u128>) -> u64 {
     }
 }
 
+/// The place of an IPv6 address in [`Inner::wide`], by its cell.
+pub(crate) fn wide_index(cell: u64) -> Option<usize> {
+    (cell & WIDE != 0).then_some((cell ^ WIDE) as usize)
+}
+
 /// What is known of one packet beside its cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -228,10 +233,10 @@ impl<'a> Packet<'a> {
             FieldType::Text => Value::Text(self.text(cell)),
             FieldType::Bool => Value::Bool(cell != 0),
             FieldType::Real => Value::Real(f64::from_bits(cell)),
-            FieldType::Inet if cell & WIDE != 0 => {
-                Value::Inet(Ipv6Addr::from_bits(inner.wide[(cell ^ WIDE) as usize]).into())
-            }
-            FieldType::Inet => Value::Inet(Ipv4Addr::from_bits(cell as u32).into()),
+            FieldType::Inet => Value::Inet(match wide_index(cell) {
+                Some(i) => Ipv6Addr::from_bits(inner.wide[i]).into(),
+                None => Ipv4Addr::from_bits(cell as u32).into(),
+            }),
             FieldType::Mac => {
                 let [_, _, mac @ ..] = cell.to_be_bytes();
                 Value::Mac(mac)
