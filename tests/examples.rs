@@ -1,8 +1,7 @@
 //! The examples do what their first lines say.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The built example. `cargo test` builds it before it runs any test; `cargo test --test examples`
 /// does not, and then it is built here.
@@ -123,6 +122,9 @@ fn embed_refuses_what_packets_can_forge() {
 #[cfg(feature = "net")]
 #[test]
 fn records_prints_each_as_soon_as_it_is_whole() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::Stdio;
+
     let text = std::fs::read(sample("hostile-v.txt")).expect("a sample");
     let wanted = std::fs::read_to_string(sample("hostile-v.jsonl")).expect("a golden file");
     let wanted = wanted.lines().count();
