@@ -128,9 +128,9 @@ enum State {
 /// let text = b"00:00:00.000001 IP (tos 0x0)\n    1.1.1.1 > 2.2.2.2: x\n00:00:00.000002 ARP, y\n";
 /// let mut framer = Framer::new();
 /// let cut = framer.next(text, false).expect("the second head is there");
-/// assert_eq!((cut.len, cut.kind), (53, CutKind::Records));
-/// assert_eq!(framer.next(&text[53..], false), None); // a third head, or the end, will tell
-/// assert_eq!(framer.next(&text[53..], true).map(|cut| cut.len), Some(23));
+/// assert_eq!((cut.len, cut.kind), (54, CutKind::Records));
+/// assert_eq!(framer.next(&text[54..], false), None); // a third head, or the end, will tell
+/// assert_eq!(framer.next(&text[54..], true).map(|cut| cut.len), Some(23));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Framer {

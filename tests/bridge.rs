@@ -52,12 +52,18 @@ fn between(from: SocketAddr, to: SocketAddr) -> String {
     )
 }
 
-/// As `tcpdump -A` prints: each packet from its IP header on, at column 0.
+/// As `tcpdump -A` prints [`record`]: the packet from its IP header on, at column 0.
 fn ascii(n: usize) -> String {
-    format!(
-        "{}E..............\n..............d.'........x\n",
-        record(0, n)
-    )
+    let [id, port] = [n, 1000 + n].map(|n| (n as u16).to_be_bytes());
+    let header = [0x45, 0, 0, 29, id[0], id[1], 0x40, 0, 64, 17, 0, 0];
+    let rest = [
+        10, 0, 0, 0, 192, 0, 2, 2, port[0], port[1], 0x27, 0x0f, 0, 9, 0, 0, b'x',
+    ];
+    // As `ascii_print` does: an address of 10.0.0.0/8 breaks the line.
+    let plain = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b'\t' | b' ' | b'\n');
+    let shown = |byte: &u8| if plain(*byte) { char::from(*byte) } else { '.' };
+    let dump: String = header.iter().chain(&rest).map(shown).collect();
+    format!("{}{dump}\n", record(0, n))
 }
 
 async fn send(mut tcp: TcpStream, text: &str) {
