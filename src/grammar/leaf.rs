@@ -17,7 +17,8 @@ pub(super) fn no<'a, T>() -> Res<'a, T> {
 
 /// A literal of the format string.
 #[inline]
-pub(super) fn lit<'a>(text: &'static [u8]) -> impl Fn(&'a [u8]) -> Res<'a, ()> {
+pub(super) fn lit<'a, const N: usize>(text: &'static [u8; N]) -> impl Fn(&'a [u8]) -> Res<'a, ()> {
+    // Of a known length, so that it is compared as one or two numbers.
     move |i| match i.strip_prefix(text) {
         Some(rest) => Ok((rest, ())),
         None => no(),
@@ -109,6 +110,16 @@ pub(super) fn hex4(i: &[u8]) -> Res<'_, u64> {
 pub(super) fn until<'a>(byte: u8) -> impl Fn(&'a [u8]) -> Res<'a, &'a [u8]> {
     move |i| match memchr::memchr(byte, i) {
         Some(at) => Ok((&i[at..], &i[..at])),
+        None => no(),
+    }
+}
+
+/// `%s]`: a short text of certain bytes, behind its opening bracket; what follows the closing one.
+#[inline]
+pub(super) fn bracketed(i: &[u8], allowed: impl Fn(&u8) -> bool) -> Res<'_, &[u8]> {
+    let end = i.iter().position(|b| !allowed(b)).unwrap_or(i.len());
+    match i[end..].strip_prefix(b"]") {
+        Some(rest) => Ok((rest, &i[..end])),
         None => no(),
     }
 }
