@@ -43,6 +43,11 @@ impl Style {
         self.number == Some(true)
     }
 
+    /// Whether a packet can print a head: text of `-t` without `-#` has nothing that it could not.
+    pub fn forgeable(&self) -> bool {
+        self.form == Form::Absent && self.number == Some(false)
+    }
+
     fn known(&self) -> bool {
         self.number.is_some() && self.form != Form::Unknown
     }
@@ -143,6 +148,9 @@ pub struct Framer {
     seen: usize,
     /// Bytes in which no line feed was found after `seen`; so no byte is searched twice.
     searched: usize,
+    /// Nothing but messages of tcpdump's own has come yet: the next line may say that there are no
+    /// stamps.
+    fresh: bool,
     skipped: Skipped,
 }
 
@@ -162,6 +170,7 @@ impl Framer {
             mid_line: false,
             seen: 0,
             searched: 0,
+            fresh: true,
             skipped: Skipped::default(),
         }
     }
@@ -269,7 +278,12 @@ impl Framer {
         let mut line = 0;
         loop {
             if !self.mid_line {
-                match self.try_head(src, line, eof) {
+                let head = self.try_head(src, line, eof);
+                if head == Some(false) {
+                    let text = &src[line..];
+                    self.fresh &= is_message(text);
+                }
+                match head {
                     Some(true) if line == 0 => {
                         self.enter(State::Record, false);
                         return Some(None);
@@ -316,11 +330,19 @@ impl Framer {
         if line.len() < MAX_HEAD && !eof && memchr::memchr(b'\n', line).is_none() {
             return None;
         }
-        let found = grammar::stamp::head(line, &self.style);
-        if let Some((_, style)) = found {
+        if let Some((_, style)) = grammar::stamp::head(line, &self.style) {
             self.style = style;
+            self.fresh = false;
+            return Some(true);
         }
-        Some(found.is_some())
+        if self.fresh
+            && let Some(style) = grammar::stamp::stampless(line)
+        {
+            self.style = style;
+            self.fresh = false;
+            return Some(true);
+        }
+        Some(false)
     }
 
     /// The first head after the front, at most `max` bytes away.

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Epoch,
     /// `-ttt` and `-ttttt`: ` 00:00:00.000000`, `-00:00:01.000006`
     Signed,
+    /// `-t`: none is printed.
+    Absent,
 }
 
 /// What stands before a record's body. Offsets count from the head's first byte.
@@ -77,6 +79,14 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
             return Some((none(0), style));
         }
     }
+    if style.form == Form::Absent {
+        let found = if number.is_some() {
+            !rest.is_empty()
+        } else {
+            first_words(rest)
+        };
+        return found.then(|| (none(0), style));
+    }
     let (value, len, form, nano) = stamp(rest, style.form, style.nano)?;
     let mut body = len;
     // Since 4.99.6: `ND_PRINT(" (invalid ns)")`, `ND_PRINT(" (invalid us)")`.
@@ -101,6 +111,79 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         },
         style,
     ))
+}
+
+/// A style without stamps, where the line can be a head of it: `-t`. Only a stream's very first
+/// line may decide for it, since tunnels print such lines in the midst of a record.
+pub(crate) fn stampless(line: &[u8]) -> Option<Style> {
+    let number = packet_number(line);
+    let rest = &line[number.map_or(0, |(_, end)| end + 2)..];
+    let lengths = lengths(rest);
+    let style = Style {
+        number: Some(number.is_some()),
+        lengths: Some(lengths.is_some()),
+        form: Form::Absent,
+        nano: false,
+    };
+    first_words(&rest[lengths.unwrap_or(0)..]).then_some(style)
+}
+
+/// What printers begin a packet with at column 0: their own name, two link addresses, or the
+/// interface of `-i any`.
+fn first_words(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 24] = [
+        b"IP ",
+        b"IP6 ",
+        b"IP6, ",
+        b"ARP, ",
+        b"STP ",
+        b"LLDP, ",
+        b"LLC, ",
+        b"CDPv",
+        b"LACPv",
+        b"UDLDv",
+        b"VTPv",
+        b"DTPv",
+        b"EAPOL ",
+        b"EAP ",
+        b"PPPoE ",
+        b"MPLS (",
+        b"NSH, ",
+        b"Loopback, ",
+        b"BRCM tag ",
+        b"AoE ",
+        b"MPCP, ",
+        b"CFMv",
+        b"IPX ",
+        b" [|",
+    ];
+    if WORDS.iter().any(|word| text.starts_with(word)) {
+        return true;
+    }
+    let mac = |text: &[u8]| {
+        text.get(..17)
+            .is_some_and(|mac| crate::value::mac(mac).is_some())
+    };
+    if mac(text) {
+        return text[17..].starts_with(b" > ") && mac(&text[20..]);
+    }
+    let interface = text
+        .iter()
+        .take(16)
+        .take_while(|b| b.is_ascii_graphic())
+        .count();
+    let rest = text[interface..].trim_ascii_start();
+    interface > 0
+        && interface + rest.len() < text.len()
+        && [&b"In  "[..], b"Out ", b"B   ", b"M   ", b"P   "]
+            .iter()
+            .any(|way| {
+                rest.strip_prefix(*way).is_some_and(|rest| {
+                    [&b"IP "[..], b"IP6 ", b"ARP, ", b"ifindex "]
+                        .iter()
+                        .any(|w| rest.starts_with(w))
+                })
+            })
 }
 
 /// `%5u  `: at least five places, two blanks.
@@ -339,6 +422,26 @@ mod tests {
         ] {
             assert!(head(line.as_bytes(), &style).is_none(), "{line}");
         }
+    }
+
+    #[test]
+    fn text_without_stamps_begins_with_printers_words() {
+        let style = stampless(b"IP (tos 0x0").expect("a head");
+        assert!(head(b"ARP, Request who-has", &style).is_some());
+        assert!(head(b"lo    In  IP 1.2.3.4 > 5.6.7.8: x", &style).is_some());
+        assert!(head(b"02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype", &style).is_some());
+        for line in [
+            "    1.2.3.4 > 5.6.7.8: x",
+            "\tIP (tos",
+            "HTTP/1.1 200",
+            "",
+            "    1  IP (tos",
+        ] {
+            assert!(head(line.as_bytes(), &style).is_none(), "{line}");
+        }
+        let style = stampless(b"    1  IP (tos 0x0").expect("a head");
+        assert!(head(b"    2  anything", &style).is_some());
+        assert!(head(b"IP (tos 0x0", &style).is_none());
     }
 
     #[test]
