@@ -476,8 +476,10 @@ fn literal_back_slashes(source: &str) -> String {
 }
 
 fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
-    let entry: Entry<'_> =
-        serde_json::from_str(raw).map_err(|e| NamespaceError::json(source, raw, &e))?;
+    let entry: Entry<'_> = serde_json::from_str(raw).map_err(|e| NamespaceError {
+        field: name_of(raw),
+        ..NamespaceError::json(source, raw, &e)
+    })?;
     let at = |raw: &RawValue| Position::of(source, offset_in(source, raw.get()));
     let name: String = string(source, entry.name, "name")?;
     let regex: String = string(source, entry.regex, &name)?;
@@ -532,6 +534,16 @@ fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
         syntax(&field, Some((source, entry.regex.get())))?;
     }
     Ok(field)
+}
+
+/// The name of an entry that cannot be read otherwise.
+fn name_of(raw: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let named: Named = serde_json::from_str(raw).ok()?;
+    Some(named.name)
 }
 
 fn string(source: &str, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {
