@@ -24,6 +24,7 @@ use std::thread;
 
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::origin::TimeSource;
 use crate::packet::{Packet, Packets};
@@ -43,6 +44,8 @@ struct Shared {
     kept: AtomicU64,
     lost: AtomicU64,
     error: Mutex<Option<String>>,
+    /// Nobody waits for the file any more.
+    abandoned: CancellationToken,
 }
 
 enum Job {
@@ -53,7 +56,7 @@ enum Job {
         /// The sink and what it said; `None`: they were not parsed.
         refused: Option<(String, String)>,
     },
-    Close(oneshot::Sender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 impl fmt::Debug for Rejects {
@@ -89,6 +92,7 @@ impl Rejects {
             kept: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             error: Mutex::default(),
+            abandoned: CancellationToken::new(),
         });
         // Weak: the thread ends when nobody can send any more.
         let told = Arc::downgrade(&shared);
@@ -137,8 +141,7 @@ impl Rejects {
             which,
             refused: None,
         };
-        // The thread has ended only where everything has.
-        shared.jobs.send(job).await.ok();
+        shared.send(job).await;
     }
 
     /// Keeps the packet at an index, which the place of `sink` has refused, saying `detail`.
@@ -155,8 +158,16 @@ impl Rejects {
     /// The same, for a sink that does not block.
     pub async fn refused(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
         if let Some(shared) = &self.0 {
-            let job = Job::refused(packets, index, sink, detail);
-            shared.jobs.send(job).await.ok();
+            shared
+                .send(Job::refused(packets, index, sink, detail))
+                .await;
+        }
+    }
+
+    /// Waits no more for a file that is behind: what does not find room is lost, and counted.
+    pub fn abandon(&self) {
+        if let Some(shared) = &self.0 {
+            shared.abandoned.cancel();
         }
     }
 
@@ -164,8 +175,27 @@ impl Rejects {
     pub async fn flush(&self) {
         if let Some(shared) = &self.0 {
             let (done, written) = oneshot::channel();
-            if shared.jobs.send(Job::Close(done)).await.is_ok() {
-                written.await.ok();
+            shared.send(Job::Flush(done)).await;
+            // Not answered where it was abandoned.
+            written.await.ok();
+        }
+    }
+}
+
+impl Shared {
+    async fn send(&self, job: Job) {
+        let count = match &job {
+            Job::Keep { which, .. } => which.len() as u64,
+            Job::Flush(_) => 0,
+        };
+        tokio::select! {
+            biased;
+            // The thread ends only when nobody can send any more.
+            sent = self.jobs.send(job) => debug_assert!(sent.is_ok(), "the thread is there"),
+            () = self.abandoned.cancelled() => {
+                self.lost.fetch_add(count, Relaxed);
+                let mut said = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+                said.get_or_insert_with(|| "the file took no more in time".to_owned());
             }
         }
     }
@@ -190,7 +220,7 @@ fn work(mut file: File, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<S
                 which,
                 refused,
             } => (packets, which, refused),
-            Job::Close(done) => {
+            Job::Flush(done) => {
                 // Who asked may have given up.
                 done.send(()).ok();
                 continue;

@@ -384,6 +384,7 @@ impl Pipeline {
             biased;
             done = &mut work => done,
             () = tokio::time::sleep_until(deadline) => {
+                self.rejects.abandon();
                 join_all(self.lanes.iter().map(|lane| lane.close(Some(deadline)))).await;
                 work.await
             }

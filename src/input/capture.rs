@@ -108,12 +108,8 @@ mod tests {
                 assert_eq!(Capture::of(&bytes), Some(capture));
             }
         }
-        assert_eq!(
-            Capture::of(b"\n\r\r\n\0\0\0\x1c\x1a\x2b\x3c\x4d")
-                .unwrap()
-                .little,
-            false
-        );
+        let section = Capture::of(b"\n\r\r\n\0\0\0\x1c\x1a\x2b\x3c\x4d").unwrap();
+        assert!(!section.little && section.nano);
         for other in [&b""[..], b"\n\r\r\n", b"\n\r\r\nsome text", b"10:0"] {
             assert_eq!(Capture::of(other), None);
         }
