@@ -41,6 +41,8 @@ pub struct Rejects(Option<Arc<Shared>>);
 
 struct Shared {
     jobs: mpsc::Sender<Job>,
+    /// Records handed over, written, and refused by the file.
+    offered: AtomicU64,
     kept: AtomicU64,
     lost: AtomicU64,
     error: Mutex<Option<String>>,
@@ -89,6 +91,7 @@ impl Rejects {
         let (jobs, queue) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
             jobs,
+            offered: AtomicU64::new(0),
             kept: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             error: Mutex::default(),
@@ -114,18 +117,22 @@ impl Rejects {
             .map_or(0, |shared| shared.kept.load(Relaxed))
     }
 
-    /// How many could not be kept, as the file took no more.
+    /// How many could not be kept, as the file took no more, or not in time.
     pub fn lost(&self) -> u64 {
-        self.0
-            .as_ref()
-            .map_or(0, |shared| shared.lost.load(Relaxed))
+        let Some(shared) = &self.0 else { return 0 };
+        if !shared.abandoned.is_cancelled() {
+            return shared.lost.load(Relaxed);
+        }
+        let kept = shared.kept.load(Relaxed);
+        shared.offered.load(Relaxed).saturating_sub(kept)
     }
 
     /// Why not.
     pub fn error(&self) -> Option<String> {
         let shared = self.0.as_ref()?;
+        let late = || (self.lost() > 0).then(|| "the file took no more in time".to_owned());
         let error = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
-        error.clone()
+        error.clone().or_else(late)
     }
 
     /// Keeps those of the packets whose protocol was not found. It waits while the file is behind.
@@ -151,6 +158,7 @@ impl Rejects {
     pub fn refused_blocking(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
         if let Some(shared) = &self.0 {
             let job = Job::refused(packets, index, sink, detail);
+            shared.offer(&job);
             shared.jobs.blocking_send(job).ok();
         }
     }
@@ -184,19 +192,18 @@ impl Rejects {
 
 impl Shared {
     async fn send(&self, job: Job) {
-        let count = match &job {
-            Job::Keep { which, .. } => which.len() as u64,
-            Job::Flush(_) => 0,
-        };
+        self.offer(&job);
         tokio::select! {
             biased;
             // The thread ends only when nobody can send any more.
             sent = self.jobs.send(job) => debug_assert!(sent.is_ok(), "the thread is there"),
-            () = self.abandoned.cancelled() => {
-                self.lost.fetch_add(count, Relaxed);
-                let mut said = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-                said.get_or_insert_with(|| "the file took no more in time".to_owned());
-            }
+            () = self.abandoned.cancelled() => {}
+        }
+    }
+
+    fn offer(&self, job: &Job) {
+        if let Job::Keep { which, .. } = job {
+            self.offered.fetch_add(which.len() as u64, Relaxed);
         }
     }
 }

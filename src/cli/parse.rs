@@ -46,7 +46,7 @@ pub(super) struct Parse {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "follow", "sensor", "stream",
           "date", "stamp", "replace"])]
     from_rejects: Option<PathBuf>,
-    /// JSON also says where each packet came from: sensor, stream, record, time_source.
+    /// JSON and CSV also say where each packet came from: sensor, stream, record, time_source.
     #[arg(long, help_heading = "Records")]
     origin: bool,
     #[command(flatten)]

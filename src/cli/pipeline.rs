@@ -405,10 +405,11 @@ impl Pipeline {
         let deadline = self.deadline();
         close(Some(deadline)).await;
         // A file that takes no more in that time will not take it later.
-        drop(
-            tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), self.rejects.flush())
-                .await,
-        );
+        let moment = deadline.max(Instant::now() + MOMENT);
+        let flushed = tokio::time::timeout_at(moment, self.rejects.flush()).await;
+        if flushed.is_err() {
+            self.rejects.abandon();
+        }
         let alive = self.counters().filter(|(_, c)| c.error.is_none());
         let dropped = alive.map(|(_, c)| c.dropped).sum();
         if Instant::now() < deadline {

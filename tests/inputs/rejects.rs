@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("they_come_back_under_their_own_identity", again),
         trial("rows_that_a_sink_refused_come_back", refused),
         trial("a_connection_has_rejects_too", listened),
+        trial("rejects_of_the_samples_come_back_as_they_were", samples),
         trial("rejects_that_are_damaged_are_told", damaged),
         trial("rejects_that_cannot_be_written_are_told", full),
     ]
@@ -257,6 +258,42 @@ fn listened() {
     let kept = fs::read_to_string(folder.path().join("odd.jsonl")).unwrap();
     assert_eq!(kept.lines().count(), 3);
     assert!(kept.contains("\"sensor\":\"127.0.0.1\""));
+}
+
+/// In every style of stamps: a record alone is read as it was among the others.
+fn samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let rows = |name: &str| fs::read_to_string(at(name)).unwrap_or_default();
+    let mut compared = 0;
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/samples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let styles = ["-t", "nano", "number", "hostile", "protos", "damaged"];
+        let chosen = styles.iter().any(|style| name.contains(style));
+        if !chosen || path.extension().is_none_or(|end| end != "txt") {
+            continue;
+        }
+        fs::write(at("odd.jsonl"), "").unwrap();
+        let path = path.to_str().unwrap();
+        let full = ["-q", "--origin", "--raw"];
+        let keep = ["--rejects", "odd.jsonl", "-o", "jsonl:all.jsonl", path];
+        ran(folder.path(), &[&DATED[..], &full, &keep].concat());
+        let from = ["--from-rejects", "odd.jsonl", "-o", "jsonl:again.jsonl"];
+        ran(folder.path(), &[&["parse"][..], &full, &from].concat()).quiet();
+        let (all, again) = (rows("all.jsonl"), rows("again.jsonl"));
+        assert_eq!(
+            again.lines().count(),
+            rows("odd.jsonl").lines().count(),
+            "{path}"
+        );
+        let all: std::collections::HashSet<&str> = all.lines().collect();
+        for row in again.lines() {
+            assert!(all.contains(row), "{path}: {row}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 50, "{compared}");
 }
 
 fn damaged() {
