@@ -84,8 +84,8 @@ pub use framer::{
 #[cfg(feature = "net")]
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Latency};
 pub use namespace::{
-    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_PATTERN, Namespace, NamespaceError,
-    Part, Position, RESERVED,
+    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_ENTRIES, MAX_PATTERN, Namespace,
+    NamespaceError, Part, Position, RESERVED,
 };
 #[cfg(feature = "net")]
 pub use net::{BatchCodec, Record, RecordCodec};

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::value::FieldType;
@@ -19,6 +19,8 @@ pub const MAX_PATTERN: usize = 4 << 10;
 pub const MAX_COMPILED: usize = 1 << 20;
 /// The most columns of one namespace; a row keeps one bit for each.
 pub const MAX_COLUMNS: usize = 128;
+/// The most entries of one namespace: eight alternatives for each column.
+pub const MAX_ENTRIES: usize = 8 * MAX_COLUMNS;
 /// Columns of ours that stand beside the fields in every table.
 pub const RESERVED: [&str; 9] = [
     "sensor",
@@ -36,7 +38,7 @@ pub const RESERVED: [&str; 9] = [
 pub const BUILT_IN: &str = include_str!("../packet_parse.json");
 
 /// A part of a record that the grammar finds, and that a field looks into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Part {
@@ -127,7 +129,15 @@ pub struct Field {
     pub kind: FieldType,
     /// One line for people: what the field is, and its unit.
     pub doc: String,
-    at: Option<Position>,
+    at: Option<Box<Written>>,
+}
+
+/// Where a field's words stand in its file.
+#[derive(Clone, Debug)]
+struct Written {
+    name: Position,
+    kind: Position,
+    regex: Position,
 }
 
 impl Field {
@@ -147,6 +157,11 @@ impl Field {
             doc: doc.into(),
             at: None,
         }
+    }
+
+    /// Where its pattern stands, for a field that was read from a file.
+    pub fn position(&self) -> Option<&Position> {
+        self.at.as_ref().map(|at| &at.regex)
     }
 
     /// The same meaning: everything but the words for people.
@@ -249,60 +264,107 @@ impl Namespace {
         hash.finish() as u64
     }
 
-    /// What no single entry shows: names, types of alternatives, count.
-    pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
-        for (i, field) in self.fields.iter().enumerate() {
-            let fail = |what: String| Err(NamespaceError::at(&field.name, what, field.at.clone()));
-            let mut chars = field.name.bytes();
-            let first = chars
-                .next()
-                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-            if !first
-                || field.name.len() > 48
-                || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            {
-                return fail("a name is a letter, then letters, digits and _, at most 48".into());
+    /// Reads a namespace as [`Namespace::from_str`] does, and compiles its patterns; gives
+    /// everything that is wrong at once.
+    ///
+    /// ```
+    /// let wrong = r#"{"namespace": "mine", "fields": [
+    ///     {"name": "ttl", "in": "netwrok", "regex": "ttl (\\d+)", "type": "int"},
+    ///     {"name": "win", "in": "tcp", "regex": "win (\\d+", "type": "bigint"}
+    /// ]}"#;
+    /// let errors = dumpstream::Namespace::check(wrong).expect_err("two things are wrong");
+    /// let lines: Vec<_> = errors.iter().map(|e| e.position.as_ref().expect("a place").line).collect();
+    /// assert_eq!(lines, [2, 3]);
+    /// ```
+    ///
+    /// # Errors
+    /// All errors, in the order of the file. What is no JSON has one: nothing can be told of what
+    /// follows it.
+    pub fn check(source: &str) -> Result<Namespace, Vec<NamespaceError>> {
+        let (namespace, mut errors) = match read(source) {
+            (Some(namespace), errors) => (namespace, errors),
+            (None, errors) => return Err(errors),
+        };
+        for field in &namespace.fields {
+            if let Err(error) = Namespace::compile(field) {
+                errors.push(error);
             }
-            if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(&field.name)) {
-                return fail("is a column of dumpstream's own; choose another name".into());
+        }
+        in_order(&mut errors);
+        match errors.is_empty() {
+            true => Ok(namespace),
+            false => Err(errors),
+        }
+    }
+
+    /// What no single entry shows: names, types of alternatives, count. The first error.
+    pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
+        match self.faults().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// All that no single entry shows.
+    fn faults(&self) -> Vec<NamespaceError> {
+        let mut errors = Vec::new();
+        if self.fields.len() > MAX_ENTRIES {
+            let what = format!("{} entries; at most {MAX_ENTRIES}", self.fields.len());
+            return vec![NamespaceError::whole(what, None)];
+        }
+        for (i, field) in self.fields.iter().enumerate() {
+            let at = field.at.as_deref();
+            let mut fail = |what: String, position: Option<&Position>| {
+                errors.push(NamespaceError::at(&field.name, what, position.cloned()));
+            };
+            if let Some(what) = name_fault(&field.name) {
+                fail(what, at.map(|at| &at.name));
             }
             if field.regex.len() > MAX_PATTERN {
-                return fail(format!(
+                let what = format!(
                     "pattern of {} bytes; at most {MAX_PATTERN}",
                     field.regex.len()
-                ));
+                );
+                fail(what, at.map(|at| &at.regex));
             }
             if !self.bare && field.name == "time" && field.kind != FieldType::Timestamp {
-                return fail("`time` orders the rows, so its type is `timestamp`".into());
+                let what = "`time` orders the rows, so its type is `timestamp`";
+                fail(what.into(), at.map(|at| &at.kind));
             }
-            for other in &self.fields[..i] {
-                if other.name == field.name && other.kind != field.kind {
-                    return fail(format!(
-                        "type {} here, {} in an entry above; alternatives agree",
-                        field.kind, other.kind
-                    ));
-                }
-                if other.name != field.name && other.name.eq_ignore_ascii_case(&field.name) {
-                    return fail(format!("differs from `{}` only in case", other.name));
-                }
+            let above = &self.fields[..i];
+            if let Some(other) = above
+                .iter()
+                .find(|other| other.name == field.name && other.kind != field.kind)
+            {
+                let what = format!(
+                    "type {} here, {} in an entry above; alternatives agree",
+                    field.kind, other.kind
+                );
+                fail(what, at.map(|at| &at.kind));
+            }
+            if let Some(other) = above.iter().find(|other| {
+                other.name != field.name && other.name.eq_ignore_ascii_case(&field.name)
+            }) {
+                let what = format!("differs from `{}` only in case", other.name);
+                fail(what, at.map(|at| &at.name));
             }
         }
         let columns = self.columns().len();
         if columns == 0 {
-            return Err(NamespaceError::whole("no fields", None));
+            errors.push(NamespaceError::whole("no fields", None));
         }
         if columns > MAX_COLUMNS {
-            return Err(NamespaceError::whole(
+            errors.push(NamespaceError::whole(
                 format!("{columns} names; at most {MAX_COLUMNS}"),
                 None,
             ));
         }
-        Ok(())
+        errors
     }
 
     /// Compiles one entry's pattern within its limits.
     pub(crate) fn compile(field: &Field) -> Result<regex::bytes::Regex, NamespaceError> {
-        let fail = |what: String| NamespaceError::at(&field.name, what, field.at.clone());
+        let fail = |what: String| NamespaceError::at(&field.name, what, field.position().cloned());
         let regex = regex::bytes::RegexBuilder::new(&field.regex)
             .unicode(false)
             .size_limit(MAX_COMPILED)
@@ -353,62 +415,190 @@ impl FromStr for Namespace {
     /// Reads `packet_parse.json`, or the original bare array in any of its three spellings.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its field, line, column and a caret.
+    /// The first thing that is wrong, with its field, line, column and a caret;
+    /// [`Namespace::check`] gives all.
     fn from_str(source: &str) -> Result<Namespace, NamespaceError> {
-        let namespace = if source.trim_start().starts_with('[') {
-            bare_array(source)?
-        } else {
-            document(source)?
-        };
-        namespace.validate()?;
-        Ok(namespace)
+        let (namespace, mut errors) = read(source);
+        in_order(&mut errors);
+        match (namespace, errors.into_iter().next()) {
+            (Some(namespace), None) => Ok(namespace),
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("without a namespace there is an error"),
+        }
     }
 }
 
-fn document(source: &str) -> Result<Namespace, NamespaceError> {
-    let document: Document<'_> =
-        serde_json::from_str(source).map_err(|e| NamespaceError::json(source, source, &e))?;
-    let mut fields = Vec::with_capacity(document.fields.len());
-    for raw in document.fields {
-        fields.push(entry(source, raw.get(), false)?);
+/// What is wrong with a name by itself.
+fn name_fault(name: &str) -> Option<String> {
+    let mut chars = name.bytes();
+    let first = chars
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !first || name.len() > 48 || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Some("a name is a letter, then letters, digits and _, at most 48".into());
     }
-    Ok(Namespace::new(document.namespace, fields))
+    RESERVED
+        .iter()
+        .any(|r| r.eq_ignore_ascii_case(name))
+        .then(|| "is a column of dumpstream's own; choose another name".into())
+}
+
+/// Errors as the file has them; those of the whole come last.
+fn in_order(errors: &mut [NamespaceError]) {
+    errors.sort_by_key(|e| {
+        e.position
+            .as_ref()
+            .map_or((usize::MAX, 0), |at| (at.line, at.column))
+    });
+}
+
+/// The source as the author wrote it, and as JSON reads it.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    /// What JSON reads.
+    text: &'a str,
+    /// What the author wrote, where back-slashes were doubled in `text`.
+    original: Option<&'a str>,
+}
+
+impl<'a> Source<'a> {
+    /// The place of an offset in `text`.
+    fn position(self, offset: usize) -> Position {
+        let Some(original) = self.original else {
+            return Position::of(self.text, offset);
+        };
+        // Every back-slash of the original but those before a quote stands there twice.
+        let (mut read, mut written) = (0, 0);
+        let bytes = original.as_bytes();
+        while read < offset && written < bytes.len() {
+            let quote = bytes.get(written + 1) == Some(&b'"');
+            read += if bytes[written] == b'\\' && !quote {
+                2
+            } else {
+                1
+            };
+            written += 1;
+        }
+        Position::of(original, written)
+    }
+
+    /// The place of a piece of `text`.
+    fn at(self, raw: &str) -> Position {
+        self.position(offset_in(self.text, raw))
+    }
+
+    /// What is read here, and the error where it can't be.
+    fn json<T: Deserialize<'a>>(self, slice: &'a str) -> Result<T, NamespaceError> {
+        serde_json::from_str(slice).map_err(|error| {
+            let mut offset = 0;
+            for _ in 1..error.line() {
+                offset += slice[offset..].find('\n').map_or(0, |i| i + 1);
+            }
+            offset += error.column().saturating_sub(1);
+            let text = error.to_string();
+            let what = text
+                .rsplit_once(" at line ")
+                .map_or(text.as_str(), |(what, _)| what);
+            let offset = (offset_in(self.text, slice) + offset).min(self.text.len());
+            NamespaceError::whole(what, Some(self.position(offset)))
+        })
+    }
+}
+
+/// What can be read, and everything that is wrong with the rest.
+fn read(source: &str) -> (Option<Namespace>, Vec<NamespaceError>) {
+    let bare = source.trim_start().starts_with('[');
+    let read = if bare {
+        bare_array(source)
+    } else {
+        document(source)
+    };
+    let (namespace, mut errors) = match read {
+        Ok(read) => read,
+        Err(error) => return (None, vec![error]),
+    };
+    // A namespace whose entries are all wrong has fields all the same.
+    if !namespace.fields.is_empty() || errors.is_empty() {
+        errors.extend(namespace.faults());
+    }
+    (Some(namespace), errors)
+}
+
+type Read = Result<(Namespace, Vec<NamespaceError>), NamespaceError>;
+
+fn document(source: &str) -> Read {
+    let source = Source {
+        text: source,
+        original: None,
+    };
+    let document: Document<'_> = source.json(source.text)?;
+    let (fields, errors) = entries(source, &document.fields, false)?;
+    Ok((Namespace::new(document.namespace, fields), errors))
 }
 
 /// `[{"name": …, "regex": …}, …]`: every value text, every search over the whole joined head.
 ///
 /// Three spellings of a back-slash are in the wild, told apart once per file.
-fn bare_array(source: &str) -> Result<Namespace, NamespaceError> {
+fn bare_array(written: &str) -> Read {
     let mut warnings = Vec::new();
-    let mut text = std::borrow::Cow::Borrowed(source);
-    if let Some(offset) = forbidden_escape(source) {
-        let at = Position::of(source, offset);
+    let doubled;
+    let mut source = Source {
+        text: written,
+        original: None,
+    };
+    if let Some(offset) = forbidden_escape(written) {
+        let at = Position::of(written, offset);
         warnings.push(format!(
             "line {}, column {}: JSON has no such escape; every back-slash of this file is taken as it stands",
             at.line, at.column
         ));
-        text = std::borrow::Cow::Owned(literal_back_slashes(source));
+        doubled = literal_back_slashes(written);
+        source = Source {
+            text: &doubled,
+            original: Some(written),
+        };
     }
-    let raws: Vec<&RawValue> =
-        serde_json::from_str(&text).map_err(|e| NamespaceError::json(&text, &text, &e))?;
-    let mut fields = Vec::with_capacity(raws.len());
-    for raw in raws {
-        fields.push(entry(&text, raw.get(), true)?);
-    }
+    let raws: Vec<&RawValue> = source.json(source.text)?;
+    let (mut fields, mut errors) = entries(source, &raws, true)?;
     if warnings.is_empty() && all_paired(&fields) {
         for field in &mut fields {
             field.regex = field.regex.replace("\\\\", "\\");
         }
     }
-    for field in &fields {
-        syntax(field, None)?;
-    }
-    Ok(Namespace {
+    fields.retain(|field| match syntax(field, None) {
+        Ok(()) => true,
+        Err(error) => {
+            errors.push(error);
+            false
+        }
+    });
+    let namespace = Namespace {
         namespace: "bare".into(),
         fields,
         warnings,
         bare: true,
-    })
+    };
+    Ok((namespace, errors))
+}
+
+/// The entries that can be read, and what is wrong with the others.
+fn entries(
+    source: Source<'_>,
+    raws: &[&RawValue],
+    bare: bool,
+) -> Result<(Vec<Field>, Vec<NamespaceError>), NamespaceError> {
+    if raws.len() > MAX_ENTRIES {
+        let what = format!("{} entries; at most {MAX_ENTRIES}", raws.len());
+        return Err(NamespaceError::whole(what, None));
+    }
+    let (mut fields, mut errors) = (Vec::with_capacity(raws.len()), Vec::new());
+    for raw in raws {
+        match entry(source, raw.get(), bare) {
+            Ok(field) => fields.push(field),
+            Err(wrong) => errors.extend(wrong),
+        }
+    }
+    Ok((fields, errors))
 }
 
 /// Whether there are back-slashes, and each has a twin beside it.
@@ -475,75 +665,77 @@ fn literal_back_slashes(source: &str) -> String {
     out
 }
 
-fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
-    let entry: Entry<'_> =
-        serde_json::from_str(raw).map_err(|e| NamespaceError::json(source, raw, &e))?;
-    let at = |raw: &RawValue| Position::of(source, offset_in(source, raw.get()));
-    let name: String = string(source, entry.name, "name")?;
-    let regex: String = string(source, entry.regex, &name)?;
-    let (part, kind) = match (entry.part, entry.kind) {
-        (None, None) if bare => (Part::Head, FieldType::Text),
-        (Some(part), Some(kind)) if !bare => (
-            serde_json::from_str(part.get()).map_err(|_| {
-                let known = Part::ALL.map(Part::name).join(" ");
-                NamespaceError::at(
-                    &name,
-                    format!("no such part; one of: {known}"),
-                    Some(at(part)),
-                )
-            })?,
-            serde_json::from_str(kind.get()).map_err(|_| {
-                let known = FieldType::ALL.map(FieldType::name).join(" ");
-                NamespaceError::at(
-                    &name,
-                    format!("no such type; one of: {known}"),
-                    Some(at(kind)),
-                )
-            })?,
-        ),
-        (Some(odd), _) | (_, Some(odd)) if bare => {
-            let what = "a bare array has only `name` and `regex`; write {\"namespace\": …, \"fields\": […]}";
-            return Err(NamespaceError::at(&name, what.into(), Some(at(odd))));
-        }
-        (None, _) => {
-            return Err(NamespaceError::at(
-                &name,
-                "`in` is missing".into(),
-                Some(at(entry.name)),
-            ));
-        }
-        _ => {
-            return Err(NamespaceError::at(
-                &name,
-                "`type` is missing".into(),
-                Some(at(entry.name)),
-            ));
-        }
+/// One entry, or everything that is wrong with it.
+fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<NamespaceError>> {
+    let entry: Entry<'_> = source.json(raw).map_err(|e| vec![e])?;
+    let at = |raw: &RawValue| Some(source.at(raw.get()));
+    let mut errors = Vec::new();
+    let name = string(source, entry.name, "name").map_err(|e| vec![e])?;
+    let regex = string(source, entry.regex, &name).unwrap_or_else(|e| {
+        errors.push(e);
+        String::new()
+    });
+    let mut fail = |what: String, raw: &RawValue| {
+        errors.push(NamespaceError::at(&name, what, at(raw)));
     };
+    let (mut part, mut kind) = (Part::Head, FieldType::Text);
+    if bare {
+        if let Some(odd) = entry.part.or(entry.kind) {
+            let what = "a bare array has only `name` and `regex`; write {\"namespace\": …, \"fields\": […]}";
+            fail(what.into(), odd);
+        }
+    } else {
+        match entry.part.map(|raw| (raw, serde_json::from_str(raw.get()))) {
+            Some((_, Ok(known))) => part = known,
+            Some((raw, Err(_))) => {
+                let known = Part::ALL.map(Part::name).join(" ");
+                fail(format!("no such part; one of: {known}"), raw);
+            }
+            None => fail("`in` is missing".into(), entry.name),
+        }
+        match entry.kind.map(|raw| (raw, serde_json::from_str(raw.get()))) {
+            Some((_, Ok(known))) => kind = known,
+            Some((raw, Err(_))) => {
+                let known = FieldType::ALL.map(FieldType::name).join(" ");
+                fail(format!("no such type; one of: {known}"), raw);
+            }
+            None => fail("`type` is missing".into(), entry.name),
+        }
+    }
     let field = Field {
-        name,
+        at: Some(Box::new(Written {
+            name: source.at(entry.name.get()),
+            kind: source.at(entry.kind.unwrap_or(entry.name).get()),
+            regex: source.at(entry.regex.get()),
+        })),
+        name: name.clone(),
         part,
         regex,
         kind,
         doc: entry.doc,
-        at: Some(at(entry.regex)),
     };
-    if !bare {
-        syntax(&field, Some((source, entry.regex.get())))?;
+    if !bare && let Err(error) = syntax(&field, Some((source, entry.regex.get()))) {
+        errors.push(error);
     }
-    Ok(field)
+    if errors.is_empty() {
+        return Ok(field);
+    }
+    // The others' names are judged together; this one's by itself.
+    if let Some(what) = name_fault(&name) {
+        errors.push(NamespaceError::at(&name, what, at(entry.name)));
+    }
+    Err(errors)
 }
 
-fn string(source: &str, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {
+fn string(source: Source<'_>, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {
     serde_json::from_str(raw.get()).map_err(|_| {
-        let at = Position::of(source, offset_in(source, raw.get()));
-        NamespaceError::at(field, "is not a string".into(), Some(at))
+        NamespaceError::at(field, "is not a string".into(), Some(source.at(raw.get())))
     })
 }
 
 /// The pattern's syntax; `written` is the document and the pattern as it stands there, in quotes,
 /// so that the caret points into the pattern.
-fn syntax(field: &Field, written: Option<(&str, &str)>) -> Result<(), NamespaceError> {
+fn syntax(field: &Field, written: Option<(Source<'_>, &str)>) -> Result<(), NamespaceError> {
     let parsed = regex_syntax::ParserBuilder::new()
         .unicode(false)
         .utf8(false)
@@ -556,11 +748,11 @@ fn syntax(field: &Field, written: Option<(&str, &str)>) -> Result<(), NamespaceE
         other => (other.to_string(), 0),
     };
     let at = match written {
-        Some((source, raw)) => Some(Position::of(
-            source,
-            offset_in(source, raw) + written_offset(raw, span),
-        )),
-        None => field.at.clone(),
+        Some((source, raw)) => {
+            let offset = offset_in(source.text, raw) + written_offset(raw, span);
+            Some(source.position(offset))
+        }
+        None => field.position().cloned(),
     };
     Err(NamespaceError::at(
         &field.name,
@@ -606,19 +798,36 @@ pub struct Position {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    text: String,
+    /// The line about the place, made harmless to a terminal, and where in it the place is.
+    shown: String,
+    caret: usize,
 }
+
+/// Characters of a line that are shown before and after a place: a file without line breaks stays
+/// readable, and small in memory.
+const BEFORE: usize = 59;
+const AFTER: usize = 41;
 
 impl Position {
     fn of(source: &str, offset: usize) -> Position {
-        let before = &source[..source.floor_char_boundary(offset)];
+        let (before, rest) = source.split_at(source.floor_char_boundary(offset));
         let start = before.rfind('\n').map_or(0, |i| i + 1);
-        let text = source[start..].lines().next().unwrap_or_default();
+        let lead: Vec<char> = before[start..].chars().rev().take(BEFORE).collect();
+        let mut shown: String = lead.into_iter().rev().flat_map(visible).collect();
+        let caret = shown.chars().count();
+        let after = rest.lines().next().unwrap_or_default();
+        shown.extend(after.chars().take(AFTER).flat_map(visible));
         Position {
-            line: before.matches('\n').count() + 1,
+            line: memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1,
             column: before[start..].chars().count() + 1,
-            text: text.to_owned(),
+            shown,
+            caret,
         }
+    }
+
+    /// The line, and beneath it a caret: two lines, harmless to a terminal.
+    pub fn excerpt(&self) -> String {
+        format!("  | {}\n  | {:caret$}^", self.shown, "", caret = self.caret)
     }
 }
 
@@ -650,22 +859,9 @@ impl NamespaceError {
         }
     }
 
-    /// An error of the JSON reader within `slice` of `source`.
-    fn json(source: &str, slice: &str, error: &serde_json::Error) -> NamespaceError {
-        let mut offset = 0;
-        for _ in 1..error.line() {
-            offset += slice[offset..].find('\n').map_or(0, |i| i + 1);
-        }
-        offset += error.column().saturating_sub(1);
-        let text = error.to_string();
-        let what = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(what, _)| what);
-        let at = Position::of(
-            source,
-            (offset_in(source, slice) + offset).min(source.len()),
-        );
-        NamespaceError::whole(what, Some(at))
+    /// What is wrong, without the field and the place.
+    pub fn what(&self) -> &str {
+        &self.what
     }
 }
 
@@ -678,29 +874,13 @@ impl fmt::Display for NamespaceError {
         let Some(at) = &self.position else {
             return Ok(());
         };
-        // A window of the line, so that a file without line breaks stays readable; escaped, since
-        // a namespace may come from anywhere.
-        let from = at.column.saturating_sub(60).max(1);
-        let shown: String = at
-            .text
-            .chars()
-            .skip(from - 1)
-            .take(100)
-            .flat_map(visible)
-            .collect();
-        let lead: String = at
-            .text
-            .chars()
-            .skip(from - 1)
-            .take(at.column - from)
-            .flat_map(visible)
-            .collect();
         write!(
             f,
-            "\n  at line {}, column {}\n  | {shown}\n  | ",
-            at.line, at.column
-        )?;
-        write!(f, "{:width$}^", "", width = lead.chars().count())
+            "\n  at line {}, column {}\n{}",
+            at.line,
+            at.column,
+            at.excerpt()
+        )
     }
 }
 
