@@ -85,18 +85,31 @@ fn below<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) ->
         .unwrap_or_else(|| tagged(walk, rest))
 }
 
-/// A network header whose word `-e` left out, where no ethertype told which.
+/// A network header whose word `-e` left out, where no ethertype told which; without `-v` the
+/// addresses stand here.
 fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"(tos 0x") {
         return ip::ip(walk, i);
     }
-    if [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"]
-        .iter()
-        .any(|start| i.starts_with(start))
-    {
+    let six = [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"];
+    if six.iter().any(|start| i.starts_with(start)) {
         return ip6::ip6(walk, i);
     }
-    None
+    match address(i)? {
+        Fixed::Four => ip::ip(walk, i),
+        _ => ip6::ip6(walk, i),
+    }
+}
+
+/// `A ` or `A.P `: of which version the address is.
+fn address(i: &[u8]) -> Option<Fixed> {
+    let (_, address) = word(i);
+    if let Ok((rest, _)) = super::leaf::ipv4(address) {
+        return matches!(rest, b"" | [b'.', ..]).then_some(Fixed::Four);
+    }
+    let host = memchr::memrchr(b'.', address).map_or(address, |dot| &address[..dot]);
+    let six = super::leaf::ipv6(address).or_else(|| super::leaf::ipv6(host));
+    six.map(|_| Fixed::Six)
 }
 
 /// `ND_PRINT("%s > %s")`, `", ethertype %s (0x%04x)"` or `", 802.3"`, `", length %u: "`; then for
@@ -114,9 +127,12 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
         return tags(walk, rest, None);
     }
     let (i, ()) = lit(b", ")(i)?;
-    let (i, ethertype) = match named_ethertype(i) {
-        Ok((i, ethertype)) => (i, Some(ethertype)),
-        Err(_) => (quiet_ethertype(i)?.0, None),
+    let (i, (printed, named)) = match named_ethertype(i) {
+        Ok((i, ethertype)) => (i, (Some(ethertype), None)),
+        Err(_) => {
+            let (i, named) = quiet_ethertype(i)?;
+            (i, (None, named))
+        }
     };
     let (i, ()) = lit(b", length ")(i)?;
     let (i, length) = int(i)?;
@@ -125,11 +141,13 @@ fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>>
     };
     let i = i.strip_prefix(b" ").unwrap_or(i);
     walk.number(slot::FRAME_LENGTH, length);
-    tags(walk, i, ethertype)
+    let (i, innermost) = tags(walk, i, printed)?;
+    Ok((i, innermost.or(named)))
 }
 
-/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`.
-fn quiet_ethertype(i: &[u8]) -> Res<'_, ()> {
+/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`; gives the number of those whose
+/// printers leave out their own words.
+fn quiet_ethertype(i: &[u8]) -> Res<'_, Option<u32>> {
     let end = i
         .iter()
         .position(|b| !(b.is_ascii_alphanumeric() || b" -.".contains(b)));
@@ -138,12 +156,20 @@ fn quiet_ethertype(i: &[u8]) -> Res<'_, ()> {
         return no();
     }
     let (name, rest) = i.split_at(end);
-    if name != b"Unknown Ethertype " {
-        return Ok((rest, ()));
-    }
-    let (rest, ()) = lit(b"(0x")(rest)?;
-    let (rest, _) = hex4(rest)?;
-    lit(b")")(rest)
+    let number = match name {
+        b"IPv4" => Some(0x0800),
+        b"IPv6" => Some(0x86dd),
+        b"ARP" => Some(0x0806),
+        b"Reverse ARP" => Some(0x8035),
+        b"Unknown Ethertype " => {
+            let (rest, ()) = lit(b"(0x")(rest)?;
+            let (rest, _) = hex4(rest)?;
+            let (rest, ()) = lit(b")")(rest)?;
+            return Ok((rest, None));
+        }
+        _ => None,
+    };
+    Ok((rest, number))
 }
 
 /// `ethertype %s (0x%04x)`: the names have letters, digits, blanks, dots, hyphens; two end in
@@ -231,8 +257,8 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
 /// that a packet can spell stands in them.
 ///
 /// - SLL2 with `-e`: `lo    In  ifindex 1 00:00:00:00:00:00 ethertype IPv4 (0x0800), length 104: `
-/// - SLL with `-e`: `Out ethertype IPv4 (0x0800), length 76: `
-/// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `
+/// - SLL with `-e`: `Out 00:0c:29:03:e9:b0 ethertype IPv4 (0x0800), length 76: `
+/// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `, with `-q` `IPv4, length 60: `
 /// - raw IP with `-e`: `ip: `
 /// - PPP with `-e`: `IP6 (0x0057), length 74: `
 /// - Cisco HDLC with `-e`: `unicast, ethertype IPv4 (0x0800), length 163: `
@@ -246,13 +272,26 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     let (after_second, second) = word(after.trim_ascii_start());
     let after_second = after_second.trim_ascii_start();
     let is_direction = |word: &[u8]| matches!(word, b"In" | b"Out" | b"B" | b"M" | b"P" | b"?");
-    let known = matches!(first, b"AF" | b"unicast," | b"multicast,")
-        || is_direction(first)
+    let known = matches!(
+        first,
+        b"AF" | b"IPv4," | b"IPv6," | b"unicast," | b"multicast,"
+    ) || is_direction(first)
         || is_direction(second) && first.len() <= 16 && after_second.starts_with(b"ifindex ")
         || matches!(first, b"IP" | b"IP6") && after.starts_with(b" (0x")
         || i.starts_with(b"version 0, resource ID ");
     if !known {
         return no();
+    }
+    // With `-q` the direction and the sender's address are all there is.
+    let packet = after.trim_ascii_start();
+    let packet = mac(packet).map_or(packet, |(rest, _)| rest.trim_ascii_start());
+    if is_direction(first) {
+        if packet.starts_with(b"(") || address(packet).is_some() {
+            return Ok((packet, None));
+        }
+        if packet.starts_with(b"Request who-has ") || packet.starts_with(b"Reply ") {
+            return Ok((packet, Some(0x0806)));
+        }
     }
     // What follows is the printer's own up to the frame's length.
     let Some(at) = memchr::memmem::find(i, b", length ") else {
@@ -261,9 +300,14 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
     let header = &i[..at];
     let (rest, _) = int(&i[at + 9..])?;
     let (rest, ()) = lit(b": ")(rest)?;
-    let ethertype = memchr::memmem::find(header, b"ethertype ")
-        .and_then(|at| named_ethertype(&header[at..]).ok())
-        .map(|(_, n)| n);
+    // PPP's own names are those of the network layer.
+    let ethertype = match first {
+        b"IP" | b"IPv4," => Some(0x0800),
+        b"IP6" | b"IPv6," => Some(0x86dd),
+        _ => memchr::memmem::find(header, b"ethertype ")
+            .and_then(|at| named_ethertype(&header[at..]).ok())
+            .map(|(_, n)| n),
+    };
     Ok((rest, ethertype))
 }
 

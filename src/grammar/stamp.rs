@@ -121,13 +121,19 @@ pub(crate) fn stampless(line: &[u8]) -> Option<Style> {
         form: Form::Absent,
         nano: false,
     };
-    first_words(&rest[lengths.unwrap_or(0)..]).then_some(style)
+    let rest = &rest[lengths.unwrap_or(0)..];
+    let head = if number.is_some() {
+        !rest.is_empty()
+    } else {
+        first_words(rest)
+    };
+    head.then_some(style)
 }
 
 /// What printers begin a packet with at column 0: their own name, two link addresses, or the
 /// interface of `-i any`.
 fn first_words(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 24] = [
+    const WORDS: [&[u8]; 30] = [
         b"IP ",
         b"IP6 ",
         b"IP6, ",
@@ -151,6 +157,12 @@ fn first_words(text: &[u8]) -> bool {
         b"MPCP, ",
         b"CFMv",
         b"IPX ",
+        b"SLARP ",
+        b"AF ",
+        b"ip: ",
+        b"unicast, ",
+        b"multicast, ",
+        b"version 0, resource ID ",
         b" [|",
     ];
     if WORDS.iter().any(|word| text.starts_with(word)) {
@@ -162,6 +174,16 @@ fn first_words(text: &[u8]) -> bool {
     };
     if mac(text) {
         return text[17..].starts_with(b" > ") && mac(&text[20..]);
+    }
+    // SLL with `-e`: `%3s ` of the direction, then the type.
+    if [&b"Out "[..], b" In ", b"  B ", b"  M ", b"  P "]
+        .iter()
+        .any(|way| {
+            text.strip_prefix(*way)
+                .is_some_and(|rest| rest.starts_with(b"ethertype ") || mac(rest))
+        })
+    {
+        return true;
     }
     let interface = text
         .iter()
