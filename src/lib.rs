@@ -55,6 +55,7 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
+mod explain;
 #[cfg(feature = "net")]
 pub mod feed;
 mod framer;
@@ -67,6 +68,7 @@ mod net;
 mod origin;
 mod packet;
 mod parser;
+mod pattern;
 mod reader;
 #[cfg(feature = "net")]
 pub mod replay;
@@ -78,6 +80,7 @@ mod value;
 
 pub use ascii::AsciiGuard;
 pub use batch::Batch;
+pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
 pub use framer::{
     Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped, Style,
 };
@@ -92,6 +95,7 @@ pub use net::{BatchCodec, Record, RecordCodec};
 pub use origin::{Origin, StampForm, TimeSource};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::{Engine, Parser};
+pub use pattern::Reach;
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};

@@ -1,0 +1,552 @@
+//! A pattern read step by step: how far it comes in a text, and whether it can match at all.
+//!
+//! A step is a piece of the pattern that stands for itself: one character, class or assertion, or
+//! a group that cannot be opened. The steps before any of them are a pattern too, and one that
+//! matches wherever the longer one does; so the longest that matches is found by halving.
+
+use std::ops::Range;
+
+use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ast::{self, Ast, GroupKind, RepetitionKind, RepetitionRange};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use serde::Serialize;
+
+use crate::namespace::{MAX_COMPILED, Part};
+
+/// More steps than a pattern of [`MAX_PATTERN`](crate::MAX_PATTERN) bytes has characters; what is
+/// repeated more often stays one step.
+const MOST_STEPS: usize = 8 << 10;
+/// A counted repetition up to this is opened: what a person writes out (a MAC's five groups).
+const MOST_COPIES: u32 = 16;
+/// How deep alternatives are looked into.
+const DEEPEST: usize = 8;
+
+/// How far a pattern came in a text where it does not match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Reach {
+    /// The bytes of the pattern that are passed, from its beginning.
+    pub passed: usize,
+    /// The bytes of the text that the passed beginning matches, at its leftmost place.
+    pub matched: Range<usize>,
+    /// The piece of the pattern that should have come next.
+    pub expected: String,
+}
+
+/// A piece of a pattern that stands for itself.
+#[derive(Clone, Debug)]
+struct Step {
+    /// The piece, as a pattern.
+    text: String,
+    /// Where it stands in the whole.
+    source: Range<usize>,
+    /// One plain character.
+    literal: bool,
+    /// The branches of a group, where it is one that can be opened.
+    branches: Vec<Vec<Step>>,
+}
+
+/// How far `pattern`, which does not match `text`, comes in it; `None` if it matches, or is none.
+pub(crate) fn reach(pattern: &str, text: &[u8]) -> Option<Reach> {
+    let steps = steps(pattern)?;
+    let (reach, left) = advance(pattern, "", &steps, text, 0)?;
+    (left > 0).then_some(reach)
+}
+
+/// Whether a pattern matches where upper and lower case are the same.
+pub(crate) fn ignoring_case(pattern: &str, text: &[u8]) -> bool {
+    compile(&format!("(?i){pattern}")).is_some_and(|regex| regex.is_match(text))
+}
+
+/// Compiles as [`Namespace::compile`](crate::Namespace) does.
+fn compile(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(MAX_COMPILED)
+        .dfa_size_limit(2 * MAX_COMPILED)
+        .build()
+        .ok()
+}
+
+fn joined(before: &str, steps: &[Step]) -> String {
+    let mut out = before.to_owned();
+    out.extend(steps.iter().map(|step| step.text.as_str()));
+    out
+}
+
+/// The longest beginning of the steps that matches behind `before`, and how many steps are left.
+fn advance(
+    pattern: &str,
+    before: &str,
+    steps: &[Step],
+    text: &[u8],
+    depth: usize,
+) -> Option<(Reach, usize)> {
+    let matches = |n: usize| {
+        compile(&joined(before, &steps[..n])).and_then(|r| r.find(text).map(|m| m.range()))
+    };
+    let mut matched = matches(0)?;
+    // All below `low` match, none from `high` on does.
+    let (mut low, mut high) = (0, steps.len() + 1);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        match matches(middle) {
+            Some(range) => (low, matched) = (middle, range),
+            None => high = middle,
+        }
+    }
+    let Some(next) = steps.get(low) else {
+        let passed = steps.last().map_or(0, |s| s.source.end);
+        let expected = String::new();
+        return Some((
+            Reach {
+                passed,
+                matched,
+                expected,
+            },
+            0,
+        ));
+    };
+    // The next step may be a group, one of whose branches comes further.
+    if depth < DEEPEST {
+        let before = joined(before, &steps[..low]);
+        let best = next
+            .branches
+            .iter()
+            .filter_map(|branch| {
+                let (reach, left) = advance(pattern, &before, branch, text, depth + 1)?;
+                (left < branch.len()).then_some(reach)
+            })
+            .reduce(|a, b| match b.matched.end > a.matched.end {
+                true => b,
+                false => a,
+            });
+        // A branch that matches whole leaves nothing to be expected of it.
+        if let Some(reach) = best.filter(|reach| !reach.expected.is_empty()) {
+            return Some((reach, steps.len() - low));
+        }
+    }
+    // What is expected is a word, not its first letter.
+    let mut end = next.source.end;
+    if next.literal {
+        for step in &steps[low + 1..] {
+            if !step.literal || step.source.start != end {
+                break;
+            }
+            end = step.source.end;
+        }
+    }
+    let passed = match low {
+        0 => next.source.start,
+        _ => steps[low - 1].source.end,
+    };
+    let reach = Reach {
+        passed,
+        matched,
+        expected: pattern[next.source.start..end].to_owned(),
+    };
+    Some((reach, steps.len() - low))
+}
+
+/// The steps of a pattern; `None` if it is none.
+fn steps(pattern: &str) -> Option<Vec<Step>> {
+    let ast = ast::parse::Parser::new().parse(pattern).ok()?;
+    let mut steps = Vec::new();
+    open(pattern, &ast, &mut steps);
+    Some(steps)
+}
+
+fn range(ast: &Ast) -> Range<usize> {
+    ast.span().start.offset..ast.span().end.offset
+}
+
+/// A step that stays closed.
+fn closed(pattern: &str, ast: &Ast) -> Step {
+    Step {
+        text: pattern[range(ast)].to_owned(),
+        source: range(ast),
+        literal: matches!(ast, Ast::Literal(_)),
+        branches: Vec::new(),
+    }
+}
+
+/// Whether flags are set within, whose reach opening the group would change.
+fn sets_flags(ast: &Ast) -> bool {
+    match ast {
+        Ast::Flags(_) => true,
+        Ast::Concat(concat) => concat.asts.iter().any(sets_flags),
+        Ast::Alternation(alternation) => alternation.asts.iter().any(sets_flags),
+        // A group's own end with it.
+        _ => false,
+    }
+}
+
+fn open(pattern: &str, ast: &Ast, out: &mut Vec<Step>) {
+    if out.len() > MOST_STEPS {
+        return out.push(closed(pattern, ast));
+    }
+    match ast {
+        Ast::Empty(_) => {}
+        Ast::Concat(concat) => concat.asts.iter().for_each(|ast| open(pattern, ast, out)),
+        Ast::Group(group) => {
+            let plain = match &group.kind {
+                GroupKind::NonCapturing(flags) => flags.items.is_empty(),
+                _ => true,
+            };
+            if !plain || sets_flags(&group.ast) {
+                out.push(closed(pattern, ast));
+            } else if matches!(*group.ast, Ast::Alternation(_)) {
+                out.push(Step {
+                    branches: branches(pattern, &group.ast),
+                    ..closed(pattern, ast)
+                });
+            } else {
+                open(pattern, &group.ast, out);
+            }
+        }
+        Ast::Alternation(_) if !sets_flags(ast) => out.push(Step {
+            branches: branches(pattern, ast),
+            ..closed(pattern, ast)
+        }),
+        Ast::Repetition(repetition) => repeat(pattern, ast, repetition, out),
+        _ => out.push(closed(pattern, ast)),
+    }
+}
+
+/// The branches of an alternation, each opened.
+fn branches(pattern: &str, ast: &Ast) -> Vec<Vec<Step>> {
+    let Ast::Alternation(alternation) = ast else {
+        return Vec::new();
+    };
+    let branch = |ast| {
+        let mut steps = Vec::new();
+        open(pattern, ast, &mut steps);
+        steps
+    };
+    alternation.asts.iter().map(branch).collect()
+}
+
+/// As many copies as there must be, then the rest.
+fn repeat(pattern: &str, ast: &Ast, repetition: &ast::Repetition, out: &mut Vec<Step>) {
+    let (least, most) = match &repetition.op.kind {
+        RepetitionKind::ZeroOrOne => (0, Some(1)),
+        RepetitionKind::ZeroOrMore => (0, None),
+        RepetitionKind::OneOrMore => (1, None),
+        RepetitionKind::Range(RepetitionRange::Exactly(n)) => (*n, Some(*n)),
+        RepetitionKind::Range(RepetitionRange::AtLeast(n)) => (*n, None),
+        RepetitionKind::Range(RepetitionRange::Bounded(n, m)) => (*n, Some(*m)),
+    };
+    let mut copy = Vec::new();
+    open(pattern, &repetition.ast, &mut copy);
+    let exactly = most == Some(least);
+    // `X+` of one character is clearer than `X`, then `X*`.
+    let simple = copy.len() == 1 && copy[0].branches.is_empty() && !exactly;
+    let many = copy.len().saturating_mul(least as usize) > MOST_STEPS;
+    if least == 0 || least > MOST_COPIES || simple || many {
+        return out.push(closed(pattern, ast));
+    }
+    for _ in 0..least {
+        out.extend(copy.iter().cloned());
+    }
+    if !exactly {
+        let inner = &pattern[range(&repetition.ast)];
+        let more = most.map_or("*".to_owned(), |m| format!("{{0,{}}}", m - least));
+        out.push(Step {
+            text: format!("(?:{inner}){more}"),
+            ..closed(pattern, ast)
+        });
+    }
+}
+
+/// Why a pattern can never match in its part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Never {
+    /// Where in the pattern it is decided.
+    pub(crate) at: usize,
+    pub(crate) why: &'static str,
+}
+
+/// Proves that a pattern can never match in a part, or never with its group 1; `None` is no proof
+/// of the contrary.
+pub(crate) fn never(pattern: &str, part: Part) -> Option<Never> {
+    let proof = |text: &str| Prover::new(part).impossible(&hir(text)?);
+    let whole = hir(pattern)?;
+    if let Some(why) = Prover::new(part).impossible(&whole) {
+        // The shortest beginning that cannot match ends where it is decided.
+        let steps = steps(pattern)?;
+        let at = (1..=steps.len())
+            .find(|n| proof(&joined("", &steps[..*n])).is_some())
+            .map_or(0, |n| steps[n - 1].source.start);
+        return Some(Never { at, why });
+    }
+    if part == Part::IpVersion {
+        let regex = compile(pattern)?;
+        if !regex.is_match(b"4") && !regex.is_match(b"6") {
+            let why = "this part is always `4` or `6`, and the pattern matches neither";
+            return Some(Never { at: 0, why });
+        }
+    }
+    let with = with_group(&whole)?;
+    Prover::new(part).impossible(&with).map(|_| Never {
+        at: pattern.find('(').unwrap_or(0),
+        why: "whenever it matches, group 1, which is the value, takes no part in it",
+    })
+}
+
+fn hir(pattern: &str) -> Option<Hir> {
+    regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .parse(pattern)
+        .ok()
+}
+
+/// What is certain at a place of a pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    /// At least one byte stands before it.
+    behind: bool,
+    /// No byte stands after it.
+    ended: bool,
+}
+
+impl Place {
+    /// What is certain whichever way one came.
+    fn or(self, other: Place) -> Place {
+        Place {
+            behind: self.behind && other.behind,
+            ended: self.ended && other.ended,
+        }
+    }
+}
+
+const NOTHING: &str = "it asks for a character of an empty class";
+const START: &str = "it asks for the beginning behind something that takes text";
+const END: &str = "it asks for text behind the end";
+const LINE_FEED: &str = "it asks for a line feed, and this part is one line";
+const DIGITS: &str = "it asks for something else than digits, and this part has only digits";
+
+/// The steps of one proof: repetitions of repetitions double them at each level.
+const MOST_PROOF: u32 = 100_000;
+
+/// Walks over a pattern with what is certain at each place.
+struct Prover {
+    part: Part,
+    budget: u32,
+}
+
+impl Prover {
+    fn new(part: Part) -> Prover {
+        Prover {
+            part,
+            budget: MOST_PROOF,
+        }
+    }
+
+    /// Why a pattern cannot match; `None` where that is not proven.
+    fn impossible(&mut self, hir: &Hir) -> Option<&'static str> {
+        self.possible(hir, Place::default()).err()
+    }
+
+    /// What is certain behind a pattern; `Err` says why it cannot match.
+    fn possible(&mut self, hir: &Hir, at: Place) -> Result<Place, &'static str> {
+        if self.budget == 0 {
+            return Ok(Place::default());
+        }
+        self.budget -= 1;
+        let part = self.part;
+        let one_line = part != Part::Payload;
+        let taken = Place {
+            behind: true,
+            ended: false,
+        };
+        let fits = |byte: u8| match part {
+            Part::Payload => Ok(()),
+            Part::Number if !byte.is_ascii_digit() => Err(DIGITS),
+            _ if byte == b'\n' => Err(LINE_FEED),
+            _ => Ok(()),
+        };
+        match hir.kind() {
+            HirKind::Empty => Ok(at),
+            HirKind::Literal(literal) => {
+                literal.0.iter().try_for_each(|byte| fits(*byte))?;
+                if at.ended { Err(END) } else { Ok(taken) }
+            }
+            HirKind::Class(class) => {
+                let mut why = NOTHING;
+                let mut some = |byte: u8| fits(byte).map_err(|e| why = e).is_ok();
+                let fits = match class {
+                    Class::Bytes(class) => class
+                        .iter()
+                        .any(|range| (range.start()..=range.end()).any(&mut some)),
+                    // Of a character that is not ASCII nothing is said.
+                    Class::Unicode(class) => class.iter().any(|range| {
+                        !range.end().is_ascii()
+                            || (range.start()..=range.end()).any(|c| some(c as u8))
+                    }),
+                };
+                if !fits {
+                    return Err(why);
+                }
+                if at.ended { Err(END) } else { Ok(taken) }
+            }
+            HirKind::Look(Look::Start) if at.behind => Err(START),
+            HirKind::Look(Look::StartLF) if at.behind && one_line => Err(START),
+            HirKind::Look(Look::End) => Ok(Place { ended: true, ..at }),
+            HirKind::Look(Look::EndLF) if one_line => Ok(Place { ended: true, ..at }),
+            HirKind::Look(_) => Ok(at),
+            HirKind::Capture(capture) => self.possible(&capture.sub, at),
+            HirKind::Concat(subs) => subs.iter().try_fold(at, |at, sub| self.possible(sub, at)),
+            HirKind::Alternation(subs) => {
+                let mut ways = subs.iter().map(|sub| self.possible(sub, at));
+                let first = ways.next().expect("an alternation has branches");
+                ways.fold(first, |all, way| match (all, way) {
+                    (Ok(a), Ok(b)) => Ok(a.or(b)),
+                    (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+                    (Err(why), Err(_)) => Err(why),
+                })
+            }
+            HirKind::Repetition(repetition) => {
+                // Three times round says what any number does: a place has two facts to change.
+                let mut now = at;
+                for _ in 0..repetition.min.min(3) {
+                    now = self.possible(&repetition.sub, now)?;
+                }
+                let mut all = now;
+                for _ in 0..3 {
+                    match self.possible(&repetition.sub, now) {
+                        Ok(next) => (now, all) = (next, all.or(next)),
+                        Err(_) => break,
+                    }
+                }
+                Ok(all)
+            }
+        }
+    }
+}
+
+/// The pattern with only the ways that go through group 1; `None` where there is no such group.
+fn with_group(hir: &Hir) -> Option<Hir> {
+    Some(match hir.kind() {
+        HirKind::Capture(capture) if capture.index == 1 => hir.clone(),
+        HirKind::Capture(capture) => with_group(&capture.sub)?,
+        HirKind::Repetition(repetition) => Hir::concat(vec![
+            // It takes part in one of the times; before and after there may be others.
+            optional(&repetition.sub),
+            with_group(&repetition.sub)?,
+            optional(&repetition.sub),
+        ]),
+        HirKind::Alternation(subs) => subs.iter().find_map(with_group)?,
+        HirKind::Concat(subs) => {
+            let found = |(i, sub)| Some((i, with_group(sub)?));
+            let (index, with) = subs.iter().enumerate().find_map(found)?;
+            let mut subs = subs.clone();
+            subs[index] = with;
+            Hir::concat(subs)
+        }
+        _ => return None,
+    })
+}
+
+/// Any number of times.
+fn optional(hir: &Hir) -> Hir {
+    Hir::repetition(regex_syntax::hir::Repetition {
+        min: 0,
+        max: None,
+        greedy: true,
+        sub: Box::new(hir.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(pattern: &str, text: &str) -> (String, String, String) {
+        let reach = reach(pattern, text.as_bytes()).expect("it does not match");
+        (
+            pattern[..reach.passed].to_owned(),
+            text[reach.matched].to_owned(),
+            reach.expected,
+        )
+    }
+
+    fn triple(a: &str, b: &str, c: &str) -> (String, String, String) {
+        (a.to_owned(), b.to_owned(), c.to_owned())
+    }
+
+    #[test]
+    fn how_far_a_pattern_comes() {
+        assert_eq!(
+            reached(r"^tos .*?, ttl (\d+)", "tos 0x0, hlim 64"),
+            triple(r"^tos .*?, ", "tos 0x0, ", "ttl ")
+        );
+        assert_eq!(reached("hlim (\\d+)", "xyz"), triple("", "", "hlim "));
+        assert_eq!(
+            reached(r"seq (\d+):(\d+)$", "seq 1:x"),
+            triple(r"seq (\d+):", "seq 1:", r"\d+")
+        );
+        // Copies of a counted group are opened, branches are looked into.
+        assert_eq!(
+            reached("^((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) > ", "02:00:00:zz").1,
+            "02:00:00:"
+        );
+        assert_eq!(
+            reached("a (?:bcd|bce|x) f", "a bcf"),
+            triple("a (?:bc", "a bc", "d")
+        );
+        assert_eq!(reached("abc|abd", "ab"), triple("ab", "ab", "c"));
+        assert_eq!(reached("(?i:ab)c", "AB"), triple("(?i:ab)", "AB", "c"));
+        assert_eq!(reached("(?x) a b  c", "ab").2, "c");
+        assert_eq!(reached("(?i)a|b", "x").2, "(?i)a|b");
+        assert_eq!(reach("a+", b"a"), None);
+        assert_eq!(reach("a(", b"a"), None);
+    }
+
+    #[test]
+    fn a_repeated_group_comes_as_far_as_its_times() {
+        assert_eq!(
+            reached("(?:ab,){2,4}!", "ab,ab,ab,?"),
+            triple("(?:ab,){2,4}", "ab,ab,ab,", "!")
+        );
+        assert_eq!(reached("(?:ab){3}", "abab").1, "abab");
+    }
+
+    #[test]
+    fn what_can_be_proven() {
+        let proof = |pattern: &str, part| never(pattern, part).map(|n| (n.at, n.why));
+        let tcp = |pattern| proof(pattern, Part::Tcp);
+        assert_eq!(tcp("win ^(\\d+)"), Some((4, START)));
+        assert_eq!(tcp("(?m)win ^(\\d+)"), Some((8, START)));
+        assert_eq!(proof("(?m)win\n^(\\d+)", Part::Payload), None);
+        assert_eq!(tcp("(\\d+)$, win"), Some((6, END)));
+        assert_eq!(tcp("win (\\d+)\n"), Some((9, LINE_FEED)));
+        assert_eq!(proof("(\\d+)\\.", Part::Number), Some((5, DIGITS)));
+        assert_eq!(tcp("[a&&b](x)"), Some((0, NOTHING)));
+        assert!(proof("^(IPv\\d)$", Part::IpVersion).is_some());
+        let group = tcp("a(?:b|c\\n(d))").expect("the group needs a line feed");
+        assert!(group.1.contains("group 1"));
+        for fine in [
+            "^(a)",
+            "(?:^|,)(a)",
+            "a*^(b)",
+            "(a)$",
+            "(a)$|b",
+            "(a)(?:$)?b",
+            "x(?:\n|(a))",
+        ] {
+            assert_eq!(tcp(fine), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn nests_end() {
+        let deep = format!("{}a{}(b)", "(?:".repeat(60), "^)+".repeat(60));
+        never(&deep, Part::Tcp);
+        reach(&deep, b"aaaa");
+        let copies = format!("{}a{}(b)", "(?:".repeat(9), "x){9}".repeat(9));
+        never(&copies, Part::Tcp);
+        reach(&copies, b"aaaa");
+    }
+}
