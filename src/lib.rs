@@ -74,6 +74,7 @@ mod reader;
 pub mod replay;
 #[cfg(feature = "net")]
 pub mod run;
+mod schema;
 #[cfg(feature = "net")]
 mod sink;
 mod value;
@@ -99,6 +100,9 @@ pub use pattern::Reach;
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
+pub use schema::JsonSchema;
+#[cfg(feature = "sqlite")]
+pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use value::{FieldType, Value};

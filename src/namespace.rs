@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::pattern;
 use crate::value::FieldType;
 
 /// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
@@ -138,6 +139,9 @@ struct Written {
     name: Position,
     kind: Position,
     regex: Position,
+    /// The pattern in its quotes, where a place in it can be told: not of a bare array, whose
+    /// back-slashes may have been repaired.
+    quoted: Option<std::ops::Range<usize>>,
 }
 
 impl Field {
@@ -162,6 +166,25 @@ impl Field {
     /// Where its pattern stands, for a field that was read from a file.
     pub fn position(&self) -> Option<&Position> {
         self.at.as_ref().map(|at| &at.regex)
+    }
+
+    /// Compiles the pattern: what is returned searches a text and tells whether group 1 is in it,
+    /// at the cost that the parser has.
+    ///
+    /// # Errors
+    /// A pattern that does not compile within its limits or has no group 1.
+    pub fn matcher(&self) -> Result<impl FnMut(&[u8]) -> bool + use<>, NamespaceError> {
+        let regex = Namespace::compile(self)?;
+        let mut locations = regex.capture_locations();
+        Ok(move |text: &[u8]| {
+            regex.captures_read(&mut locations, text).is_some() && locations.get(1).is_some()
+        })
+    }
+
+    /// Lines of `len` bytes that are hard for the pattern: those that it almost matches again and
+    /// again, and one that it matches from end to end.
+    pub fn worst_lines(&self, len: usize) -> Vec<Vec<u8>> {
+        pattern::worst_lines(&self.regex, len)
     }
 
     /// The same meaning: everything but the words for people.
@@ -264,8 +287,8 @@ impl Namespace {
         hash.finish() as u64
     }
 
-    /// Reads a namespace as [`Namespace::from_str`] does, and compiles its patterns; gives
-    /// everything that is wrong at once.
+    /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
+    /// those that provably never match; gives everything that is wrong at once.
     ///
     /// ```
     /// let wrong = r#"{"namespace": "mine", "fields": [
@@ -288,6 +311,17 @@ impl Namespace {
         for field in &namespace.fields {
             if let Err(error) = Namespace::compile(field) {
                 errors.push(error);
+            } else if let Some(never) = pattern::never(&field.regex, field.part) {
+                let quoted = field.at.as_ref().and_then(|at| at.quoted.clone());
+                let position = match quoted {
+                    Some(at) => {
+                        let within = written_offset(&source[at.clone()], never.at);
+                        Some(Position::of(source, at.start + within))
+                    }
+                    None => field.position().cloned(),
+                };
+                let what = format!("pattern can never match: {}", never.why);
+                errors.push(NamespaceError::at(&field.name, what, position));
             }
         }
         in_order(&mut errors);
@@ -295,6 +329,30 @@ impl Namespace {
             true => Ok(namespace),
             false => Err(errors),
         }
+    }
+
+    /// What is not wrong, and yet worth a look: fields that keep payload, entries that nothing can
+    /// reach.
+    pub fn doubts(&self) -> Vec<NamespaceError> {
+        let mut doubts = Vec::new();
+        for (i, field) in self.fields.iter().enumerate() {
+            let mut doubt = |what: String| {
+                let position = field.position().cloned();
+                doubts.push(NamespaceError::at(&field.name, what, position));
+            };
+            if field.part == Part::Payload {
+                doubt(
+                    "looks into `payload`, which can hold passwords: this field counts as \
+                     --keep-payload"
+                        .into(),
+                );
+            }
+            let above = |other: &Field| other.name == field.name && other.same(field);
+            if self.fields[..i].iter().any(above) {
+                doubt("is the same as an entry above, which has the value before it".into());
+            }
+        }
+        doubts
     }
 
     /// What no single entry shows: names, types of alternatives, count. The first error.
@@ -707,6 +765,10 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
             name: source.at(entry.name.get()),
             kind: source.at(entry.kind.unwrap_or(entry.name).get()),
             regex: source.at(entry.regex.get()),
+            quoted: (!bare).then(|| {
+                let start = offset_in(source.text, entry.regex.get());
+                start..start + entry.regex.get().len()
+            }),
         })),
         name: name.clone(),
         part,
