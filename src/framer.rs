@@ -52,9 +52,9 @@ impl Style {
         self.number.is_some() && self.form != Form::Unknown
     }
 
-    /// Whether a line begins a record.
+    /// Whether a line begins a record; what follows the line may be given too.
     pub(crate) fn head(&self, line: &[u8]) -> Option<Head> {
-        grammar::stamp::head(line, self).map(|(head, _)| head)
+        grammar::stamp::head(&line[..line.len().min(MAX_HEAD)], self).map(|(head, _)| head)
     }
 }
 

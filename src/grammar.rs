@@ -112,6 +112,9 @@ pub(crate) struct Parts {
     more: [Span; MOST_LINES],
     lines: usize,
     pub(crate) stamp: Stamp,
+    /// The head that ended this record, and where it stands: the next record's, if that is walked
+    /// over next.
+    ahead: Option<(usize, stamp::Head)>,
 }
 
 impl Parts {
@@ -125,6 +128,7 @@ impl Parts {
             more: [Span::default(); MOST_LINES],
             lines: 0,
             stamp: Stamp::None,
+            ahead: None,
         }
     }
 
@@ -344,6 +348,10 @@ pub(crate) fn record(
 ) -> Result<usize, Message> {
     parts.clear();
     slots.mask = 0;
+    let head = match parts.ahead.take() {
+        Some((at, head)) if at == start => Some(head),
+        _ => style.head(&buf[start..]),
+    };
     let (first, mut next) = line(buf, start);
     let mut walk = Walk {
         buf,
@@ -353,7 +361,7 @@ pub(crate) fn record(
         keep,
     };
     walk.part(Part::Head, first);
-    let mut waits = match style.head(first) {
+    let mut waits = match head {
         Some(head) => {
             if let Some((from, to)) = head.number {
                 let digits = &first[from..to];
@@ -397,12 +405,14 @@ pub(crate) fn record(
     let payload = next;
     while next < buf.len() {
         let rest = &buf[next..];
-        match rest[0] {
-            b'\t' => {}
-            _ if style.head(&rest[..rest.len().min(128)]).is_some() => break,
-            b' ' => {}
-            _ if framer::is_message(line(buf, next).0) => return Err(Message),
-            _ => {}
+        if rest[0] != b'\t' {
+            if let Some(head) = style.head(rest) {
+                walk.parts.ahead = Some((next, head));
+                break;
+            }
+            if rest[0] != b' ' && framer::is_message(line(buf, next).0) {
+                return Err(Message);
+            }
         }
         next = line(buf, next).1;
     }

@@ -725,7 +725,12 @@ fn literal_back_slashes(source: &str) -> String {
 
 /// One entry, or everything that is wrong with it.
 fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<NamespaceError>> {
-    let entry: Entry<'_> = source.json(raw).map_err(|e| vec![e])?;
+    let entry: Entry<'_> = source.json(raw).map_err(|e| {
+        vec![NamespaceError {
+            field: name_of(raw),
+            ..e
+        }]
+    })?;
     let at = |raw: &RawValue| Some(source.at(raw.get()));
     let mut errors = Vec::new();
     let name = string(source, entry.name, "name").map_err(|e| vec![e])?;
@@ -787,6 +792,16 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
         errors.push(NamespaceError::at(&name, what, at(entry.name)));
     }
     Err(errors)
+}
+
+/// The name of an entry that cannot be read otherwise.
+fn name_of(raw: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let named: Named = serde_json::from_str(raw).ok()?;
+    Some(named.name)
 }
 
 fn string(source: Source<'_>, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {

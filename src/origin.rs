@@ -10,6 +10,9 @@ use crate::packet::Packets;
 use crate::value::{DAY, SECOND, Stamp, days_from_civil};
 
 const HOUR: i64 = 3_600 * SECOND;
+/// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
+/// queues out of order, by less than a second.
+const REORDER: i64 = 10 * SECOND;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
 
@@ -342,7 +345,7 @@ impl Origin {
                 // The zone has it twice. Packets go forward, live ones have just arrived.
                 let time = match (self.last, arrival) {
                     (_, Some(at)) if late.abs_diff(at) < early.abs_diff(at) => late,
-                    (Some(last), None) if early < last.saturating_sub(HOUR / 2) => late,
+                    (Some(last), None) if early < last.saturating_sub(REORDER) => late,
                     _ => early,
                 };
                 let flagged = match source {

@@ -100,11 +100,10 @@ fn safe(i: &[u8], protocol: u32, ports: Option<(u16, u16)>) -> bool {
             return true;
         }
     }
-    // HSRP's and VRRP's cleartext keys.
-    if memchr::memmem::find(i, b"auth").is_some() {
-        return false;
-    }
-    SAFE.iter().any(|(start, _)| i.starts_with(start))
+    let known = |start: &[u8]| start.first() == i.first() && i.starts_with(start);
+    SAFE.iter().any(|(start, _)| known(start))
+        // HSRP's and VRRP's cleartext keys.
+        && memchr::memmem::find(i, b"auth").is_none()
 }
 
 /// An inner IP header on the same line: its own text up to the parenthesis that closes it, since

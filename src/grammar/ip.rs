@@ -3,7 +3,7 @@
 use nom::Parser as _;
 use nom::combinator::opt;
 
-use super::leaf::{Res, bigint, hex, int, ipv4, lit, number, port, until};
+use super::leaf::{Res, bigint, bracketed, hex, int, ipv4, lit, number, port, until};
 use super::{Await, Fixed, Walk, icmp, info, slot, tcp, udp};
 use crate::namespace::Part;
 
@@ -100,14 +100,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let (i, ()) = lit(b", offset ")(i)?;
     let (i, offset) = int(i)?;
     let (i, ()) = lit(b", flags [")(i)?;
-    let (i, flags) = until(b']')(i)?;
-    if !flags
-        .iter()
-        .all(|b| b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' '))
-    {
-        return super::leaf::no();
-    }
-    let (i, ()) = lit(b"], proto ")(i)?;
+    let (i, flags) = bracketed(i, |b| {
+        b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' ')
+    })?;
+    let (i, ()) = lit(b", proto ")(i)?;
     let (i, name) = proto_name(i)?;
     let (i, protocol) = int(i)?;
     let (i, ()) = lit(b"), length ")(i)?;

@@ -17,7 +17,8 @@ pub(super) fn no<'a, T>() -> Res<'a, T> {
 
 /// A literal of the format string.
 #[inline]
-pub(super) fn lit<'a>(text: &'static [u8]) -> impl Fn(&'a [u8]) -> Res<'a, ()> {
+pub(super) fn lit<'a, const N: usize>(text: &'static [u8; N]) -> impl Fn(&'a [u8]) -> Res<'a, ()> {
+    // Of a known length, so that it is compared as one or two numbers.
     move |i| match i.strip_prefix(text) {
         Some(rest) => Ok((rest, ())),
         None => no(),
@@ -113,6 +114,16 @@ pub(super) fn until<'a>(byte: u8) -> impl Fn(&'a [u8]) -> Res<'a, &'a [u8]> {
     }
 }
 
+/// `%s]`: a short text of certain bytes, behind its opening bracket; what follows the closing one.
+#[inline]
+pub(super) fn bracketed(i: &[u8], allowed: impl Fn(&u8) -> bool) -> Res<'_, &[u8]> {
+    let end = i.iter().position(|b| !allowed(b)).unwrap_or(i.len());
+    match i[end..].strip_prefix(b"]") {
+        Some(rest) => Ok((rest, &i[..end])),
+        None => no(),
+    }
+}
+
 /// Text up to the next blank or the end of the line.
 #[inline]
 pub(super) fn word(i: &[u8]) -> (&[u8], &[u8]) {
@@ -134,8 +145,50 @@ pub(super) fn ipv6(text: &[u8]) -> Option<IpAddr> {
     if text.len() > 45 || memchr::memchr(b':', text).is_none() {
         return None;
     }
-    let ip: Ipv6Addr = str::from_utf8(text).ok()?.parse().ok()?;
+    let ip: Ipv6Addr = match groups(text) {
+        Some(ip) => ip,
+        None => str::from_utf8(text).ok()?.parse().ok()?,
+    };
     Some(IpAddr::V6(ip))
+}
+
+/// Groups of lower-case hexadecimal digits, with one gap or none: nearly every address. Others,
+/// such as `::ffff:10.0.0.1`, are the standard library's.
+fn groups(text: &[u8]) -> Option<Ipv6Addr> {
+    let (mut bits, mut count, mut after_gap) = (0u128, 0u32, None);
+    let mut i = text;
+    if let Some(rest) = i.strip_prefix(b"::") {
+        after_gap = Some(0);
+        i = rest;
+    }
+    while !i.is_empty() {
+        let (rest, group) = hex(i).ok()?;
+        if i.len() - rest.len() > 4 || count == 8 {
+            return None;
+        }
+        bits = bits << 16 | u128::from(group);
+        count += 1;
+        i = match rest {
+            [] => rest,
+            [b':', b':', rest @ ..] if after_gap.is_none() => {
+                after_gap = Some(count);
+                rest
+            }
+            [b':', rest @ ..] if !rest.is_empty() => rest,
+            _ => return None,
+        };
+    }
+    match after_gap {
+        None if count == 8 => Some(Ipv6Addr::from_bits(bits)),
+        Some(before) if count < 8 => {
+            // What stands before the gap goes to the top; a shift by all 128 bits is none.
+            let low = 16 * (count - before);
+            let tail = bits & !(u128::MAX << low);
+            let head = (bits >> low).checked_shl(128 - 16 * before).unwrap_or(0);
+            Some(Ipv6Addr::from_bits(head | tail))
+        }
+        _ => None,
+    }
 }
 
 /// `GET_MAC48_STRING`: `%02x:%02x:%02x:%02x:%02x:%02x`
@@ -165,4 +218,53 @@ pub(super) fn balanced(i: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn odd_addresses_are_read_as_the_standard_library_reads_them() {
+        for text in [
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "1::8",
+            "1:2:3:4::5:6:7:8",
+            "::ffff:10.0.0.1",
+            "1:2:3:4:5:6:7:8::",
+            ":1",
+            "1:",
+            ":::",
+            "1::2::3",
+            "12345::",
+            "1:2:3",
+            "",
+            ":",
+            "FE80::1",
+            "fe80::1%eth0",
+            "1:::2",
+        ] {
+            let wanted = text.parse().ok().map(IpAddr::V6);
+            assert_eq!(ipv6(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_are_read_as_the_standard_library_reads_them(
+            bits: u128, mask: u128, text in "[0-9a-f:.]{0,40}",
+        ) {
+            // Many groups of zero, so that there are gaps.
+            for text in [Ipv6Addr::from_bits(bits & mask & bits.rotate_left(16)).to_string(), text] {
+                let wanted = text.parse().ok().map(IpAddr::V6);
+                prop_assert_eq!(ipv6(text.as_bytes()), wanted, "{}", text);
+            }
+        }
+    }
 }

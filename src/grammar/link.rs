@@ -289,7 +289,10 @@ fn other(text: &[u8]) -> Res<'_, Option<u32>> {
         if packet.starts_with(b"(") || address(packet).is_some() {
             return Ok((packet, None));
         }
-        if packet.starts_with(b"Request who-has ") || packet.starts_with(b"Reply ") {
+        if packet.starts_with(b"Request who-has ")
+            || packet.starts_with(b"Reply ")
+            || packet.starts_with(b"Ethernet (len ")
+        {
             return Ok((packet, Some(0x0806)));
         }
     }

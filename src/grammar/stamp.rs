@@ -68,14 +68,16 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         value: Stamp::None,
         body: at + len,
     };
-    // `ts_print` in util-print.c puts these in the stamp's place.
-    for no_stamp in [&b"[Error converting time] "[..], b"[timestamp overflow] "] {
-        if rest.starts_with(no_stamp) {
-            return Some((none(no_stamp.len()), style));
+    if rest.first() == Some(&b'[') {
+        // `ts_print` in util-print.c puts these in the stamp's place.
+        for no_stamp in [&b"[Error converting time] "[..], b"[timestamp overflow] "] {
+            if rest.starts_with(no_stamp) {
+                return Some((none(no_stamp.len()), style));
+            }
         }
-    }
-    if rest.starts_with(b"[Invalid header: ") {
-        return Some((none(0), style));
+        if rest.starts_with(b"[Invalid header: ") {
+            return Some((none(0), style));
+        }
     }
     if style.form == Form::Absent {
         let found = if number.is_some() {
@@ -88,9 +90,11 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
     let (value, len, form, nano) = stamp(rest, style.form, style.nano)?;
     let mut body = len;
     // Since 4.99.6: `ND_PRINT(" (invalid ns)")`, `ND_PRINT(" (invalid us)")`.
-    for invalid in [&b" (invalid us)"[..], b" (invalid ns)"] {
-        if rest[body..].starts_with(invalid) {
-            body += invalid.len();
+    if rest[body..].starts_with(b" (") {
+        for invalid in [&b" (invalid us)"[..], b" (invalid ns)"] {
+            if rest[body..].starts_with(invalid) {
+                body += invalid.len();
+            }
         }
     }
     if rest.get(body) != Some(&b' ') {

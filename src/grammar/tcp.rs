@@ -3,7 +3,7 @@
 use nom::Parser as _;
 use nom::combinator::opt;
 
-use super::leaf::{Res, bigint, hex4, int, lit, no, until};
+use super::leaf::{Res, bigint, bracketed, hex4, int, lit, no};
 use super::{Walk, info, slot};
 use crate::namespace::Part;
 
@@ -26,16 +26,13 @@ pub(super) fn tcp<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: (u16, u16)) {
 
 fn strict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     let (i, ()) = lit(b"Flags [")(text)?;
-    let (i, flags) = until(b']')(i)?;
-    if flags.len() > 9
-        || !flags
-            .iter()
-            .all(|b| matches!(b, b'.' | b'A'..=b'Z' | b'e' | b'n' | b'o'))
-    {
+    // Up to nine flags, or `none`: too short for a search to pay.
+    let (i, flags) = bracketed(i, |b| matches!(b, b'.' | b'A'..=b'Z' | b'e' | b'n' | b'o'))?;
+    if flags.len() > 9 {
         return no();
     }
     walk.text(slot::FLAGS, flags);
-    let mut i = &i[1..];
+    let mut i = i;
     if let Some(rest) = i.strip_prefix(b", cksum 0x") {
         let (rest, cksum) = hex4(rest)?;
         walk.number(slot::CKSUM, cksum);
@@ -75,10 +72,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
         i = rest;
     }
     if let Some(rest) = i.strip_prefix(b", options [") {
-        let (rest, list) = until(b']')(rest)?;
-        options(walk, list)?;
+        let (after, ()) = options(walk, rest)?;
+        let list = walk.between(rest, after);
         walk.text(slot::TCP_OPTIONS, list);
-        i = &rest[1..];
+        i = &after[1..];
     }
     let (i, ()) = lit(b", length ")(i)?;
     let (i, length) = int(i)?;
@@ -88,45 +85,58 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     Ok((i, ()))
 }
 
-/// The list: `mss %u`, `wscale %u`, `TS val %u ecr %u`, and what has no field of its own.
+/// The list up to its closing bracket, which stays: `mss %u`, `wscale %u`, `TS val %u ecr %u`, and
+/// what has no field of its own.
 fn options<'a>(walk: &mut Walk<'_, 'a>, list: &'a [u8]) -> Res<'a, ()> {
-    // A bracket, or a comma with a blank, is nothing that these options print.
-    if memchr::memchr(b'[', list).is_some() || memchr::memmem::find(list, b", ").is_some() {
-        return no();
+    let mut i = list;
+    loop {
+        i = match i {
+            [b'n', b'o', b'p', rest @ ..] => other_option(rest)?.0,
+            [b'm', b's', b's', b' ', rest @ ..] => {
+                let (rest, n) = bigint(rest)?;
+                first(walk, slot::MSS, n);
+                rest
+            }
+            [b'w', b's', b'c', b'a', b'l', b'e', b' ', rest @ ..] => {
+                let (rest, n) = bigint(rest)?;
+                first(walk, slot::WSCALE, n);
+                rest
+            }
+            [b'T', b'S', b' ', b'v', b'a', b'l', b' ', rest @ ..] => {
+                let (rest, val) = bigint(rest)?;
+                let (rest, ()) = lit(b" ecr ")(rest)?;
+                let (rest, ecr) = bigint(rest)?;
+                first(walk, slot::TS_VAL, val);
+                first(walk, slot::TS_ECR, ecr);
+                rest
+            }
+            [b'T', ..] => return no(),
+            _ => other_option(i)?.0,
+        };
+        i = match i {
+            [b']', ..] => return Ok((i, ())),
+            // A comma with a blank is nothing that these options print.
+            [b',', b' ', ..] => return no(),
+            [b',', rest @ ..] => rest,
+            _ => return no(),
+        };
     }
-    for item in list.split(|b| *b == b',') {
-        match item.first() {
-            Some(b'm') if item.starts_with(b"mss ") => {
-                let (rest, n) = bigint(&item[4..])?;
-                first(walk, slot::MSS, n, rest)?;
-            }
-            Some(b'w') if item.starts_with(b"wscale ") => {
-                let (rest, n) = bigint(&item[7..])?;
-                first(walk, slot::WSCALE, n, rest)?;
-            }
-            Some(b'T') => {
-                let (i, ()) = lit(b"TS val ")(item)?;
-                let (i, val) = bigint(i)?;
-                let (i, ()) = lit(b" ecr ")(i)?;
-                let (rest, ecr) = bigint(i)?;
-                first(walk, slot::TS_VAL, val, rest)?;
-                first(walk, slot::TS_ECR, ecr, rest)?;
-            }
-            _ => {}
-        }
-    }
-    Ok((list, ()))
 }
 
-/// An option's value, unless the option stood before; nothing may follow it.
-fn first<'a>(walk: &mut Walk<'_, 'a>, slot: usize, n: u64, rest: &'a [u8]) -> Res<'a, ()> {
-    if !rest.is_empty() {
-        return no();
-    }
+/// An option without a field, up to the next comma or the end of the list; none prints an opening
+/// bracket, where the caller stops.
+#[inline]
+fn other_option(i: &[u8]) -> Res<'_, ()> {
+    let end = i.iter().position(|b| matches!(b, b',' | b'[' | b']'));
+    Ok((&i[end.unwrap_or(i.len())..], ()))
+}
+
+/// An option's value, unless the option stood before.
+#[inline]
+fn first(walk: &mut Walk<'_, '_>, slot: usize, n: u64) {
     if walk.slots.mask >> slot & 1 == 0 {
         walk.number(slot, n);
     }
-    Ok((rest, ()))
 }
 
 /// A segment off the path: `[bad opt]`, `[bad hdr length …]`, `[|tcp]`, `-q`, another release's

@@ -1,0 +1,85 @@
+//! The whole way of live text: a sender's writes over loopback TCP, `listen`, the parse, a lane
+//! with the `null:` sink. Sender and receiver share the machine.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use dumpstream::bridge::{self, Access, Listener};
+use dumpstream::{
+    BatchCodec, Lane, LaneOptions, Namespace, Origin, Parser, Progress, RunOptions, SinkContext,
+    SinkUrl,
+};
+use tokio_util::sync::CancellationToken;
+
+#[path = "input/samples.rs"]
+mod samples;
+
+/// Every byte over one connection, until its end; gives the count of records that were delivered.
+async fn receive(parser: Arc<Parser>, context: &SinkContext, text: Arc<[u8]>) -> u64 {
+    let url: SinkUrl = "null:".parse().expect("a sink");
+    let options = LaneOptions {
+        only: true,
+        ..LaneOptions::default()
+    };
+    let lane = Lane::spawn("null", url.open(context).expect("it opens"), options);
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let listener = Listener::bind(any, Access::loopback(), 1).expect("a free port");
+    let address = listener.address();
+    let sender = std::thread::spawn(move || {
+        let mut tcp = TcpStream::connect(address).expect("it listens");
+        tcp.write_all(&text).expect("it is read to its end");
+    });
+    let lanes = [lane.clone()];
+    let outcome = bridge::listen(listener, false, CancellationToken::new(), |peer, cancel| {
+        let (parser, lanes) = (parser.clone(), lanes.clone());
+        async move {
+            let origin = Origin::new("bench").stream(peer.stream());
+            let options = RunOptions::new().connection(peer.peer(), peer.local());
+            let (codec, live) = (BatchCodec::new(), Progress::default());
+            dumpstream::run(
+                peer, codec, &parser, origin, &lanes, &options, cancel, &live,
+            )
+            .await
+        }
+    })
+    .await;
+    sender.join().expect("the sender has sent all");
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    assert_eq!(outcome.summary.verify(), Ok(()));
+    let counters = lane.close(None).await;
+    assert_eq!(counters.delivered, outcome.summary.records);
+    counters.delivered
+}
+
+fn bridge(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let parser = Arc::new(Parser::new(Namespace::tcpdump()).expect("it is valid"));
+    let context = SinkContext {
+        columns: parser.columns(),
+        namespace: parser.namespace().namespace.clone(),
+        hash: parser.namespace().hash(),
+        version: env!("CARGO_PKG_VERSION"),
+        identity: true,
+        raw: false,
+        replace: false,
+    };
+    let sample = samples::large();
+    let text: Arc<[u8]> = sample.text.as_slice().into();
+    let mut group = samples::group(criterion, "bridge", &sample);
+    group.bench_function("listen_null", |b| {
+        b.iter(|| {
+            let records = runtime.block_on(receive(parser.clone(), &context, text.clone()));
+            assert_eq!(records, sample.records as u64);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, bridge);
+criterion_main!(benches);

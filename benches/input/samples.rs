@@ -1,0 +1,88 @@
+//! What the benches read: recorded text, and the one way in which they all measure.
+#![allow(dead_code, reason = "each bench uses what it needs of it")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
+use dumpstream::{Batch, CutKind, Framer};
+
+/// How many bytes are looked at in one go, as the library's own readers do it.
+pub(crate) const WINDOW: usize = 128 << 10;
+
+/// The count of the large sample, as `tcpdump` said it when it was recorded.
+const LARGE_RECORDS: usize = 46_293;
+
+/// Small samples: one kind of traffic each, to see which kind is dear.
+const SMALL: [&str; 3] = ["http-v", "ip6-v", "talk-v"];
+
+/// A recorded text, and how many records it has.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) text: Vec<u8>,
+    pub(crate) records: usize,
+}
+
+/// 12 MB of `tcpdump -nn -v`.
+pub(crate) fn large() -> Sample {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/large.txt.zst");
+    let packed = std::fs::File::open(&path).expect("the large sample is there");
+    Sample {
+        name: "large",
+        text: zstd::decode_all(packed).expect("it is zstd"),
+        records: LARGE_RECORDS,
+    }
+}
+
+/// The large sample and the small ones; the golden file beside each has a line a record.
+pub(crate) fn all() -> Vec<Sample> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("a sample");
+    let small = SMALL.map(|name| Sample {
+        name,
+        text: read(&format!("{name}.txt")),
+        records: memchr::memchr_iter(b'\n', &read(&format!("{name}.jsonl"))).count(),
+    });
+    std::iter::once(large()).chain(small).collect()
+}
+
+/// A group whose throughput is that of a sample: bytes and records a second.
+///
+/// Short, so that all benches together end within a few minutes; flat, since one pass over the
+/// large sample by a slow engine takes a third of a second.
+pub(crate) fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    sample: &Sample,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(15)
+        .sampling_mode(SamplingMode::Flat)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .throughput(Throughput::ElementsAndBytes {
+            elements: sample.records as u64,
+            bytes: sample.text.len() as u64,
+        });
+    group
+}
+
+/// Cuts a text into batches, each of what one read brings.
+pub(crate) fn batches(text: &[u8], mut each: impl FnMut(Batch)) {
+    let mut framer = Framer::new();
+    let (mut at, mut end) = (0, 0);
+    while at < text.len() {
+        let eof = end == text.len();
+        let Some(cut) = framer.next_batch(&text[at..end], eof) else {
+            end = text.len().min(end + WINDOW);
+            continue;
+        };
+        if !matches!(cut.kind, CutKind::Skipped(_)) {
+            let bytes = text[at..at + cut.len].to_vec();
+            each(Batch::new(bytes, framer.style()));
+        }
+        at += cut.len;
+    }
+}
