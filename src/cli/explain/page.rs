@@ -56,7 +56,7 @@ impl Page<'_> {
         }
         let rest = match own.len().saturating_sub(TOLD) {
             0 => "--field NAME tells all that was tried for one".to_owned(),
-            n => format!("and {n} more fields of your own: --field NAME tells of each"),
+            n => format!("and {n} more of your own without a value: --field NAME tells of each"),
         };
         line(&mut out, format_args!("{}", self.paint.faint(&rest)));
         out
@@ -250,20 +250,13 @@ impl Page<'_> {
 
     fn entry(&self, out: &mut String, field: &Finding, entry: &Try) {
         let written = self.names.fields.get(entry.entry);
-        let place = match (written.and_then(|f| f.position()), self.file) {
-            (Some(at), Some(file)) => {
-                format!(
-                    "{}:{}:{}",
-                    visible::line(&file.display().to_string()),
-                    at.line,
-                    at.column
-                )
-            }
-            _ => format!(
-                "entry {} of {}",
-                entry.entry + 1,
-                visible::line(&self.names.namespace)
-            ),
+        let file = match self.file {
+            Some(file) => file.display().to_string(),
+            None => "packet_parse.json".to_owned(),
+        };
+        let place = match written.and_then(|f| f.position()) {
+            Some(at) => format!("{}:{}:{}", visible::line(&file), at.line, at.column),
+            None => format!("entry {}", entry.entry + 1),
         };
         let part = entry.part.name();
         let mut say = |text: String| line(out, format_args!("  {text}"));
@@ -292,12 +285,14 @@ impl Page<'_> {
                 }
                 if let (Verdict::Misfit(_), Some(text)) = (&entry.verdict, &found.text) {
                     let kind = field.kind;
+                    let named =
+                        text.contains(|c: char| !c.is_ascii_hexdigit() && c.is_alphabetic());
                     let text = self.paint.bad(&cut(text, 40)).into_owned();
                     say(format!(
                         "  `{text}` is no {kind}: {kind} is {}",
                         kind.range()
                     ));
-                    if kind.name() == "inet" {
+                    if kind.name() == "inet" && named {
                         say(
                             "  a name stands where an address should: run tcpdump with -nn"
                                 .to_owned(),
@@ -415,8 +410,8 @@ impl Page<'_> {
             rows.push(format!("text      {}", cut(text, WIDE)));
         }
         let bytes = match matched.len() {
-            1 => "1 byte".to_owned(),
-            n => format!("{n} bytes"),
+            1 => "1 byte matches".to_owned(),
+            n => format!("{n} bytes match"),
         };
         let stands = match text.get(matched.end..) {
             Some("") => "the end of the part".to_owned(),
@@ -430,7 +425,7 @@ impl Page<'_> {
         let sentence = match begins {
             true => format!("nothing of it matches: expected {expected}"),
             false => {
-                format!("{bytes} match; then expected {expected}, and there is {stands}{place}")
+                format!("{bytes}; then expected {expected}, and there is {stands}{place}")
             }
         };
         rows.push(format!("so far    {sentence}"));
