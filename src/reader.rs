@@ -27,9 +27,11 @@ const READ: usize = 128 << 10;
 pub struct Reader<R> {
     input: R,
     framer: Framer,
+    /// Room for what was read; its bytes count from `done` to `end`.
     buffer: Vec<u8>,
     /// What was given out of the buffer's front.
     done: usize,
+    end: usize,
     eof: bool,
 }
 
@@ -46,6 +48,7 @@ impl<R: io::Read> Reader<R> {
             framer,
             buffer: Vec::new(),
             done: 0,
+            end: 0,
             eof: false,
         }
     }
@@ -56,18 +59,21 @@ impl<R: io::Read> Reader<R> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.done);
+        self.buffer.copy_within(self.done..self.end, 0);
+        self.end -= self.done;
         self.done = 0;
-        let old = self.buffer.len();
-        self.buffer.resize(old + READ, 0);
+        // Only new room is filled with zeros, so that small reads cost what they bring.
+        if self.buffer.len() < self.end + READ {
+            self.buffer.resize(self.end + READ, 0);
+        }
         let read = loop {
-            match self.input.read(&mut self.buffer[old..]) {
+            match self.input.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
+                other => break other?,
             }
         };
-        self.buffer.truncate(old + *read.as_ref().unwrap_or(&0));
-        self.eof = read? == 0;
+        self.end += read;
+        self.eof = read == 0;
         Ok(())
     }
 }
@@ -77,7 +83,10 @@ impl<R: io::Read> Iterator for Reader<R> {
 
     fn next(&mut self) -> Option<io::Result<Batch>> {
         loop {
-            let Some(cut) = self.framer.next_batch(&self.buffer[self.done..], self.eof) else {
+            let Some(cut) = self
+                .framer
+                .next_batch(&self.buffer[self.done..self.end], self.eof)
+            else {
                 if self.eof {
                     return None;
                 }
