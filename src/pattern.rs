@@ -18,6 +18,8 @@ use crate::namespace::{MAX_COMPILED, Part};
 const MOST_STEPS: usize = 8 << 10;
 /// A counted repetition up to this is opened: what a person writes out (a MAC's five groups).
 const MOST_COPIES: u32 = 16;
+/// So many branches of a group are tried: each costs some compilations.
+const MOST_BRANCHES: usize = 64;
 /// How deep alternatives are looked into.
 const DEEPEST: usize = 8;
 
@@ -113,6 +115,7 @@ fn advance(
         let best = next
             .branches
             .iter()
+            .take(MOST_BRANCHES)
             .filter_map(|branch| {
                 let (reach, left) = advance(pattern, &before, branch, text, depth + 1)?;
                 (left < branch.len()).then_some(reach)
@@ -274,9 +277,9 @@ pub(crate) fn never(pattern: &str, part: Part) -> Option<Never> {
     if let Some(why) = Prover::new(part).impossible(&whole) {
         // The shortest beginning that cannot match ends where it is decided.
         let steps = steps(pattern)?;
-        let at = (1..=steps.len())
-            .find(|n| proof(&joined("", &steps[..*n])).is_some())
-            .map_or(0, |n| steps[n - 1].source.start);
+        let ends: Vec<usize> = (1..=steps.len()).collect();
+        let fine = ends.partition_point(|n| proof(&joined("", &steps[..*n])).is_none());
+        let at = steps.get(fine).map_or(0, |step| step.source.start);
         return Some(Never { at, why });
     }
     if part == Part::IpVersion {
@@ -663,6 +666,42 @@ mod tests {
             "x(?:\n|(a))",
         ] {
             assert_eq!(tcp(fine), None, "{fine}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever the pattern: what is proven holds, and how far it came is how far it came.
+        #[test]
+        fn any_pattern(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a", "b", "ab", "^", "$", "(", ")", "(?:", ")", "|", "*", "+", "?", "{2}",
+                    "{1,3}", ".", "[ab]", "\\n", "(?m)", "(?i:", "(a)", "(a|b)", "\\b", "(?s)",
+                ]),
+                1..12,
+            ),
+            texts in proptest::collection::vec("[abA]{0,8}", 16),
+        ) {
+            let pattern = pieces.concat();
+            let Some(regex) = compile(&pattern) else { return Ok(()) };
+            let never = never(&pattern, Part::Tcp);
+            worst_lines(&pattern, 64);
+            for text in &texts {
+                let captures = regex.captures(text.as_bytes());
+                if never.is_some() {
+                    let group = captures.as_ref().and_then(|c| c.get(1));
+                    proptest::prop_assert!(group.is_none(), "{pattern} in {text}: {never:?}");
+                }
+                match reach(&pattern, text.as_bytes()) {
+                    None => proptest::prop_assert!(captures.is_some(), "{pattern} in {text}"),
+                    Some(reach) => {
+                        proptest::prop_assert!(captures.is_none(), "{pattern} in {text}");
+                        proptest::prop_assert!(reach.passed < pattern.len());
+                        proptest::prop_assert!(reach.matched.end <= text.len());
+                        proptest::prop_assert!(!reach.expected.is_empty());
+                    }
+                }
+            }
         }
     }
 

@@ -104,7 +104,7 @@ impl Explain {
         if !self.field.is_empty() {
             explanation
                 .fields
-                .retain(|found| self.field.iter().any(|f| *f == found.name));
+                .retain(|found| self.field.contains(&found.name));
         }
         let text = match self.format {
             Format::Json => {

@@ -18,6 +18,8 @@ const WIDE: usize = 100;
 /// Characters before and after the place that a pattern came to.
 const BEFORE: usize = 56;
 const AFTER: usize = 40;
+/// More parts than this that a pattern would match in are no hint.
+const MOST_HINTS: usize = 3;
 /// Fields of the user's own without a value that are told in full without being asked for.
 const TOLD: usize = 4;
 
@@ -329,7 +331,9 @@ impl Page<'_> {
                 "  {hint}      it matches if case is ignored: begin the pattern with (?i)"
             ));
         }
-        for other in elsewhere {
+        // A pattern that matches nearly anything says nothing of where it belongs.
+        let vague = elsewhere.len() > MOST_HINTS;
+        for other in elsewhere.iter().filter(|other| !vague || **other == part) {
             let more = match (other, &self.explanation.withheld) {
                 (Part::Info, Some(_)) => ", which is withheld for this decoder: --keep-info",
                 (Part::Payload, _) => ", which can hold passwords: it counts as --keep-payload",
