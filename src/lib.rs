@@ -35,6 +35,9 @@
 //!
 //! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
 //! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
+//! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
+//! [`Namespace::check`], which tells everything that is wrong with a namespace, and
+//! [`JsonSchema`].
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).

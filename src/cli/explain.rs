@@ -1,5 +1,6 @@
 //! `dumpstream explain`: why a record has the fields it has.
 
+mod field;
 mod page;
 
 use std::borrow::Cow;
