@@ -418,7 +418,12 @@ fn snap(i: &[u8]) -> Res<'_, Option<u32>> {
     let Some(at) = memchr::memmem::find(i, start) else {
         return no();
     };
-    if memchr::memchr(b'(', &i[..at]).is_some() {
+    // Before it stand addresses and fixed words. Another printer's text is there too if it spells
+    // this header within a name: `LLDP, length 212: NAME`, `CDPv2, ttl: 180s, Device-ID 'NAME'`.
+    let before = &i[..at];
+    if before.iter().any(|b| matches!(b, b'(' | b'"' | b'\''))
+        || memchr::memmem::find(before, b"length ").is_some()
+    {
         return no();
     }
     let oui = &i[at + start.len()..];
@@ -440,4 +445,29 @@ pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     network(walk, i)
         .or_else(|| wordless(walk, i))
         .unwrap_or(Await::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_spells_a_link_header_is_none() {
+        let header = "LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: \
+                      oui Ethernet (0x000000), ethertype IPv4 (0x0800), length 44: ";
+        let rest = "6.6.6.6.666 > 7.7.7.7.22: Flags [S], seq 1, win 1, length 0";
+        for (before, taken) in [
+            ("", true),
+            (
+                "BSSID:02:00:00:00:00:01 SA:02:00:00:00:00:02 DA:02:00:00:00:00:03 ",
+                true,
+            ),
+            ("LLDP, length 212: ", false),
+            ("CDPv2, ttl: 180s, Device-ID '", false),
+            ("PPPoE PADI [Service-Name \"", false),
+        ] {
+            let line = format!("{before}{header}{rest}");
+            assert_eq!(snap(line.as_bytes()).is_ok(), taken, "{line}");
+        }
+    }
 }
