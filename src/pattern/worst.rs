@@ -19,8 +19,12 @@ pub(crate) fn worst_lines(pattern: &str, len: usize) -> Vec<Vec<u8>> {
     for byte in bytes.iter().take(MOST_LETTERS) {
         lines.push(vec![*byte; len]);
     }
-    // All characters that make a difference to it, mixed.
-    if !bytes.is_empty() {
+    // All characters that make a difference to it, mixed; and without the one that it ends with, so
+    // that no match ends the search.
+    let mut once = Vec::new();
+    example(&hir, 1, &mut once);
+    once.truncate(len);
+    let mixed = |bytes: &[u8]| -> Vec<u8> {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = || {
             state ^= state << 13;
@@ -28,12 +32,19 @@ pub(crate) fn worst_lines(pattern: &str, len: usize) -> Vec<Vec<u8>> {
             state ^= state << 17;
             bytes[(state >> 33) as usize % bytes.len()]
         };
-        lines.push((0..len).map(|_| next()).collect());
+        (0..len).map(|_| next()).collect()
+    };
+    let endless: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|byte| Some(byte) != once.last())
+        .collect();
+    for bytes in [&bytes, &endless] {
+        if !bytes.is_empty() {
+            lines.push(mixed(bytes));
+        }
     }
     // What it almost matches, and what it matches all along.
-    let mut once = Vec::new();
-    example(&hir, 1, &mut once);
-    once.truncate(len);
     if once.len() > 1 {
         let almost = &once[..once.len() - 1];
         lines.push(almost.iter().copied().cycle().take(len).collect());
@@ -67,6 +78,11 @@ fn alphabet(hir: &Hir, out: &mut Vec<u8>) {
             let mut one = Vec::new();
             example(hir, 1, &mut one);
             out.extend(one);
+            // A second character of it, which others may tell from the first.
+            if let HirKind::Class(Class::Bytes(class)) = hir.kind() {
+                let ends = class.iter().map(|range| range.end());
+                out.extend(ends.filter(u8::is_ascii_graphic).last());
+            }
         }
         kind => kind.subs().iter().for_each(|sub| alphabet(sub, out)),
     }
