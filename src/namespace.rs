@@ -272,7 +272,10 @@ impl Namespace {
                     field.regex.len()
                 ));
             }
-            if !self.bare && field.name == "time" && field.kind != FieldType::Timestamp {
+            if !self.bare
+                && field.name.eq_ignore_ascii_case("time")
+                && field.kind != FieldType::Timestamp
+            {
                 return fail("`time` orders the rows, so its type is `timestamp`".into());
             }
             for other in &self.fields[..i] {
