@@ -388,7 +388,10 @@ impl Namespace {
                 );
                 fail(what, at.map(|at| &at.regex));
             }
-            if !self.bare && field.name == "time" && field.kind != FieldType::Timestamp {
+            if !self.bare
+                && field.name.eq_ignore_ascii_case("time")
+                && field.kind != FieldType::Timestamp
+            {
                 let what = "`time` orders the rows, so its type is `timestamp`";
                 fail(what.into(), at.map(|at| &at.kind));
             }
