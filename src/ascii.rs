@@ -64,6 +64,11 @@ impl AsciiGuard {
         !self.decided && self.seen > 0
     }
 
+    /// Whether it is known what this text is.
+    pub fn decided(&self) -> bool {
+        self.decided
+    }
+
     /// At the end of a stream with fewer IP records: `true` where each had its dump.
     pub fn finish(&mut self) -> bool {
         let proven = !self.decided && self.seen > 0;

@@ -254,10 +254,10 @@ impl Input<'_> {
             self.send(batch, now).await?;
         }
         if self.guard.finish() {
-            Err(Stop::Ascii)
-        } else {
-            Ok(())
+            return Err(Stop::Ascii);
         }
+        self.release().await;
+        Ok(())
     }
 
     /// When the bytes arrived, if they do so now.
@@ -284,15 +284,22 @@ impl Input<'_> {
             return Err(Stop::Ascii);
         }
         let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
-        if self.guard.suspects() && held < MOST_HELD {
+        // Stored text can wait until it is known what it is; live packets only on a suspicion.
+        let waits = self.guard.suspects() || !self.options.live && !self.guard.decided();
+        if waits && held < MOST_HELD {
             return Ok(());
         }
+        self.release().await;
+        Ok(())
+    }
+
+    /// Sends on what was held back.
+    async fn release(&mut self) {
         for (mut packets, bytes) in std::mem::take(&mut self.held) {
             self.origin.place(&mut packets);
             self.count(&packets, bytes);
             self.deliver(packets).await;
         }
-        Ok(())
     }
 
     /// Hands the packets to every lane.
