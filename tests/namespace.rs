@@ -375,7 +375,7 @@ fn alternatives_have_one_type() {
     );
     wrong(
         &format!(r#"{first} {{"name": "Hops", "in": "network", "regex": "(b)", "type": "int"}}"#),
-        r#""(b)"#,
+        r#""Hops""#,
         "field \"Hops\": differs from `hops` only in case",
     );
 }
