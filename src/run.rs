@@ -281,10 +281,10 @@ impl Input<'_> {
             self.send(batch, now, rest).await?;
         }
         if self.guard.finish() {
-            Err(Stop::Ascii)
-        } else {
-            Ok(())
+            return Err(Stop::Ascii);
         }
+        self.release().await;
+        Ok(())
     }
 
     /// When the bytes arrived, if they do so now.
@@ -312,16 +312,23 @@ impl Input<'_> {
             return Err(Stop::Ascii);
         }
         let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
-        if self.guard.suspects() && held < MOST_HELD {
+        // Stored text can wait until it is known what it is; live packets only on a suspicion.
+        let waits = self.guard.suspects() || !self.options.live && !self.guard.decided();
+        if waits && held < MOST_HELD {
             return Ok(());
         }
+        self.release().await;
+        Ok(())
+    }
+
+    /// Sends on what was held back.
+    async fn release(&mut self) {
         for (mut packets, bytes) in std::mem::take(&mut self.held) {
             self.origin.place(&mut packets);
             self.count(&packets, bytes);
             self.options.rejects.unparsed(&packets).await;
             self.deliver(packets).await;
         }
-        Ok(())
     }
 
     /// Hands the packets to every lane.
@@ -389,11 +396,10 @@ impl Input<'_> {
         let fresh = skipped.total() - self.sent.total();
         if fresh > 0 {
             self.live.skipped.fetch_add(fresh, Relaxed);
-            let messages = self.summary.skipped.messages;
-            self.summary.skipped = Skipped {
-                messages,
-                ..skipped
-            };
+            // What the parser took out of records stays beside what the codec skipped.
+            let messages = self.summary.skipped.messages - self.sent.messages;
+            self.summary.skipped = skipped;
+            self.summary.skipped.messages += messages;
             self.sent = skipped;
         }
     }
