@@ -7,12 +7,16 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::namespace::Fnv;
 use crate::packet::{Inner, Packets};
+use crate::parser::Plan;
 use crate::value::{DAY, SECOND, Stamp, days_from_civil};
 
 const HOUR: i64 = 3_600 * SECOND;
 /// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
 /// queues out of order, by less than a second.
 const REORDER: i64 = 10 * SECOND;
+/// How far back the time of day may go within one day: a clock that is set for winter, and some
+/// disorder.
+const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
 
@@ -130,8 +134,9 @@ impl Origin {
         }
     }
 
-    /// Names the stream. Without this it is a hash of the sensor and the first record, so that
-    /// reading a file twice gives the same rows.
+    /// Names the stream. Without this it is a hash of the sensor and the first record (of the first
+    /// batch, where stamps do not tell captures apart), so that reading a file twice gives the same
+    /// rows.
     pub fn stream(mut self, stream: impl Into<String>) -> Origin {
         self.stream = Some(stream.into());
         self
@@ -173,7 +178,18 @@ impl Origin {
                 let mut hash = Fnv::new();
                 hash.write(self.sensor.as_bytes());
                 hash.write(&[0]);
-                hash.write(&inner.batch.bytes[first.start as usize..first.end as usize]);
+                // Differences and absent stamps begin alike in every capture: more than one record
+                // must tell them apart.
+                let unique = matches!(
+                    first.stamp,
+                    Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_)
+                );
+                let end = if unique {
+                    first.end as usize
+                } else {
+                    inner.batch.bytes.len()
+                };
+                hash.write(&inner.batch.bytes[first.start as usize..end]);
                 format!("{:032x}", hash.finish())
             });
             Arc::new(Identity {
@@ -185,9 +201,10 @@ impl Origin {
         inner.first = self.next;
         self.next += inner.rows.len() as u64;
         let arrival = inner.batch.arrival;
+        let plan = inner.plan.clone();
         for row in 0..inner.rows.len() {
             let (time, source) = self.instant(inner.rows[row].stamp, arrival);
-            self.settle(inner, row, time, source);
+            self.settle(&plan, inner, row, (time, source));
         }
         // Placed twice, the cells would be taken for indices again.
         inner.stamps.clear();
@@ -215,15 +232,21 @@ impl Origin {
         self.identity = Some(identity.clone());
         inner.identity = Some(identity);
         inner.first = record;
+        let plan = inner.plan.clone();
         for row in 0..inner.rows.len() {
-            self.settle(inner, row, time, source);
+            self.settle(&plan, inner, row, (time, source));
         }
         inner.stamps.clear();
     }
 
     /// Makes the times of one row absolute.
-    fn settle(&mut self, inner: &mut Inner, row: usize, time: i64, source: TimeSource) {
-        let plan = inner.plan.clone();
+    fn settle(
+        &mut self,
+        plan: &Plan,
+        inner: &mut Inner,
+        row: usize,
+        (time, source): (i64, TimeSource),
+    ) {
         let cells = row * plan.columns.len();
         let row = &mut inner.rows[row];
         row.time = time;
@@ -267,17 +290,23 @@ impl Origin {
 
     /// The civil day, counted from 1970, of a time of day.
     fn day(&self, clock: i64, arrival: Option<i64>) -> i64 {
-        let near = |day: i64, other: i64| match clock - other {
-            ahead if ahead > HALF => day - 1,
-            behind if behind < -HALF => day + 1,
-            _ => day,
-        };
         if let (None, Some(arrival)) = (self.date, arrival) {
             let civil = self.civil(arrival);
-            return near(civil.div_euclid(DAY), civil.rem_euclid(DAY));
+            let (day, then) = (civil.div_euclid(DAY), civil.rem_euclid(DAY));
+            return match clock - then {
+                ahead if ahead > HALF => day - 1,
+                behind if behind < -HALF => day + 1,
+                _ => day,
+            };
         }
+        // Stored text goes forward, over pauses of any length up to a day; back only by a little,
+        // or where a clock was set.
         if let Some((day, last)) = self.clock {
-            return near(day, last);
+            return match clock - last {
+                ahead if ahead > DAY - BACK => day - 1,
+                behind if behind < -BACK => day + 1,
+                _ => day,
+            };
         }
         if let Some(date) = self.date {
             let (year, month, day) = (date.year(), date.month(), date.day());
@@ -457,6 +486,10 @@ mod tests {
         assert_eq!(at(&mut o, 0), utc("2024-02-29T00:00:00Z"));
         assert_eq!(at(&mut o, 23), utc("2024-02-28T23:00:00Z"));
         assert_eq!(at(&mut o, 1), utc("2024-02-29T01:00:00Z"));
+        // A quiet night goes forward, too.
+        assert_eq!(at(&mut o, 15), utc("2024-02-29T15:00:00Z"));
+        assert_eq!(at(&mut o, 14), utc("2024-02-29T14:00:00Z"));
+        assert_eq!(at(&mut o, 5), utc("2024-03-01T05:00:00Z"));
     }
 
     #[test]
