@@ -77,7 +77,7 @@ pub struct Written {
 #[non_exhaustive]
 pub enum SinkError {
     /// The URL names no sink of this build.
-    #[error("unknown sink `{url}`; a sink is one of {}", known().join(", "))]
+    #[error("unknown sink `{url}`{}; a sink is one of {}", meant(url), known().join(", "))]
     UnknownSink {
         /// As it was typed.
         url: String,
@@ -233,6 +233,22 @@ fn known() -> Vec<&'static str> {
     SCHEMES.iter().map(|s| s.2).collect()
 }
 
+/// What a bare file's name was meant for, by how it ends.
+fn meant(url: &str) -> String {
+    if url.contains(':') {
+        return String::new();
+    }
+    let end = url.rsplit_once('.').map_or("", |(_, end)| end);
+    let scheme = match end {
+        "jsonl" | "json" | "ndjson" => "jsonl",
+        "csv" => "csv",
+        "db" | "sqlite" | "sqlite3" | "db3" if cfg!(feature = "sqlite") => "sqlite",
+        _ if url == "-" => "jsonl",
+        _ => return String::new(),
+    };
+    format!(" (did you mean `{scheme}:{url}`?)")
+}
+
 /// The name of a sink: `SCHEME:PLACE[?PARAMETER=VALUE[&…]]`, as `-o` takes it.
 ///
 /// ```
@@ -290,8 +306,8 @@ impl SinkUrl {
         self.on_full
     }
 
-    /// Opens the sink: creates the file, or the tables. A `jsonl` or `csv` file that is there is
-    /// replaced, unless files are rotated; a database is added to. It blocks for as long as that takes.
+    /// Opens the sink: creates the file, or the tables. What is there is added to: rows of text
+    /// stand at the end of a file, whatever it had. It blocks for as long as that takes.
     ///
     /// # Errors
     /// When the place is not one to write to; the text says what to do.
@@ -419,6 +435,8 @@ mod tests {
             "{}",
             error("packets.db")
         );
+        assert!(error("packets.db").contains("`sqlite:packets.db`"));
+        assert!(error("-").contains("`jsonl:-`"));
         assert!(error("kafka:x").contains("null:"));
         assert!(error("jsonl:a.b?c=d").contains("on_full=block|drop"));
         assert!(error("jsonl:-?on_full=maybe").contains("block, drop"));

@@ -35,8 +35,8 @@ pub(super) struct Records {
     ///
     /// `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it,
     /// whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour
-    /// is over or the next row would make it larger; either alone will do. Without it a file that
-    /// is there is replaced. SIGHUP opens files of text anew, as logrotate wants it.
+    /// is over or the next row would make it larger; either alone will do. Without it rows
+    /// are added at the end of a file that is there. SIGHUP opens files of text anew, as logrotate wants it.
     ///
     /// A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.
     #[arg(short, long, value_name = "URL", help_heading = "Records")]
@@ -225,9 +225,12 @@ impl Records {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
         };
-        let parser = Parser::new(namespace)?
-            .engine(engine)
-            .keep_info(self.keep_info);
+        let from = self.namespace.as_ref().map(|f| f.display().to_string());
+        let parser = match (Parser::new(namespace), from) {
+            (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
+            (parser, _) => parser?,
+        };
+        let parser = parser.engine(engine).keep_info(self.keep_info);
         let framer = Framer::new().max_record(self.max_record);
         let urls = match self.output.is_empty() {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],

@@ -38,6 +38,8 @@ impl TextSink {
             spell,
             rows: 0,
         };
+        lines.spell.header();
+        lines.out.continues(lines.spell.text())?;
         lines.begin();
         let writer = Writer::spawn(url, Abandoned::default(), lines)?;
         writer.reopens(hangup);

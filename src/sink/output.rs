@@ -1,7 +1,7 @@
 //! Where sinks of text write: a stream, a file, or files that take turns.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,34 +28,52 @@ enum Place {
 }
 
 impl Output {
-    /// `-` is standard output; a file that is there is replaced, unless files are rotated: then
-    /// none is.
+    /// `-` is standard output; a file that is there is added to.
     pub(crate) fn open(
         sink: &str,
         place: &str,
         rotation: Option<Rotation>,
     ) -> Result<Output, SinkError> {
         let path = PathBuf::from(place);
+        if place != "-" {
+            check(sink, &path)?;
+        }
+        let mut bytes = 0;
         let place = match rotation {
             _ if place == "-" => Place::Stream(Box::new(io::stdout())),
             Some(rotation) => Place::Rotated(Rotated::open(sink, path, rotation)?),
             None => {
-                let file = append(&path).and_then(|file| {
-                    // A device or a pipe has no length.
-                    if file.metadata()?.is_file() {
-                        file.set_len(0)?;
-                    }
-                    Ok(file)
-                });
-                let file = file.map_err(doing(sink, "create the file"))?;
+                let (file, length) = append(&path).map_err(doing(sink, "open the file"))?;
+                bytes = length;
                 Place::File { path, file }
             }
         };
         Ok(Output {
             sink: sink.to_owned(),
             place,
-            bytes: 0,
+            bytes,
         })
+    }
+
+    /// Refuses a file that was there and begins otherwise.
+    pub(crate) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
+        let Place::File { path, .. } = &self.place else {
+            return Ok(());
+        };
+        if self.is_new() || header.is_empty() {
+            return Ok(());
+        }
+        let mut begin = Vec::with_capacity(header.len());
+        File::open(path)
+            .and_then(|file| file.take(header.len() as u64).read_to_end(&mut begin))
+            .map_err(doing(&self.sink, "read how the file begins"))?;
+        if begin == header {
+            return Ok(());
+        }
+        Err(refused(
+            &self.sink,
+            "the file has other columns, or is no table; name another file".to_owned(),
+        ))
     }
 
     /// Anything that is written to.
@@ -136,8 +154,8 @@ impl Output {
     /// Opens by name again. Of files that rotate nothing: they take turns instead.
     pub(crate) fn reopen(&mut self) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
-            let opened = append(path).and_then(|new| Ok((new.metadata()?.len(), new)));
-            let (length, opened) = opened.map_err(doing(&self.sink, "open the file again"))?;
+            let opened = append(path);
+            let (opened, length) = opened.map_err(doing(&self.sink, "open the file again"))?;
             *file = opened;
             self.bytes = length;
         }
@@ -159,9 +177,55 @@ impl Output {
     }
 }
 
-/// Opens a file to write at its end, wherever that is by then: another program may cut it.
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+/// Opens a file to write at its end, wherever that is by then: another program may cut it. Its
+/// length comes with it; what a crash has left of a last line is ended, so that the next stands
+/// alone.
+fn append(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let about = file.metadata()?;
+    // A device or a pipe has no length.
+    let mut length = if about.is_file() { about.len() } else { 0 };
+    if length > 0 {
+        let mut last = [0];
+        let read = File::open(path).and_then(|mut file| {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)
+        });
+        // A file that we may not read is added to as it is.
+        if read.is_ok() && last != *b"\n" {
+            file.write_all(b"\n")?;
+            length += 1;
+        }
+    }
+    Ok((file, length))
+}
+
+/// Refuses a place that cannot be a file, with the remedy.
+fn check(sink: &str, path: &Path) -> Result<(), SinkError> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(refused(
+            sink,
+            "is a directory; name a file in it".to_owned(),
+        ));
+    }
+    match parent.filter(|p| !p.is_dir()) {
+        Some(parent) => Err(refused(
+            sink,
+            format!(
+                "there is no directory `{}`; make it first",
+                parent.display()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn refused(sink: &str, why: String) -> SinkError {
+    SinkError::Refused {
+        sink: sink.to_owned(),
+        why,
+    }
 }
 
 fn doing(sink: &str, action: &'static str) -> impl FnOnce(io::Error) -> SinkError {

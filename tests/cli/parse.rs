@@ -343,3 +343,47 @@ fn versions_and_help_go_to_standard_output() {
         assert!(help.contains(&format!("dumpstream {command} ")), "{help}");
     }
 }
+
+#[test]
+fn files_of_text_are_added_to() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("day.txt"), records(3)).unwrap();
+    let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+    for times in 1..=2 {
+        for (name, header) in [("out.jsonl", 0), ("out.csv", 1)] {
+            let (scheme, url) = (&name[4..], format!("{}:{name}", &name[4..]));
+            ran(folder.path(), &["parse", "day.txt", "-o", &url]).quiet();
+            assert_eq!(read(name).lines().count(), 3 * times + header, "{scheme}");
+        }
+    }
+    // What a crash has left of a line spoils no other.
+    fs::write(folder.path().join("torn.jsonl"), "{\"time\":").unwrap();
+    ran(
+        folder.path(),
+        &["parse", "day.txt", "-o", "jsonl:torn.jsonl"],
+    )
+    .quiet();
+    assert_eq!(read("torn.jsonl").lines().count(), 4);
+    // Another table's rows would stand under wrong names.
+    let other = ["parse", "--origin", "day.txt", "-o", "csv:out.csv"];
+    ran(folder.path(), &other).failed(1, &["out.csv", "other columns"]);
+    assert_eq!(read("out.csv").lines().count(), 7);
+}
+
+#[test]
+fn a_place_that_cannot_be_is_told_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = |url: &str| fed(folder.path(), &["parse", "-o", url], records(1).as_bytes());
+    to("packets.db").failed(2, &["sqlite:packets.db"]);
+    for (text, words) in [
+        ("{\"fields\":[]}", "`namespace` is missing"),
+        ("7", "an object {\"namespace\": NAME"),
+        ("[{\"name\":\"x\",\"regex\":\"abc\"}]", "no group 1"),
+    ] {
+        fs::write(folder.path().join("mine.json"), text).unwrap();
+        let namespace = ["parse", "--namespace", "mine.json"];
+        fed(folder.path(), &namespace, b"").failed(2, &["mine.json", words]);
+    }
+    to("jsonl:nodir/x").failed(1, &["there is no directory `nodir`", "make it first"]);
+    to("csv:.").failed(1, &["is a directory"]);
+}

@@ -122,6 +122,7 @@ impl Running {
     }
 
     /// Where standard error goes elsewhere.
+    #[allow(dead_code, reason = "not every test program needs it")]
     pub(crate) fn mute(command: &mut Command) -> Running {
         Running {
             child: command.spawn().unwrap(),
