@@ -16,6 +16,7 @@ mod query;
 mod replay;
 mod report;
 mod runtime;
+mod same;
 mod schema;
 mod signals;
 mod status;

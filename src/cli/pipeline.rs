@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Usage, amount, namespace};
+use super::{Usage, amount, namespace, same};
 
 /// A limit below this would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
@@ -205,6 +205,32 @@ impl Records {
         }
     }
 
+    /// Refuses to write to what is read, which would empty it, or never end. `-` is standard input.
+    ///
+    /// # Errors
+    /// The two names of it.
+    pub(super) fn apart(&self, inputs: &[PathBuf]) -> Result<(), Usage> {
+        let (read, written) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
+        let stdout = (self.output.is_empty() || self.output.iter().any(SinkUrl::is_stdout))
+            .then(|| ("standard output".to_owned(), written));
+        let files = self.output.iter();
+        let files = files.filter_map(|url| Some((url.to_string(), Path::new(url.file()?))));
+        let rejects = self.rejects.as_deref();
+        let rejects = rejects.map(|file| (format!("--rejects {}", file.display()), file));
+        for (name, file) in files.chain(stdout).chain(rejects) {
+            for input in inputs {
+                let stdin = input == Path::new("-");
+                if same::one(if stdin { read } else { input }, file) {
+                    return Err(Usage::new(format!(
+                        "{name} is the file that is read as {}; name another",
+                        input.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Opens everything. `otherwise` is where packets go if nothing was typed; `identity` says
     /// whether JSON has the columns of ours.
     ///
@@ -241,6 +267,9 @@ impl Records {
             let twice = |u: &SinkUrl| {
                 u.scheme() == url.scheme() && u.place() == url.place()
                     || file.is_some() && u.file() == file
+                    || file
+                        .zip(u.file())
+                        .is_some_and(|(a, b)| same::one(a.as_ref(), b.as_ref()))
             };
             if urls[..i].iter().any(twice) {
                 return Err(Usage::new(format!("{url} is given twice")).into());

@@ -387,3 +387,61 @@ fn a_place_that_cannot_be_is_told_with_the_remedy() {
     to("jsonl:nodir/x").failed(1, &["there is no directory `nodir`", "make it first"]);
     to("csv:.").failed(1, &["is a directory"]);
 }
+
+#[test]
+fn nothing_is_written_to_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = records(3);
+    let here = |name: &str| folder.path().join(name);
+    fs::write(here("in.txt"), &text).unwrap();
+    std::os::unix::fs::symlink("in.txt", here("soft")).unwrap();
+    fs::hard_link(here("in.txt"), here("hard")).unwrap();
+    let same = |arguments: &[&str]| {
+        ran(folder.path(), arguments).failed(2, &["name another"]);
+        assert_eq!(fs::read_to_string(here("in.txt")).unwrap(), text);
+    };
+    for url in [
+        "jsonl:in.txt",
+        "csv:./in.txt",
+        "jsonl:soft",
+        "jsonl:hard",
+        "sqlite:hard",
+    ] {
+        same(&["parse", "in.txt", "-o", url]);
+    }
+    same(&["parse", "soft", "-o", "jsonl:hard"]);
+    same(&["parse", "in.txt", "-o", "null:", "--rejects", "hard"]);
+    let append = || {
+        fs::File::options()
+            .append(true)
+            .open(here("in.txt"))
+            .unwrap()
+    };
+    let to_itself = dumpstream(folder.path(), &["parse", "in.txt"])
+        .stdout(append())
+        .output()
+        .unwrap();
+    assert_eq!(to_itself.status.code(), Some(2));
+    let stdin = dumpstream(folder.path(), &["parse", "-o", "jsonl:in.txt"])
+        .stdin(fs::File::open(here("in.txt")).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(stdin.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(here("in.txt")).unwrap(), text);
+}
+
+#[test]
+fn without_an_input_no_output_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = [
+        "parse",
+        "gone.txt",
+        ".",
+        "-o",
+        "sqlite:x.db",
+        "-o",
+        "jsonl:x.jsonl",
+    ];
+    ran(folder.path(), &none).failed(1, &["gone.txt: No such file", "directory"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
