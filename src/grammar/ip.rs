@@ -41,19 +41,14 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"(tos 0x") {
         return Some(header(walk, i));
     }
-    if i.first().is_some_and(u8::is_ascii_digit) {
-        let (rest, _) = ipv4(i).ok()?;
-        if matches!(rest.first(), Some(b'.' | b' ')) {
-            endpoints(
-                walk,
-                i,
-                Header {
-                    protocol: UNKNOWN,
-                    later_fragment: false,
-                },
-            );
-            return Some(Await::Nothing);
-        }
+    // Without `-v`; without `-n` in names.
+    if named(i).is_some() {
+        let header = Header {
+            protocol: UNKNOWN,
+            later_fragment: false,
+        };
+        endpoints(walk, i, header);
+        return Some(Await::Nothing);
     }
     None
 }
