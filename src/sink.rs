@@ -66,6 +66,9 @@ pub trait Sink: Send + Sync {
 pub struct Written {
     /// Rows that are there now, also those that were there before.
     pub delivered: u64,
+    /// Those of `delivered` that were there before and stayed as they were; 0 where the place
+    /// cannot tell.
+    pub present: u64,
     /// Rows that the place refused for what they are.
     pub rejected: u64,
     /// Rows that the sink gave up.

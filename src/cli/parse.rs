@@ -136,6 +136,8 @@ impl Parse {
             || !report::reader_left(&pipeline) && (io::stderr().is_terminal() || !perfect);
         if wanted && !manner.quiet {
             say(&report::closing(&pipeline, &total, undrained));
+        } else if let Some(present) = report::present(&pipeline).filter(|_| !manner.quiet) {
+            say(&present);
         }
         let exit = report::exit(&pipeline, undrained)?;
         match failed {

@@ -181,6 +181,7 @@ pub(super) struct Pipeline {
     sensor: Option<String>,
     stream: Option<String>,
     drain_timeout: Duration,
+    pub(super) replace: bool,
     pub(super) max_record: usize,
     pub(super) rejects: Rejects,
     /// Where they are kept.
@@ -320,6 +321,7 @@ impl Records {
             sensor: self.sensor,
             stream: self.stream,
             drain_timeout: self.drain_timeout,
+            replace: self.replace,
             max_record: self.max_record,
             rejects,
             rejects_file: self.rejects,

@@ -9,6 +9,8 @@ pub struct Counters {
     pub packets: u64,
     /// Packets that the sink has acknowledged.
     pub delivered: u64,
+    /// Those of `delivered` that were there before and stayed as they were.
+    pub present: u64,
     /// Packets that the sink's place refused.
     pub rejected: u64,
     /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.

@@ -109,6 +109,7 @@ impl Shared {
         let mut state = self.lock();
         state.counters.queued -= given;
         state.counters.delivered += written.delivered;
+        state.counters.present += written.present.min(written.delivered);
         state.counters.rejected += written.rejected;
         state.counters.dropped += written.dropped;
         state.moved = Instant::now();
