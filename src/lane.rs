@@ -213,6 +213,10 @@ impl Lane {
             state.counters.packets += count;
             if state.closing || state.buried {
                 state.counters.dropped += count;
+                // Of a dead sink the time is not to blame.
+                if state.counters.error.is_none() {
+                    state.counters.undrained += count;
+                }
                 return;
             }
             state.counters.queued += count;

@@ -54,6 +54,13 @@ pub trait Sink: Send + Sync {
     /// When what was written before cannot be made safe.
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// Tells a write that is under way to stop as soon as it can: its time is over. Returns how
+    /// many of its rows are where they belong by now, never more than there are; it may be asked
+    /// again. Nothing is written after that.
+    fn give_up(&self) -> u64 {
+        0
+    }
+
     /// The least time between the starts of two writes, for a place that prefers few large ones.
     /// A lane does not wait for it when its queue is half full, or when it is closing.
     fn linger(&self) -> Duration {

@@ -423,13 +423,7 @@ impl Pipeline {
         if flushed.is_err() {
             self.rejects.abandon();
         }
-        let alive = self.counters().filter(|(_, c)| c.error.is_none());
-        let dropped = alive.map(|(_, c)| c.dropped).sum();
-        if Instant::now() < deadline {
-            0
-        } else {
-            dropped
-        }
+        self.counters().map(|(_, c)| c.undrained).sum()
     }
 
     fn deadline(&self) -> Instant {

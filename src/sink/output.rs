@@ -1,6 +1,6 @@
 //! Where sinks of text write: a stream, a file, or files that take turns.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,6 +12,11 @@ use super::SinkError;
 mod rotated;
 mod rotation;
 
+/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
+/// cut when its reader stops, and it is known how many were written. Elsewhere it may be less: then
+/// one may be cut.
+const PIPE: usize = 4096;
+
 /// The place, and how much of it was written.
 pub(crate) struct Output {
     /// The sink's URL, for errors.
@@ -19,6 +24,8 @@ pub(crate) struct Output {
     place: Place,
     /// Bytes that the present file has.
     bytes: u64,
+    /// Whether it is a pipe, whose reader may stop reading.
+    pipe: bool,
 }
 
 enum Place {
@@ -38,13 +45,17 @@ impl Output {
         if place != "-" {
             check(sink, &path)?;
         }
-        let mut bytes = 0;
+        let (mut bytes, mut pipe) = (0, false);
         let place = match rotation {
-            _ if place == "-" => Place::Stream(Box::new(io::stdout())),
+            _ if place == "-" => {
+                pipe = stdout_is_pipe();
+                Place::Stream(Box::new(io::stdout()))
+            }
             Some(rotation) => Place::Rotated(Rotated::open(sink, path, rotation)?),
             None => {
                 let (file, length) = append(&path).map_err(doing(sink, "open the file"))?;
                 bytes = length;
+                pipe = file.metadata().is_ok_and(|about| is_pipe(&about));
                 Place::File { path, file }
             }
         };
@@ -52,6 +63,7 @@ impl Output {
             sink: sink.to_owned(),
             place,
             bytes,
+            pipe,
         })
     }
 
@@ -83,7 +95,13 @@ impl Output {
             sink: sink.to_owned(),
             place: Place::Stream(out),
             bytes: 0,
+            pipe: false,
         }
+    }
+
+    /// How many bytes to write at once.
+    pub(crate) fn piece(&self) -> usize {
+        if self.pipe { PIPE } else { usize::MAX }
     }
 
     /// Whether nothing stands there yet: a header is due.
@@ -198,6 +216,29 @@ fn append(path: &Path) -> io::Result<(File, u64)> {
         }
     }
     Ok((file, length))
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&about.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn stdout_is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    let file = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| file.metadata())
+        .is_ok_and(|about| is_pipe(&about))
+}
+
+#[cfg(not(unix))]
+fn stdout_is_pipe() -> bool {
+    false
 }
 
 /// Refuses a place that cannot be a file, with the remedy.

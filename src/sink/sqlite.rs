@@ -98,6 +98,12 @@ impl Sink for Sqlite {
         Box::pin(self.writer.close())
     }
 
+    fn give_up(&self) -> u64 {
+        self.writer.abandon();
+        // All of a transaction or nothing.
+        0
+    }
+
     fn linger(&self) -> Duration {
         LINGER
     }
@@ -233,6 +239,9 @@ impl Database {
             text: &mut self.text,
         };
         for packets in rows {
+            if self.abandoned.get() {
+                break;
+            }
             let (refused, present) = write_packets(
                 conn,
                 ledger,
@@ -250,6 +259,15 @@ impl Database {
             }
         }
         drop(insert);
+        if self.abandoned.get() {
+            // Whoever gave it up has counted its rows as lost: they shall not be found here.
+            run(conn, "ROLLBACK").map_err(fail.doing("roll back"))?;
+            ledger.forget();
+            return Ok(Written {
+                dropped: rows.iter().map(|r| r.len() as u64).sum(),
+                ..Written::default()
+            });
+        }
         ledger
             .save(conn)
             .map_err(fail.doing("keep the streams' state"))?;

@@ -308,10 +308,23 @@ fn the_drain_has_a_deadline() {
         });
         (running, reader)
     };
-    let (running, reader) = blocked("100ms");
+    let (running, mut reader) = blocked("100ms");
     running.signal("TERM");
     let (status, said) = running.end();
-    drop(reader);
+    // What the pipe has is what was written, no more and no less, and no line is cut.
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    let lines = rest.lines().count();
+    assert!(lines > 0 && rest.ends_with("}\n"), "{lines} lines");
+    assert!(
+        said.contains(&format!("\n{lines} packets written to jsonl:-")),
+        "{said}"
+    );
+    let lost = 50_000 - lines;
+    assert!(
+        said.contains(&format!("\n{lost} packets not written when")),
+        "{said}"
+    );
     assert_eq!(status.code(), Some(5), "{said}");
     assert!(
         said.contains("not written when --drain-timeout was over"),
