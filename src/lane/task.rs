@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
 
 use super::Shared;
 use crate::packet::Packets;
@@ -141,6 +142,9 @@ impl Shared {
             }
         }
         self.room.add_permits(permits as usize);
+        let say = state.moves();
+        drop(state);
+        self.say(&say);
     }
 
     /// Counts the rows of a write that was given up and is not answered.
@@ -159,13 +163,19 @@ impl Shared {
             state.counters.undrained += state.counters.queued;
         }
         state.bury();
+        let mut died = None;
         if let Some(error) = error {
+            died = Some(chain(&error)).filter(|_| !matches!(error, SinkError::ReaderGone { .. }));
             state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
             state.counters.error = Some(chain(&error));
             self.died.cancel();
         }
         drop(state);
         self.room.close();
+        if let Some(error) = died {
+            // The error names the sink.
+            error!("{error}; packets for it are dropped.");
+        }
         self.done.cancel();
     }
 }

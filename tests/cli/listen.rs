@@ -1,8 +1,8 @@
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use rusqlite::{Connection, OpenFlags};
@@ -306,4 +306,50 @@ fn data_goes_on_where_standard_error_is_dead() {
         running.signal("TERM");
         assert_eq!(running.end().0.code(), Some(0), "{what}");
     }
+}
+
+#[test]
+fn a_lane_that_drops_is_told_of_once_each_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Opened both ways, so that it is there before anyone writes.
+    let reader = fs::File::options().read(true).write(true).open(&fifo);
+    let mut reader = reader.unwrap();
+    let full = [
+        "-k",
+        "--queue",
+        "64K",
+        "-o",
+        "null:",
+        "-o",
+        "jsonl:fifo?on_full=drop",
+    ];
+    let running = listening(folder.path(), &full);
+    send(&running, &records(5000));
+    running.says("does not keep up");
+    let drained = thread::spawn(move || while reader.read(&mut [0; 65_536]).unwrap() > 0 {});
+    let said = until("it keeps up again", || {
+        send(&running, &records(1));
+        thread::sleep(std::time::Duration::from_millis(50));
+        let said = running.said();
+        said.contains("keeps up again").then_some(said)
+    });
+    assert_eq!(said.matches("does not keep up").count(), 1, "{said}");
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(
+        status.code(),
+        Some(0),
+        "what was dropped before is no matter of the drain: {said}"
+    );
+    assert!(said.contains(" packets dropped by jsonl:fifo"), "{said}");
+    // It is never closed: the thread ends with the process.
+    drop(drained);
 }
