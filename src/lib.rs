@@ -34,7 +34,7 @@
 //! # What is where
 //!
 //! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
-//! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
+//! [`Parser`], [`Packets`], [`Origin`], [`Sequence`], [`Reader`]. Embed it with `default-features = false`.
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).
@@ -72,6 +72,7 @@ mod reader;
 pub mod replay;
 #[cfg(feature = "net")]
 pub mod run;
+mod sequence;
 #[cfg(feature = "net")]
 mod sink;
 mod value;
@@ -95,6 +96,7 @@ pub use parser::{Engine, Parser};
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
+pub use sequence::Sequence;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use value::{FieldType, Value};
