@@ -39,7 +39,7 @@ const SAMPLED: Cost = 20;
 /// A count that goes back, or a new one that skips, to just where the one before it ended: that is
 /// the old one, with forged records in between.
 const RESUMED: Cost = BURST * DOUBT;
-/// How far behind the old count's end it counts as going on.
+/// How many packets behind the old count's end it counts as going on.
 const RESUMED_WITHIN: u32 = 64;
 
 /// Records that one packet can print in a row at most, or nearly: 64 KiB of short ones.
@@ -47,8 +47,8 @@ const BURST: Cost = 1024;
 /// A guess so much worse than the best is dropped.
 const WINDOW: Cost = 2 * BURST * DOUBT;
 /// The numbers that a capture's lost beginning can be told by.
-const BEGINNING: u32 = 64;
-/// Guesses that are kept for their cost, and beside them those of the longest counts: so that many
+const BEGINNING: u32 = 8;
+/// Guesses that are kept for their cost, and as many for the length of their counts: so that many
 /// forged numbers do not crowd out the real count, which is long.
 const KEPT: usize = 8;
 /// So many are let grow before the rest is dropped.
@@ -67,14 +67,20 @@ struct Guess {
     first: u32,
     /// Believed records in a row, each the successor of the one before it.
     run: u32,
-    /// Where the count was before its last break: a loss, or a new capture.
-    before: Option<u32>,
+    /// Where the count was before its last break, a loss or a new capture; and its step.
+    before: Option<(u32, u32)>,
     lost: u64,
     suspect: u64,
     captures: u64,
 }
 
 impl Guess {
+    /// What speaks against a guess: its cost, less what the records of its count's last stretch
+    /// speak for it.
+    fn weakness(&self) -> i64 {
+        i64::from(self.cost) - i64::from(self.run.min(BURST) * DOUBT)
+    }
+
     /// The record is not tcpdump's.
     fn doubt(self) -> Guess {
         Guess {
@@ -100,15 +106,19 @@ impl Guess {
             let run = self.run.saturating_add(1);
             return Some(Guess { run, ..believed });
         }
+        // A loss that wraps just to a beginning is far less likely than a new capture.
+        if number == step && number < self.last {
+            return None;
+        }
         // A new capture that was on its way there has passed it.
         let passes = self
             .before
-            .is_some_and(|before| !is_behind(before, self.last));
+            .is_some_and(|(before, _)| !is_behind(before, self.last));
         let resumed = if passes { self.resumed(number) } else { 0 };
         Some(Guess {
             cost: self.cost + LOSS + lost.ilog2() + resumed,
             run: 0,
-            before: Some(self.last),
+            before: Some((self.last, self.step.max(1))),
             lost: self.lost + u64::from(lost),
             ..believed
         })
@@ -116,8 +126,12 @@ impl Guess {
 
     /// What it costs if the count before the last break goes on with this number.
     fn resumed(&self, number: u32) -> Cost {
-        match self.before.map(|before| number.wrapping_sub(before)) {
-            Some(1..=RESUMED_WITHIN) => RESUMED,
+        match self.before {
+            Some((before, step))
+                if (1..=RESUMED_WITHIN).contains(&(number.wrapping_sub(before) / step)) =>
+            {
+                RESUMED
+            }
             _ => 0,
         }
     }
@@ -138,8 +152,8 @@ impl Guess {
         let back = number == self.last || is_behind(number, self.last);
         let cost = match number {
             1 => ANEW,
-            _ if !back => return None,
             _ if number == self.first || sampled => ANEW_AS_BEFORE,
+            _ if !back => return None,
             ..=BEGINNING => ANEW_EARLY,
             _ => ANEW_UNSEEN,
         };
@@ -149,7 +163,7 @@ impl Guess {
             step: if sampled { self.step } else { 0 },
             first: number,
             run: 0,
-            before: Some(self.last),
+            before: Some((self.last, self.step.max(1))),
             captures: self.captures + 1,
             ..self
         })
@@ -297,7 +311,7 @@ impl Sequence {
         });
         if next.len() > MOST {
             next.sort_unstable_by_key(|guess| guess.cost);
-            next[KEPT..].sort_unstable_by_key(|guess| std::cmp::Reverse(guess.run));
+            next[KEPT..].sort_unstable_by_key(Guess::weakness);
             next.truncate(2 * KEPT);
         }
         self.spare = std::mem::replace(&mut self.guesses, next);
