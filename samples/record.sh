@@ -514,12 +514,14 @@ theme_talk() {
 }
 theme_secrets() {
     # To the last login: a secret that is cut off cannot leak.
-    start secrets; traffic secrets 10.77.0.2; traffic secrets fd00:77::2; craft secrets; stop secrets
+    start secrets; traffic secrets 10.77.0.2; craft secrets; stop secrets
+    start secrets6; traffic secrets fd00:77::2; stop secrets6
     whole secrets-nn secrets
     whole secrets-v secrets -v
     whole secrets-vvv secrets -vvv
     whole secrets-v-e secrets -v -e
     whole secrets-v-X secrets -v -X
+    whole secrets-ip6-v secrets6 -v
 }
 theme_icmp() {
     start icmp; do_icmp; stop icmp
