@@ -101,7 +101,8 @@ fn dump(batch: &Batch, start: usize) -> Dump {
     let mut line = payload.start as usize;
     while line < end {
         let rest = &batch.bytes[line..];
-        if rest[0] != b'\t' {
+        // An inner packet's lines may stand before it: at column 0 (VXLAN), or behind four blanks.
+        if !matches!(rest[0], b'\t' | b' ') {
             let window = &rest[..rest.len().min(LINK_HEADER + header.len())];
             let found = window.windows(header.len()).any(|text| {
                 header
@@ -109,11 +110,9 @@ fn dump(batch: &Batch, start: usize) -> Dump {
                     .zip(text)
                     .all(|(byte, shown)| byte.is_none_or(|b| b.shows(*shown)))
             });
-            return if found {
-                Dump::Until(line + length)
-            } else {
-                Dump::None
-            };
+            if found {
+                return Dump::Until(line + length);
+            }
         }
         line += memchr::memchr(b'\n', rest).map_or(rest.len(), |i| i + 1);
     }
@@ -153,8 +152,12 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
         ]
     };
     let one = |n: Option<u64>| n.map(|n| Known::Byte(n as u8));
-    let addresses = [get(slot::SOURCE)?, get(slot::DESTINATION)?];
+    let addresses = [get(slot::SOURCE), get(slot::DESTINATION)];
     let length = get(slot::LENGTH);
+    // Names (text without `-n`) stand for bytes that nobody knows; the header's figures are enough.
+    if length.is_none() && addresses.iter().any(Option::is_none) {
+        return None;
+    }
     let mut bytes = Vec::with_capacity(40);
     let carried = get(slot::PAYLOAD_LENGTH).unwrap_or(0);
     if get(slot::IP_VERSION)? == 4 {
@@ -171,7 +174,12 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
             None,
         ]);
         for address in addresses {
-            bytes.extend((address as u32).to_be_bytes().map(|b| Some(Known::Byte(b))));
+            match address {
+                Some(address) => {
+                    bytes.extend((address as u32).to_be_bytes().map(|b| Some(Known::Byte(b))));
+                }
+                None => bytes.extend([None; 4]),
+            }
         }
         return Some((bytes, length.unwrap_or(carried + 28) as usize));
     }
@@ -185,8 +193,55 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
     bytes.extend([one(get(slot::IP_PROTOCOL)), one(get(slot::TTL))]);
     for address in addresses {
         // An IPv4 address has no place here; then nothing is told.
-        let address = crate::packet::wide_index(address).and_then(|i| wide.get(i))?;
-        bytes.extend(address.to_be_bytes().map(|b| Some(Known::Byte(b))));
+        match address {
+            Some(address) => {
+                let address = crate::packet::wide_index(address).and_then(|i| wide.get(i))?;
+                bytes.extend(address.to_be_bytes().map(|b| Some(Known::Byte(b))));
+            }
+            None => bytes.extend([None; 16]),
+        }
     }
     Some((bytes, length.unwrap_or(carried + 8) as usize + 40))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Namespace, Parser, Reader};
+
+    /// `tcpdump -A -v` of datagrams whose lines are these.
+    fn refused(first: &str, endpoints: &str) -> bool {
+        let mut text = first.to_owned();
+        for i in 0..8 {
+            text += &format!(
+                "22:13:2{i}.123456 IP (tos 0x0, ttl 64, id {i}, offset 0, flags [none], proto UDP (17), length 78)\n    \
+                 {endpoints}: UDP, length 50\n\
+                 E..N....@.|...........'..:..xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"
+            );
+        }
+        let parser = Parser::new(Namespace::tcpdump()).expect("the built-in namespace");
+        let mut guard = AsciiGuard::new();
+        let mut batches = Reader::new(text.as_bytes());
+        batches.any(|batch| guard.check(&parser.parse(batch.expect("a slice can be read"))))
+            || guard.finish()
+    }
+
+    #[test]
+    fn a_dump_is_found_whatever_stands_before_it() {
+        let addresses = "127.0.0.1.5000 > 127.0.0.1.9999";
+        assert!(refused("", addresses));
+        assert!(refused("", "localhost.5000 > localhost.9999"), "names");
+        // A tunnel's inner packet at column 0, and the packet that an error quotes.
+        let tunnel = "22:13:19.123456 IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)\n    \
+             1.1.1.1.5000 > 2.2.2.2.4789: VXLAN, flags [I] (0x08), vni 1\n";
+        let inner = "IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 48)\n    \
+             10.0.0.2.5000 > 10.0.0.1.9999: UDP, length 20 (and a tail to make it a long, long line)\n";
+        let dump = "E..b....@.t..............N........................E..0....@.f.\n...\n";
+        assert!(refused(&format!("{tunnel}{inner}{dump}"), addresses));
+        assert!(refused(&format!("{tunnel}\t{inner}{dump}"), addresses));
+        assert!(
+            !refused(&format!("{tunnel}{inner}"), addresses),
+            "one without a dump settles it"
+        );
+    }
 }

@@ -2,15 +2,21 @@
 
 mod address;
 mod amount;
+mod check;
+mod columns;
 mod connect;
 mod demo;
+mod explain;
 mod listen;
+mod namespace;
+mod paint;
 mod parse;
 mod pipeline;
 mod query;
 mod replay;
 mod report;
 mod runtime;
+mod schema;
 mod signals;
 mod status;
 mod table;
@@ -47,6 +53,10 @@ enum Command {
     Connect(connect::Connect),
     Replay(replay::Replay),
     Query(query::Query),
+    Explain(explain::Explain),
+    Check(check::Check),
+    Schema(schema::Schema),
+    Namespace(namespace::Names),
     Demo(demo::Demo),
 }
 
@@ -144,6 +154,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Connect(connect) => connect.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
+        Command::Explain(explain) => explain.run(manner),
+        Command::Check(check) => check.run(manner),
+        Command::Schema(schema) => schema.run(manner),
+        Command::Namespace(names) => names.run(manner),
         Command::Demo(demo) => demo.run(manner),
     };
     match done {

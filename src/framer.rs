@@ -11,7 +11,7 @@
 //! *skipped*, with the reason, and counted.
 
 use crate::grammar;
-use crate::grammar::stamp::{Form, Head};
+use crate::grammar::stamp::{self, Form, Head};
 
 /// The longest record, in bytes, unless [`Framer::max_record`] says otherwise. The largest one
 /// seen in 391,490 real records has 0.47 MB.
@@ -48,6 +48,12 @@ impl Style {
         self.form == Form::Absent && self.number == Some(false)
     }
 
+    /// How many heads settle this style: two, since one can be the rest of a line; without stamps
+    /// some more, since tunnels print such lines in every record.
+    fn proof(&self) -> u32 {
+        if self.form == Form::Absent { 16 } else { 2 }
+    }
+
     fn known(&self) -> bool {
         self.number.is_some() && self.form != Form::Unknown
     }
@@ -68,6 +74,8 @@ pub enum Skip {
     Late,
     /// Beyond the limit of one record.
     Oversize,
+    /// One of tcpdump's own messages, outside of any record.
+    Message,
 }
 
 /// Counts of skipped bytes, by reason.
@@ -79,7 +87,7 @@ pub struct Skipped {
     pub late: u64,
     /// See [`Skip::Oversize`].
     pub oversize: u64,
-    /// tcpdump's own messages among the records, as `2>&1` mixes them in.
+    /// tcpdump's own messages, as `2>&1` mixes them in.
     pub messages: u64,
 }
 
@@ -126,6 +134,17 @@ enum State {
     Seeking(Skip),
 }
 
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    /// A head in the stream's style.
+    Head,
+    /// A head in another style than the one head before.
+    Other(Style),
+    /// No head.
+    Line,
+}
+
 /// Cuts one input into records. Any way of cutting the bytes into reads gives the same records.
 ///
 /// ```
@@ -151,6 +170,9 @@ pub struct Framer {
     /// Nothing but messages of tcpdump's own has come yet: the next line may say that there are no
     /// stamps.
     fresh: bool,
+    /// Heads in a row that had this style, up to [`Style::proof`]. Until then a stream that was
+    /// joined in the midst of a record may have been misread.
+    heads: u32,
     skipped: Skipped,
 }
 
@@ -171,6 +193,7 @@ impl Framer {
             seen: 0,
             searched: 0,
             fresh: true,
+            heads: 0,
             skipped: Skipped::default(),
         }
     }
@@ -234,10 +257,19 @@ impl Framer {
         {
             return Some(cut);
         }
-        let found = if batch && self.style.known() {
+        let found = if batch && self.settled() && self.style.known() {
             self.last(src, eof)
         } else {
-            self.first(src, eof)
+            match self.first(src, eof) {
+                // What was taken for a head was none: the stream's own style begins here.
+                Some((line, Judged::Other(style))) => {
+                    self.restyle(style);
+                    self.skipped.preamble += line as u64;
+                    let kind = CutKind::Skipped(Skip::Preamble);
+                    return Some(Cut { len: line, kind });
+                }
+                first => first.map(|(line, _)| line),
+            }
         };
         if let Some(head) = found {
             // What was searched beyond the head stays searched.
@@ -276,84 +308,125 @@ impl Framer {
     /// front is a head.
     fn seek(&mut self, src: &[u8], eof: bool, reason: Skip) -> Option<Option<Cut>> {
         let mut line = 0;
-        loop {
+        let mut reason = reason;
+        while line < src.len() {
+            let mut message = false;
             if !self.mid_line {
-                let head = self.try_head(src, line, eof);
-                if head == Some(false) {
-                    let text = &src[line..];
-                    self.fresh &= is_message(text);
-                }
-                match head {
-                    Some(true) if line == 0 => {
+                match self.judge(src, line, eof) {
+                    // Too short to tell; what stands before it can go.
+                    None => break,
+                    Some(Judged::Head | Judged::Other(_)) if line > 0 => break,
+                    Some(Judged::Other(style)) => {
+                        self.restyle(style);
+                        return Some(None);
+                    }
+                    Some(Judged::Head) => {
+                        self.heads += 1;
                         self.enter(State::Record, false);
                         return Some(None);
                     }
-                    Some(true) => break,
-                    Some(false) => {}
-                    // Too short to tell; what stands before it can go.
-                    None => break,
+                    Some(Judged::Line) => message = is_message(&src[line..]),
                 }
+                // A message is counted by itself.
+                if message && line > 0 {
+                    break;
+                }
+                self.fresh &= message;
             }
             match memchr::memchr(b'\n', &src[line..]) {
                 Some(i) => {
                     line += i + 1;
                     self.mid_line = false;
-                    if line == src.len() {
-                        break;
-                    }
                 }
                 None => {
                     line = src.len();
                     self.mid_line = true;
-                    break;
                 }
+            }
+            if message {
+                reason = Skip::Message;
+                break;
             }
         }
         if line == 0 {
             return None;
         }
-        match reason {
-            Skip::Preamble => self.skipped.preamble += line as u64,
-            Skip::Late => self.skipped.late += line as u64,
-            Skip::Oversize => self.skipped.oversize += line as u64,
-        }
+        let count = match reason {
+            Skip::Preamble => &mut self.skipped.preamble,
+            Skip::Late => &mut self.skipped.late,
+            Skip::Oversize => &mut self.skipped.oversize,
+            Skip::Message => &mut self.skipped.messages,
+        };
+        *count += line as u64;
         Some(Some(Cut {
             len: line,
             kind: CutKind::Skipped(reason),
         }))
     }
 
-    /// Whether the line at `start` is a head; `None` while it is too short to tell.
-    fn try_head(&mut self, src: &[u8], start: usize, eof: bool) -> Option<bool> {
+    fn settled(&self) -> bool {
+        self.heads >= self.style.proof()
+    }
+
+    /// The front is a head of another style than was thought.
+    fn restyle(&mut self, style: Style) {
+        self.style = style;
+        self.heads = 1;
+        self.enter(State::Record, false);
+    }
+
+    /// What the line at `start` is; `None` while it is too short to tell.
+    fn judge(&mut self, src: &[u8], start: usize, eof: bool) -> Option<Judged> {
         let line = &src[start..];
         let line = &line[..line.len().min(MAX_HEAD)];
         if line.len() < MAX_HEAD && !eof && memchr::memchr(b'\n', line).is_none() {
             return None;
         }
-        if let Some((_, style)) = grammar::stamp::head(line, &self.style) {
+        let known = self.style.number.is_some();
+        if let Some((_, style)) = stamp::head(line, &self.style) {
             self.style = style;
             self.fresh = false;
-            return Some(true);
+            return Some(Judged::Head);
+        }
+        if self.settled() {
+            return Some(Judged::Line);
         }
         if self.fresh
-            && let Some(style) = grammar::stamp::stampless(line)
+            && let Some(style) = stamp::stampless(line)
         {
             self.style = style;
             self.fresh = false;
-            return Some(true);
+            return Some(Judged::Head);
         }
-        Some(false)
+        if known && let Some((_, style)) = stamp::head(line, &Style::default()) {
+            if (Style {
+                nano: self.style.nano,
+                ..style
+            }) == self.style
+            {
+                // The first fraction had nine digits, and was no count of nanoseconds.
+                self.style = style;
+                self.heads = style.proof();
+                return Some(Judged::Head);
+            }
+            return Some(Judged::Other(style));
+        }
+        Some(Judged::Line)
     }
 
     /// The first head after the front, at most `max` bytes away.
-    fn first(&mut self, src: &[u8], eof: bool) -> Option<usize> {
+    fn first(&mut self, src: &[u8], eof: bool) -> Option<(usize, Judged)> {
         loop {
             if self.seen > 0 {
                 if self.seen > self.max || self.seen >= src.len() {
                     return None;
                 }
-                if self.try_head(src, self.seen, eof)? {
-                    return Some(self.seen);
+                match self.judge(src, self.seen, eof)? {
+                    Judged::Line => {}
+                    head => {
+                        self.heads += 1;
+                        return Some((self.seen, head));
+                    }
                 }
             }
             let from = self.searched.max(self.seen);
@@ -386,23 +459,22 @@ impl Framer {
                 short = Some(start);
                 continue;
             }
-            match self.try_head(src, start, eof) {
-                Some(head) => {
+            match self.judge(src, start, eof) {
+                None => short = Some(start),
+                Some(line) => {
                     judged.get_or_insert(start);
-                    if head {
+                    if line == Judged::Head {
                         found = Some(start);
                         break;
                     }
                 }
-                None => short = Some(start),
             }
         }
         // The line at the floor was too short when it was met.
         if found.is_none() && floor > 0 && floor < src.len() && floor <= self.max {
-            match self.try_head(src, floor, eof) {
-                Some(true) => found = Some(floor),
-                Some(false) => {}
-                None => return None,
+            match self.judge(src, floor, eof)? {
+                Judged::Head => found = Some(floor),
+                _ => {}
             }
         }
         self.seen = judged.or(found).unwrap_or(floor);

@@ -34,7 +34,10 @@
 //! # What is where
 //!
 //! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
-//! [`Parser`], [`Packets`], [`Origin`], [`Sequence`], [`Reader`]. Embed it with `default-features = false`.
+//! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
+//! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
+//! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
+//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).
@@ -55,6 +58,7 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
+mod explain;
 #[cfg(feature = "net")]
 pub mod feed;
 mod framer;
@@ -67,11 +71,13 @@ mod net;
 mod origin;
 mod packet;
 mod parser;
+mod pattern;
 mod reader;
 #[cfg(feature = "net")]
 pub mod replay;
 #[cfg(feature = "net")]
 pub mod run;
+mod schema;
 mod sequence;
 #[cfg(feature = "net")]
 mod sink;
@@ -79,24 +85,29 @@ mod value;
 
 pub use ascii::AsciiGuard;
 pub use batch::Batch;
+pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
 pub use framer::{
     Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped, Style,
 };
 #[cfg(feature = "net")]
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Latency};
 pub use namespace::{
-    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_PATTERN, Namespace, NamespaceError,
-    Part, Position, RESERVED,
+    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_ENTRIES, MAX_PATTERN, Namespace,
+    NamespaceError, Part, Position, RESERVED,
 };
 #[cfg(feature = "net")]
 pub use net::{BatchCodec, Record, RecordCodec};
 pub use origin::{Origin, StampForm, TimeSource};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::{Engine, Parser};
+pub use pattern::Reach;
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
+pub use schema::JsonSchema;
 pub use sequence::Sequence;
+#[cfg(feature = "sqlite")]
+pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use value::{FieldType, Value};

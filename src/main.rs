@@ -1,4 +1,5 @@
-//! The command line: `dumpstream parse | listen | connect | replay | query | demo`.
+//! The command line: `dumpstream parse | listen | connect | replay | query | explain | check |
+//! schema | namespace | demo`.
 
 mod cli;
 

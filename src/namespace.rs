@@ -3,12 +3,16 @@
 //! The file is the definition; the grammar's own typing of the built-in fields is only a shortcut
 //! to what their patterns say.
 
-use std::fmt;
+mod error;
+mod read;
+
 use std::str::FromStr;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
+pub use self::error::{NamespaceError, Position};
+use self::read::{read, written_offset};
+use crate::pattern;
 use crate::value::FieldType;
 
 /// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
@@ -19,6 +23,8 @@ pub const MAX_PATTERN: usize = 4 << 10;
 pub const MAX_COMPILED: usize = 1 << 20;
 /// The most columns of one namespace; a row keeps one bit for each.
 pub const MAX_COLUMNS: usize = 128;
+/// The most entries of one namespace: eight alternatives for each column.
+pub const MAX_ENTRIES: usize = 8 * MAX_COLUMNS;
 /// Columns of ours that stand beside the fields in every table.
 pub const RESERVED: [&str; 9] = [
     "sensor",
@@ -36,7 +42,7 @@ pub const RESERVED: [&str; 9] = [
 pub const BUILT_IN: &str = include_str!("../packet_parse.json");
 
 /// A part of a record that the grammar finds, and that a field looks into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Part {
@@ -127,7 +133,18 @@ pub struct Field {
     pub kind: FieldType,
     /// One line for people: what the field is, and its unit.
     pub doc: String,
-    at: Option<Position>,
+    at: Option<Box<Written>>,
+}
+
+/// Where a field's words stand in its file.
+#[derive(Clone, Debug)]
+struct Written {
+    name: Position,
+    kind: Position,
+    regex: Position,
+    /// The pattern in its quotes, where a place in it can be told: not of a bare array, whose
+    /// back-slashes may have been repaired.
+    quoted: Option<std::ops::Range<usize>>,
 }
 
 impl Field {
@@ -147,6 +164,30 @@ impl Field {
             doc: doc.into(),
             at: None,
         }
+    }
+
+    /// Where its pattern stands, for a field that was read from a file.
+    pub fn position(&self) -> Option<&Position> {
+        self.at.as_ref().map(|at| &at.regex)
+    }
+
+    /// Compiles the pattern: what is returned searches a text and tells whether group 1 is in it,
+    /// at the cost that the parser has.
+    ///
+    /// # Errors
+    /// A pattern that does not compile within its limits or has no group 1.
+    pub fn matcher(&self) -> Result<impl FnMut(&[u8]) -> bool + use<>, NamespaceError> {
+        let regex = Namespace::compile(self)?;
+        let mut locations = regex.capture_locations();
+        Ok(move |text: &[u8]| {
+            regex.captures_read(&mut locations, text).is_some() && locations.get(1).is_some()
+        })
+    }
+
+    /// Lines of `len` bytes that are hard for the pattern: those that it almost matches again and
+    /// again, and one that it matches from end to end.
+    pub fn worst_lines(&self, len: usize) -> Vec<Vec<u8>> {
+        pattern::worst_lines(&self.regex, len)
     }
 
     /// The same meaning: everything but the words for people.
@@ -249,60 +290,145 @@ impl Namespace {
         hash.finish() as u64
     }
 
-    /// What no single entry shows: names, types of alternatives, count.
-    pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
-        for (i, field) in self.fields.iter().enumerate() {
-            let fail = |what: String| Err(NamespaceError::at(&field.name, what, field.at.clone()));
-            let mut chars = field.name.bytes();
-            let first = chars
-                .next()
-                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-            if !first
-                || field.name.len() > 48
-                || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            {
-                return fail("a name is a letter, then letters, digits and _, at most 48".into());
+    /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
+    /// those that provably never match; gives everything that is wrong at once.
+    ///
+    /// ```
+    /// let wrong = r#"{"namespace": "mine", "fields": [
+    ///     {"name": "ttl", "in": "netwrok", "regex": "ttl (\\d+)", "type": "int"},
+    ///     {"name": "win", "in": "tcp", "regex": "win (\\d+", "type": "bigint"}
+    /// ]}"#;
+    /// let errors = dumpstream::Namespace::check(wrong).expect_err("two things are wrong");
+    /// let lines: Vec<_> = errors.iter().map(|e| e.position.as_ref().expect("a place").line).collect();
+    /// assert_eq!(lines, [2, 3]);
+    /// ```
+    ///
+    /// # Errors
+    /// All errors, in the order of the file. What is no JSON has one: nothing can be told of what
+    /// follows it.
+    pub fn check(source: &str) -> Result<Namespace, Vec<NamespaceError>> {
+        let (namespace, mut errors) = match read(source) {
+            (Some(namespace), errors) => (namespace, errors),
+            (None, errors) => return Err(errors),
+        };
+        for field in &namespace.fields {
+            if let Err(error) = Namespace::compile(field) {
+                errors.push(error);
+            } else if let Some(never) = pattern::never(&field.regex, field.part) {
+                let quoted = field.at.as_ref().and_then(|at| at.quoted.clone());
+                let position = match quoted {
+                    Some(at) => {
+                        let within = written_offset(&source[at.clone()], never.at);
+                        Some(Position::of(source, at.start + within))
+                    }
+                    None => field.position().cloned(),
+                };
+                let what = format!("pattern can never match: {}", never.why);
+                errors.push(NamespaceError::at(&field.name, what, position));
             }
-            if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(&field.name)) {
-                return fail("is a column of dumpstream's own; choose another name".into());
+        }
+        in_order(&mut errors);
+        match errors.is_empty() {
+            true => Ok(namespace),
+            false => Err(errors),
+        }
+    }
+
+    /// What is not wrong, and yet worth a look: fields that keep payload, entries that nothing can
+    /// reach.
+    pub fn doubts(&self) -> Vec<NamespaceError> {
+        let mut doubts = Vec::new();
+        for (i, field) in self.fields.iter().enumerate() {
+            let mut doubt = |what: String| {
+                let position = field.position().cloned();
+                doubts.push(NamespaceError::at(&field.name, what, position));
+            };
+            if field.part == Part::Payload {
+                doubt(
+                    "looks into `payload`, which can hold passwords: this field counts as \
+                     --keep-payload"
+                        .into(),
+                );
+            }
+            let above = |other: &Field| other.name == field.name && other.same(field);
+            if self.fields[..i].iter().any(above) {
+                doubt("is the same as an entry above, which has the value before it".into());
+            }
+        }
+        doubts
+    }
+
+    /// What no single entry shows: names, types of alternatives, count. The first error.
+    pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
+        match self.faults().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// All that no single entry shows.
+    fn faults(&self) -> Vec<NamespaceError> {
+        let mut errors = Vec::new();
+        if self.fields.len() > MAX_ENTRIES {
+            let what = format!("{} entries; at most {MAX_ENTRIES}", self.fields.len());
+            return vec![NamespaceError::whole(what, None)];
+        }
+        for (i, field) in self.fields.iter().enumerate() {
+            let at = field.at.as_deref();
+            let mut fail = |what: String, position: Option<&Position>| {
+                errors.push(NamespaceError::at(&field.name, what, position.cloned()));
+            };
+            if let Some(what) = name_fault(&field.name) {
+                fail(what, at.map(|at| &at.name));
             }
             if field.regex.len() > MAX_PATTERN {
-                return fail(format!(
+                let what = format!(
                     "pattern of {} bytes; at most {MAX_PATTERN}",
                     field.regex.len()
-                ));
+                );
+                fail(what, at.map(|at| &at.regex));
             }
-            if !self.bare && field.name == "time" && field.kind != FieldType::Timestamp {
-                return fail("`time` orders the rows, so its type is `timestamp`".into());
+            if !self.bare
+                && field.name.eq_ignore_ascii_case("time")
+                && field.kind != FieldType::Timestamp
+            {
+                let what = "`time` orders the rows, so its type is `timestamp`";
+                fail(what.into(), at.map(|at| &at.kind));
             }
-            for other in &self.fields[..i] {
-                if other.name == field.name && other.kind != field.kind {
-                    return fail(format!(
-                        "type {} here, {} in an entry above; alternatives agree",
-                        field.kind, other.kind
-                    ));
-                }
-                if other.name != field.name && other.name.eq_ignore_ascii_case(&field.name) {
-                    return fail(format!("differs from `{}` only in case", other.name));
-                }
+            let above = &self.fields[..i];
+            if let Some(other) = above
+                .iter()
+                .find(|other| other.name == field.name && other.kind != field.kind)
+            {
+                let what = format!(
+                    "type {} here, {} in an entry above; alternatives agree",
+                    field.kind, other.kind
+                );
+                fail(what, at.map(|at| &at.kind));
+            }
+            if let Some(other) = above.iter().find(|other| {
+                other.name != field.name && other.name.eq_ignore_ascii_case(&field.name)
+            }) {
+                let what = format!("differs from `{}` only in case", other.name);
+                fail(what, at.map(|at| &at.name));
             }
         }
         let columns = self.columns().len();
         if columns == 0 {
-            return Err(NamespaceError::whole("no fields", None));
+            errors.push(NamespaceError::whole("no fields", None));
         }
         if columns > MAX_COLUMNS {
-            return Err(NamespaceError::whole(
+            errors.push(NamespaceError::whole(
                 format!("{columns} names; at most {MAX_COLUMNS}"),
                 None,
             ));
         }
-        Ok(())
+        errors
     }
 
     /// Compiles one entry's pattern within its limits.
     pub(crate) fn compile(field: &Field) -> Result<regex::bytes::Regex, NamespaceError> {
-        let fail = |what: String| NamespaceError::at(&field.name, what, field.at.clone());
+        let fail = |what: String| NamespaceError::at(&field.name, what, field.position().cloned());
         let regex = regex::bytes::RegexBuilder::new(&field.regex)
             .unicode(false)
             .size_limit(MAX_COMPILED)
@@ -323,404 +449,47 @@ impl Namespace {
     }
 }
 
-/// The document as its author wrote it; slices that remember where they stand in the source.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document<'a> {
-    namespace: String,
-    #[serde(borrow)]
-    fields: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    name: &'a RawValue,
-    #[serde(borrow, rename = "in")]
-    part: Option<&'a RawValue>,
-    #[serde(borrow)]
-    regex: &'a RawValue,
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(default)]
-    doc: String,
-}
-
 impl FromStr for Namespace {
     type Err = NamespaceError;
 
     /// Reads `packet_parse.json`, or the original bare array in any of its three spellings.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its field, line, column and a caret.
+    /// The first thing that is wrong, with its field, line, column and a caret;
+    /// [`Namespace::check`] gives all.
     fn from_str(source: &str) -> Result<Namespace, NamespaceError> {
-        let namespace = if source.trim_start().starts_with('[') {
-            bare_array(source)?
-        } else {
-            document(source)?
-        };
-        namespace.validate()?;
-        Ok(namespace)
-    }
-}
-
-fn document(source: &str) -> Result<Namespace, NamespaceError> {
-    let document: Document<'_> =
-        serde_json::from_str(source).map_err(|e| NamespaceError::json(source, source, &e))?;
-    let mut fields = Vec::with_capacity(document.fields.len());
-    for raw in document.fields {
-        fields.push(entry(source, raw.get(), false)?);
-    }
-    Ok(Namespace::new(document.namespace, fields))
-}
-
-/// `[{"name": …, "regex": …}, …]`: every value text, every search over the whole joined head.
-///
-/// Three spellings of a back-slash are in the wild, told apart once per file.
-fn bare_array(source: &str) -> Result<Namespace, NamespaceError> {
-    let mut warnings = Vec::new();
-    let mut text = std::borrow::Cow::Borrowed(source);
-    if let Some(offset) = forbidden_escape(source) {
-        let at = Position::of(source, offset);
-        warnings.push(format!(
-            "line {}, column {}: JSON has no such escape; every back-slash of this file is taken as it stands",
-            at.line, at.column
-        ));
-        text = std::borrow::Cow::Owned(literal_back_slashes(source));
-    }
-    let raws: Vec<&RawValue> =
-        serde_json::from_str(&text).map_err(|e| NamespaceError::json(&text, &text, &e))?;
-    let mut fields = Vec::with_capacity(raws.len());
-    for raw in raws {
-        fields.push(entry(&text, raw.get(), true)?);
-    }
-    if warnings.is_empty() && all_paired(&fields) {
-        for field in &mut fields {
-            field.regex = field.regex.replace("\\\\", "\\");
-        }
-    }
-    for field in &fields {
-        syntax(field, None)?;
-    }
-    Ok(Namespace {
-        namespace: "bare".into(),
-        fields,
-        warnings,
-        bare: true,
-    })
-}
-
-/// Whether there are back-slashes, and each has a twin beside it.
-fn all_paired(fields: &[Field]) -> bool {
-    let paired = |regex: &str| {
-        let mut run = 0;
-        let mut chars = regex.chars().peekable();
-        while let Some(c) = chars.next() {
-            run = if c == '\\' { run + 1 } else { 0 };
-            if run % 2 == 1 && chars.peek() != Some(&'\\') {
-                return false;
-            }
-        }
-        true
-    };
-    fields.iter().any(|f| f.regex.contains('\\')) && fields.iter().all(|f| paired(&f.regex))
-}
-
-/// Where a string holds an escape that JSON forbids.
-fn forbidden_escape(source: &str) -> Option<usize> {
-    strings(source).find_map(|(offset, next)| {
-        (!matches!(
-            next,
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u'
-        ))
-        .then_some(offset)
-    })
-}
-
-/// Every back-slash within a string and the byte after it.
-fn strings(source: &str) -> impl Iterator<Item = (usize, u8)> {
-    let bytes = source.as_bytes();
-    let (mut i, mut inside) = (0, false);
-    std::iter::from_fn(move || {
-        while i < bytes.len() {
-            let at = i;
-            match bytes[i] {
-                b'"' => inside = !inside,
-                b'\\' if inside => {
-                    i += 2;
-                    return Some((at, bytes.get(at + 1).copied().unwrap_or(b' ')));
-                }
-                _ => {}
-            }
-            i += 1;
-        }
-        None
-    })
-}
-
-/// The source with every back-slash doubled but those before a quote.
-fn literal_back_slashes(source: &str) -> String {
-    let mut out = String::with_capacity(source.len() * 2);
-    let mut chars = source.chars().peekable();
-    while let Some(c) = chars.next() {
-        out.push(c);
-        if c == '\\' {
-            match chars.peek() {
-                Some('"') => out.push(chars.next().expect("peeked")),
-                _ => out.push('\\'),
-            }
-        }
-    }
-    out
-}
-
-fn entry(source: &str, raw: &str, bare: bool) -> Result<Field, NamespaceError> {
-    let entry: Entry<'_> = serde_json::from_str(raw).map_err(|e| NamespaceError {
-        field: name_of(raw),
-        ..NamespaceError::json(source, raw, &e)
-    })?;
-    let at = |raw: &RawValue| Position::of(source, offset_in(source, raw.get()));
-    let name: String = string(source, entry.name, "name")?;
-    let regex: String = string(source, entry.regex, &name)?;
-    let (part, kind) = match (entry.part, entry.kind) {
-        (None, None) if bare => (Part::Head, FieldType::Text),
-        (Some(part), Some(kind)) if !bare => (
-            serde_json::from_str(part.get()).map_err(|_| {
-                let known = Part::ALL.map(Part::name).join(" ");
-                NamespaceError::at(
-                    &name,
-                    format!("no such part; one of: {known}"),
-                    Some(at(part)),
-                )
-            })?,
-            serde_json::from_str(kind.get()).map_err(|_| {
-                let known = FieldType::ALL.map(FieldType::name).join(" ");
-                NamespaceError::at(
-                    &name,
-                    format!("no such type; one of: {known}"),
-                    Some(at(kind)),
-                )
-            })?,
-        ),
-        (Some(odd), _) | (_, Some(odd)) if bare => {
-            let what = "a bare array has only `name` and `regex`; write {\"namespace\": …, \"fields\": […]}";
-            return Err(NamespaceError::at(&name, what.into(), Some(at(odd))));
-        }
-        (None, _) => {
-            return Err(NamespaceError::at(
-                &name,
-                "`in` is missing".into(),
-                Some(at(entry.name)),
-            ));
-        }
-        _ => {
-            return Err(NamespaceError::at(
-                &name,
-                "`type` is missing".into(),
-                Some(at(entry.name)),
-            ));
-        }
-    };
-    let field = Field {
-        name,
-        part,
-        regex,
-        kind,
-        doc: entry.doc,
-        at: Some(at(entry.regex)),
-    };
-    if !bare {
-        syntax(&field, Some((source, entry.regex.get())))?;
-    }
-    Ok(field)
-}
-
-/// The name of an entry that cannot be read otherwise.
-fn name_of(raw: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
-    }
-    let named: Named = serde_json::from_str(raw).ok()?;
-    Some(named.name)
-}
-
-fn string(source: &str, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {
-    serde_json::from_str(raw.get()).map_err(|_| {
-        let at = Position::of(source, offset_in(source, raw.get()));
-        NamespaceError::at(field, "is not a string".into(), Some(at))
-    })
-}
-
-/// The pattern's syntax; `written` is the document and the pattern as it stands there, in quotes,
-/// so that the caret points into the pattern.
-fn syntax(field: &Field, written: Option<(&str, &str)>) -> Result<(), NamespaceError> {
-    let parsed = regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(&field.regex);
-    let Err(error) = parsed else { return Ok(()) };
-    let (what, span) = match &error {
-        regex_syntax::Error::Parse(e) => (e.kind().to_string(), e.span().start.offset),
-        regex_syntax::Error::Translate(e) => (e.kind().to_string(), e.span().start.offset),
-        other => (other.to_string(), 0),
-    };
-    let at = match written {
-        Some((source, raw)) => Some(Position::of(
-            source,
-            offset_in(source, raw) + written_offset(raw, span),
-        )),
-        None => field.at.clone(),
-    };
-    Err(NamespaceError::at(
-        &field.name,
-        format!("regex: {what}"),
-        at,
-    ))
-}
-
-/// Where the decoded byte `offset` of a JSON string stands in the string as written.
-fn written_offset(raw: &str, offset: usize) -> usize {
-    let bytes = raw.as_bytes();
-    let (mut written, mut decoded) = (1, 0);
-    while decoded < offset && written < bytes.len() {
-        if bytes[written] == b'\\' {
-            if bytes.get(written + 1) == Some(&b'u') {
-                let hex = bytes.get(written + 2..written + 6).unwrap_or_default();
-                let code = crate::value::hexadecimal(hex).unwrap_or(0) as u32;
-                decoded += char::from_u32(code).map_or(2, char::len_utf8);
-                written += 6;
-            } else {
-                decoded += 1;
-                written += 2;
-            }
-        } else {
-            decoded += 1;
-            written += 1;
-        }
-    }
-    written
-}
-
-/// The offset of a slice within the text that it was cut from.
-fn offset_in(source: &str, slice: &str) -> usize {
-    (slice.as_ptr() as usize)
-        .saturating_sub(source.as_ptr() as usize)
-        .min(source.len())
-}
-
-/// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    text: String,
-}
-
-impl Position {
-    fn of(source: &str, offset: usize) -> Position {
-        let before = &source[..source.floor_char_boundary(offset)];
-        let start = before.rfind('\n').map_or(0, |i| i + 1);
-        let text = source[start..].lines().next().unwrap_or_default();
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before[start..].chars().count() + 1,
-            text: text.to_owned(),
+        let (namespace, mut errors) = read(source);
+        in_order(&mut errors);
+        match (namespace, errors.into_iter().next()) {
+            (Some(namespace), None) => Ok(namespace),
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("without a namespace there is an error"),
         }
     }
 }
 
-/// What is wrong with a namespace, and where.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub struct NamespaceError {
-    /// The field, where one is to blame.
-    pub field: Option<String>,
-    /// Where in the file, where it came from one.
-    pub position: Option<Position>,
-    what: String,
+/// What is wrong with a name by itself.
+fn name_fault(name: &str) -> Option<String> {
+    let mut chars = name.bytes();
+    let first = chars
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !first || name.len() > 48 || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Some("a name is a letter, then letters, digits and _, at most 48".into());
+    }
+    RESERVED
+        .iter()
+        .any(|r| r.eq_ignore_ascii_case(name))
+        .then(|| "is a column of dumpstream's own; choose another name".into())
 }
 
-impl NamespaceError {
-    fn at(field: &str, what: String, position: Option<Position>) -> NamespaceError {
-        NamespaceError {
-            field: Some(field.to_owned()),
-            position,
-            what,
-        }
-    }
-
-    fn whole(what: impl Into<String>, position: Option<Position>) -> NamespaceError {
-        NamespaceError {
-            field: None,
-            position,
-            what: what.into(),
-        }
-    }
-
-    /// An error of the JSON reader within `slice` of `source`.
-    fn json(source: &str, slice: &str, error: &serde_json::Error) -> NamespaceError {
-        let mut offset = 0;
-        for _ in 1..error.line() {
-            offset += slice[offset..].find('\n').map_or(0, |i| i + 1);
-        }
-        offset += error.column().saturating_sub(1);
-        let text = error.to_string();
-        let what = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(what, _)| what);
-        let at = Position::of(
-            source,
-            (offset_in(source, slice) + offset).min(source.len()),
-        );
-        NamespaceError::whole(what, Some(at))
-    }
-}
-
-impl fmt::Display for NamespaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(field) = &self.field {
-            write!(f, "field {field:?}: ")?;
-        }
-        f.write_str(&self.what)?;
-        let Some(at) = &self.position else {
-            return Ok(());
-        };
-        // A window of the line, so that a file without line breaks stays readable; escaped, since
-        // a namespace may come from anywhere.
-        let from = at.column.saturating_sub(60).max(1);
-        let shown: String = at
-            .text
-            .chars()
-            .skip(from - 1)
-            .take(100)
-            .flat_map(visible)
-            .collect();
-        let lead: String = at
-            .text
-            .chars()
-            .skip(from - 1)
-            .take(at.column - from)
-            .flat_map(visible)
-            .collect();
-        write!(
-            f,
-            "\n  at line {}, column {}\n  | {shown}\n  | ",
-            at.line, at.column
-        )?;
-        write!(f, "{:width$}^", "", width = lead.chars().count())
-    }
-}
-
-fn visible(c: char) -> impl Iterator<Item = char> {
-    let tab = c == '\t';
-    let plain = (tab || !c.is_control()).then_some(if tab { ' ' } else { c });
-    let escaped = plain.is_none().then(|| c.escape_default());
-    plain.into_iter().chain(escaped.into_iter().flatten())
+/// Errors as the file has them; those of the whole come last.
+fn in_order(errors: &mut [NamespaceError]) {
+    errors.sort_by_key(|e| {
+        e.position
+            .as_ref()
+            .map_or((usize::MAX, 0), |at| (at.line, at.column))
+    });
 }
 
 /// FNV-1a of 128 bits: a name for a stream or a namespace, the same on every machine and in every

@@ -117,10 +117,9 @@ impl RecordCodec {
 
     /// The bytes that belonged to no record so far, by reason.
     pub fn skipped(&self) -> Skipped {
-        Skipped {
-            messages: self.messages,
-            ..self.framer.skipped()
-        }
+        let mut skipped = self.framer.skipped();
+        skipped.messages += self.messages;
+        skipped
     }
 
     /// After an idle time: the record that waits for its successor, if it is complete. Decode until

@@ -13,6 +13,9 @@ const HOUR: i64 = 3_600 * SECOND;
 /// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
 /// queues out of order, by less than a second.
 const REORDER: i64 = 10 * SECOND;
+/// How far back the time of day may go within one day: a clock that is set for winter, and some
+/// disorder.
+const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
 
@@ -115,8 +118,9 @@ impl Origin {
         }
     }
 
-    /// Names the stream. Without this it is a hash of the sensor and the first record, so that
-    /// reading a file twice gives the same rows.
+    /// Names the stream. Without this it is a hash of the sensor and the first record (of the first
+    /// batch, where stamps do not tell captures apart), so that reading a file twice gives the same
+    /// rows.
     pub fn stream(mut self, stream: impl Into<String>) -> Origin {
         self.stream = Some(stream.into());
         self
@@ -158,7 +162,18 @@ impl Origin {
                 let mut hash = Fnv::new();
                 hash.write(self.sensor.as_bytes());
                 hash.write(&[0]);
-                hash.write(&inner.batch.bytes[first.start as usize..first.end as usize]);
+                // Differences and absent stamps begin alike in every capture: more than one record
+                // must tell them apart.
+                let unique = matches!(
+                    first.stamp,
+                    Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_)
+                );
+                let end = if unique {
+                    first.end as usize
+                } else {
+                    inner.batch.bytes.len()
+                };
+                hash.write(&inner.batch.bytes[first.start as usize..end]);
                 format!("{:032x}", hash.finish())
             });
             Arc::new(Identity {
@@ -218,17 +233,23 @@ impl Origin {
 
     /// The civil day, counted from 1970, of a time of day.
     fn day(&self, clock: i64, arrival: Option<i64>) -> i64 {
-        let near = |day: i64, other: i64| match clock - other {
-            ahead if ahead > HALF => day - 1,
-            behind if behind < -HALF => day + 1,
-            _ => day,
-        };
         if let (None, None, Some(arrival)) = (self.date, self.modified, arrival) {
             let civil = self.civil(arrival);
-            return near(civil.div_euclid(DAY), civil.rem_euclid(DAY));
+            let (day, then) = (civil.div_euclid(DAY), civil.rem_euclid(DAY));
+            return match clock - then {
+                ahead if ahead > HALF => day - 1,
+                behind if behind < -HALF => day + 1,
+                _ => day,
+            };
         }
+        // Stored text goes forward, over pauses of any length up to a day; back only by a little,
+        // or where a clock was set.
         if let Some((day, last)) = self.clock {
-            return near(day, last);
+            return match clock - last {
+                ahead if ahead > DAY - BACK => day - 1,
+                behind if behind < -BACK => day + 1,
+                _ => day,
+            };
         }
         if let Some(date) = self.date {
             let (year, month, day) = (date.year(), date.month(), date.day());
@@ -408,6 +429,10 @@ mod tests {
         assert_eq!(at(&mut o, 0), utc("2024-02-29T00:00:00Z"));
         assert_eq!(at(&mut o, 23), utc("2024-02-28T23:00:00Z"));
         assert_eq!(at(&mut o, 1), utc("2024-02-29T01:00:00Z"));
+        // A quiet night goes forward, too.
+        assert_eq!(at(&mut o, 15), utc("2024-02-29T15:00:00Z"));
+        assert_eq!(at(&mut o, 14), utc("2024-02-29T14:00:00Z"));
+        assert_eq!(at(&mut o, 5), utc("2024-03-01T05:00:00Z"));
     }
 
     #[test]

@@ -202,6 +202,17 @@ pub enum Missing {
     Misfit,
 }
 
+impl Missing {
+    /// The reason as reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Missing::NoPart => "no-part",
+            Missing::NoMatch => "no-match",
+            Missing::Misfit => "misfit",
+        }
+    }
+}
+
 /// One packet, borrowed; as cheap as an index.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -212,6 +223,12 @@ pub struct Packet<'a> {
 impl<'a> Packet<'a> {
     fn row(self) -> &'a Row {
         &self.packets.0.rows[self.index]
+    }
+
+    /// What the packet was made of.
+    pub(crate) fn source(self) -> (&'a Plan, &'a Batch, &'a Row) {
+        let inner = &*self.packets.0;
+        (&inner.plan, &inner.batch, self.row())
     }
 
     /// The record as `tcpdump` printed it, its last line feed included.

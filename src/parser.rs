@@ -24,11 +24,11 @@ pub enum Engine {
 
 /// One entry, compiled.
 #[derive(Debug, Clone)]
-struct Pattern {
+pub(crate) struct Pattern {
     /// Its place among all patterns.
-    id: usize,
-    part: Part,
-    regex: Regex,
+    pub(crate) id: usize,
+    pub(crate) part: Part,
+    pub(crate) regex: Regex,
 }
 
 /// How columns are filled; shared by a parser and its packets.
@@ -40,17 +40,17 @@ pub(crate) struct Plan {
     /// The user's own timestamp columns.
     pub(crate) timestamps: Vec<usize>,
     /// The entries of each column.
-    patterns: Vec<Vec<Pattern>>,
+    pub(crate) patterns: Vec<Vec<Pattern>>,
     /// The slot that equals the column's entries.
-    slots: Vec<Option<usize>>,
+    pub(crate) slots: Vec<Option<usize>>,
     /// Bits of the columns that have entries in a part.
     by_part: [u128; Part::ALL.len()],
     /// Bits of the columns that come from slots.
     bound: u128,
     /// The columns are the slots, in their order, before any others.
     straight: bool,
-    keep: Keep,
-    engine: Engine,
+    pub(crate) keep: Keep,
+    pub(crate) engine: Engine,
 }
 
 impl Plan {
@@ -405,7 +405,7 @@ impl Search {
 }
 
 /// The head's lines with one blank between.
-fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
+pub(crate) fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
     for piece in parts.pieces(Part::Head) {
         if let Piece::Span(s) = piece {
             head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);

@@ -387,11 +387,10 @@ impl Input<'_> {
         let fresh = skipped.total() - self.sent.total();
         if fresh > 0 {
             self.live.skipped.fetch_add(fresh, Relaxed);
-            let messages = self.summary.skipped.messages;
-            self.summary.skipped = Skipped {
-                messages,
-                ..skipped
-            };
+            // What the parser took out of records stays beside what the codec skipped.
+            let messages = self.summary.skipped.messages - self.sent.messages;
+            self.summary.skipped = skipped;
+            self.summary.skipped.messages += messages;
             self.sent = skipped;
         }
     }

@@ -79,6 +79,25 @@ impl FieldType {
     }
 }
 
+impl FieldType {
+    /// What the type takes, in words for people.
+    pub fn range(self) -> &'static str {
+        match self {
+            FieldType::Text => "any text",
+            FieldType::Int => "a whole number from -2147483648 to 2147483647, decimal or 0x…",
+            FieldType::Bigint => "a whole number from -2^63 to 2^63-1, decimal or 0x…",
+            FieldType::Real => "a finite decimal fraction",
+            FieldType::Bool => "true where group 1 took part in the match, else false",
+            FieldType::Inet => "an IPv4 or IPv6 address",
+            FieldType::Port => "a number from 0 to 65535",
+            FieldType::Mac => "six bytes of two hexadecimal digits with colons between",
+            FieldType::Hex => "hexadecimal digits without 0x, up to 63 bits",
+            FieldType::Time => "a time of day, HH:MM:SS with 6 or 9 digits of a second",
+            FieldType::Timestamp => "what -tt or -tttt print, or a time of day",
+        }
+    }
+}
+
 impl fmt::Display for FieldType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -542,11 +542,12 @@ async fn names_for_addresses_are_counted() {
 #[tokio::test]
 async fn messages_and_a_preamble_are_skipped_and_counted() {
     let listening = Listening::start(Intake::new(), true);
-    let preamble = "listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes\n";
+    let preamble = "Last login: Tue Nov 24 07:00:00 2026\n";
+    let opening = "listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes\n";
     let closing = "2 packets captured\n2 packets received by filter\n";
     send(
         listening.dial().await,
-        &[preamble, &records(1, 2), closing].concat(),
+        &[preamble, opening, &records(1, 2), closing].concat(),
     )
     .await;
     listening.served(1).await;
@@ -554,7 +555,10 @@ async fn messages_and_a_preamble_are_skipped_and_counted() {
     let skipped = outcome.summary.skipped;
     assert_eq!(
         (skipped.preamble, skipped.messages),
-        (preamble.len() as u64, closing.len() as u64)
+        (
+            preamble.len() as u64,
+            (opening.len() + closing.len()) as u64
+        )
     );
     assert_eq!(intake.recorder.texts(), [record(1, 0), record(1, 1)]);
 }

@@ -2,6 +2,8 @@
 
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/listen.rs"]
 mod listen;
 #[path = "cli/parse.rs"]

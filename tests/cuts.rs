@@ -300,3 +300,60 @@ proptest! {
         prop_assert_eq!(feed.pieces, expected);
     }
 }
+
+/// A stream that is joined in the midst of a record, at every byte of its first ones, is read right
+/// from its second head on at the latest.
+#[test]
+fn a_stream_joined_anywhere_is_read_right() {
+    for (path, text) in samples() {
+        let name = path.to_string_lossy();
+        // Text of -t has nothing to tell by; what -A prints can be anything.
+        if name.contains("-t.txt") || name.contains("aflag") || name.contains("stderr") {
+            continue;
+        }
+        let whole = whole(&text, Framer::new(), false);
+        let ends: Vec<usize> = whole.iter().map(|(end, _)| *end).take(12).collect();
+        let Some(last) = ends.last().filter(|_| ends.len() == 12) else {
+            continue;
+        };
+        for start in 0..ends[2].min(3_000) {
+            let text = &text[start..*last];
+            let mut joined = Feed::new(text, Framer::new(), true);
+            joined.arrive(text.len(), true);
+            let got: Vec<usize> = joined
+                .pieces
+                .iter()
+                .filter(|(_, kind)| *kind == CutKind::Records)
+                .map(|(end, _)| end + start)
+                .collect();
+            // Two records may be lost to finding the style; the rest is as it was.
+            let lost = ends.iter().filter(|end| **end > start + 1).skip(3);
+            for end in lost {
+                assert!(
+                    got.contains(end),
+                    "{name} joined at {start}: {got:?} without {end}"
+                );
+            }
+        }
+    }
+}
+
+/// A banner that looks like text without stamps, and a first fraction that looks like
+/// nanoseconds, are both found out.
+#[test]
+fn the_second_head_settles_the_style() {
+    let banner = "IP forwarding is enabled\n22:13:20.000001 ARP, a\n22:13:21.000001 ARP, b\n";
+    let kinds = |text: &str| -> Vec<CutKind> {
+        whole(text.as_bytes(), Framer::new(), false)
+            .iter()
+            .map(|(_, kind)| *kind)
+            .collect()
+    };
+    let preamble = CutKind::Skipped(Skip::Preamble);
+    assert_eq!(
+        kinds(banner),
+        [preamble, CutKind::Records, CutKind::Records]
+    );
+    let nano = "17:16:10.100000000 ARP, a\n17:16:11.000001 ARP, b\n17:16:12.000001 ARP, c\n";
+    assert_eq!(kinds(nano), [CutKind::Records; 3]);
+}

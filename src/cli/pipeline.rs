@@ -1,16 +1,14 @@
 //! What `parse`, `listen` and `connect` share: the flags that say what becomes of records, and the
 //! parser and lanes that they make.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::{
     BatchCodec, Counters, DEFAULT_MAX_RECORD, Engine, Framer, LARGEST_MAX_RECORD, Lane,
-    LaneOptions, Namespace, Origin, Parser, SinkContext, SinkUrl, StampForm,
+    LaneOptions, Origin, Parser, SinkContext, SinkUrl, StampForm,
 };
 use futures_util::future::join_all;
 use jiff::civil::Date;
@@ -18,14 +16,10 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Usage, amount};
+use super::{Usage, amount, namespace};
 
 /// A limit below this would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
-/// No namespace of [`dumpstream::MAX_COLUMNS`] fields with patterns of
-/// [`dumpstream::MAX_PATTERN`] bytes comes near: what is larger is another file.
-const LARGEST_NAMESPACE: u64 = 16 << 20;
-
 /// What becomes of records.
 #[derive(Args, Debug)]
 pub(super) struct Records {
@@ -92,7 +86,7 @@ pub(super) struct Records {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum EngineName {
+pub(super) enum EngineName {
     /// The grammar's own values where a field is the built-in one, its regex elsewhere.
     Slot,
     /// Every field by its regex: the reference.
@@ -110,13 +104,13 @@ enum Stamp {
 /// A zone, and how the report names it.
 #[derive(Clone, Debug)]
 pub(super) struct Zone {
-    tz: TimeZone,
+    pub(super) tz: TimeZone,
     name: String,
 }
 
 impl Zone {
     /// The receiver's own.
-    fn local() -> Zone {
+    pub(super) fn local() -> Zone {
         let tz = TimeZone::system();
         let name = match tz.iana_name() {
             _ if tz.is_unknown() => "UTC, as this machine names no zone (--tz)".to_owned(),
@@ -128,7 +122,7 @@ impl Zone {
     }
 }
 
-fn zone(text: &str) -> Result<Zone, String> {
+pub(super) fn zone(text: &str) -> Result<Zone, String> {
     match text {
         "local" => Ok(Zone::local()),
         _ => match TimeZone::get(text) {
@@ -150,7 +144,7 @@ fn longest(text: &str) -> Result<usize, String> {
     }
 }
 
-fn date(text: &str) -> Result<Date, String> {
+pub(super) fn date(text: &str) -> Result<Date, String> {
     text.parse().map_err(|e: jiff::Error| format!("{e}"))
 }
 
@@ -195,10 +189,7 @@ impl Records {
     /// # Errors
     /// A namespace that is wrong or cannot be read ([`Usage`]), a sink that cannot be opened.
     pub(super) fn open(self, otherwise: &str, identity: bool) -> anyhow::Result<Pipeline> {
-        let mut namespace = match &self.namespace {
-            None => Namespace::tcpdump(),
-            Some(file) => read_namespace(file)?,
-        };
+        let mut namespace = namespace::read(self.namespace.as_deref())?;
         for warning in namespace.warnings() {
             tracing::warn!("{warning}");
         }
@@ -260,20 +251,6 @@ impl Records {
             deadline: OnceLock::new(),
         })
     }
-}
-
-fn read_namespace(file: &Path) -> anyhow::Result<Namespace> {
-    let named =
-        |e: &dyn std::fmt::Display| Usage::new(format!("--namespace {}: {e}", file.display()));
-    let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|f| f.take(LARGEST_NAMESPACE + 1).read_to_end(&mut text))
-        .map_err(|e| named(&e))?;
-    if text.len() as u64 > LARGEST_NAMESPACE {
-        return Err(named(&"it is over 16 MiB, which no namespace is").into());
-    }
-    let text = String::from_utf8(text).map_err(|e| named(&e))?;
-    text.parse().with_context(|| file.display().to_string())
 }
 
 impl Pipeline {

@@ -38,12 +38,21 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 /// JSON text with the same characters as `\u009b`: no reader sees a difference, and no terminal
 /// acts on it. (JSON itself escapes only C0.)
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(acts) {
+    escape_json(text, |_| false)
+}
+
+/// The same of JSON that was laid out in lines.
+pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
+    escape_json(text, |c| c == '\n')
+}
+
+fn escape_json(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(|c| acts(c) && !keep(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if acts(c) {
+        if acts(c) && !keep(c) {
             // All of them stand in the basic plane: one unit is enough.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
@@ -64,6 +73,7 @@ mod tests {
             assert!(!line(&hostile).contains(c));
             assert_eq!(lines(&hostile).contains(c), c == '\n');
             assert!(!json(&hostile).contains(c));
+            assert_eq!(json_lines(&hostile).contains(c), c == '\n');
         }
         assert_eq!(line("\u{1b}[2J"), "\\u{1b}[2J");
         assert_eq!(json("\u{9b}2J"), "\\u009b2J");

@@ -76,10 +76,7 @@ pub(super) fn rest<'a>(
         return;
     }
     if walk.keep.info || safe(i, protocol, ports) {
-        let text = match tunnel(i) {
-            Some(len) if !walk.keep.info => &i[..len],
-            _ => i,
-        };
+        let text = if walk.keep.info { i } else { own(i) };
         walk.part(Part::Info, text);
         walk.text(super::slot::INFO, text);
     }
@@ -104,6 +101,34 @@ fn safe(i: &[u8], protocol: u32, ports: Option<(u16, u16)>) -> bool {
     SAFE.iter().any(|(start, _)| known(start))
         // HSRP's and VRRP's cleartext keys.
         && memchr::memmem::find(i, b"auth").is_none()
+}
+
+/// A header's own text, without the packet that it carries on the same line: what that one's
+/// decoder prints may be anything, a password too.
+fn own(i: &[u8]) -> &[u8] {
+    if let Some(len) = tunnel(i) {
+        return &i[..len];
+    }
+    // `AH(spi=0x00000001,seq=0x1,icv=0x…): 40000 > 21: Flags [P.], …: FTP: PASS …`,
+    // `GREv1, call 24, seq 7, length 34: PAP, Auth-Req …`, `Geneve, Flags [none], vni 0x1: IP …`,
+    // `IP 10.0.0.1.40000 > 10.0.0.2.21: Flags …`
+    let carries = [
+        &b"GREv"[..],
+        b"Geneve, ",
+        b"AH(",
+        b"ESP(",
+        b"IPComp(",
+        b"MPLS (",
+    ];
+    let Some(end) = memchr::memmem::find(i, b": ") else {
+        return i;
+    };
+    let inner = i.starts_with(b"IP ") || i.starts_with(b"IP6 ");
+    let address = inner && memchr::memmem::find(&i[..end], b" > ").is_some();
+    if address || carries.iter().any(|start| i.starts_with(start)) {
+        return &i[..end];
+    }
+    i
 }
 
 /// An inner IP header on the same line: its own text up to the parenthesis that closes it, since
@@ -144,4 +169,47 @@ pub(super) fn first_word<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
         .position(|b| !(b.is_ascii_alphanumeric() || *b == b'.'))
         .unwrap_or(i.len());
     walk.protocol_name(&i[..len]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tunnel_carries_is_not_its_own() {
+        for (line, kept) in [
+            (
+                "GREv0, length 58: IP 10.0.0.1.4 > 10.0.0.2.21: Flags [P.], length 14: FTP: PASS x",
+                16,
+            ),
+            (
+                "GREv1, call 24, seq 7, length 34: PAP, Auth-Req (0x01), id 1, Peer a, Name x",
+                32,
+            ),
+            (
+                "Geneve, Flags [none], vni 0x1: IP 10.0.0.1.4 > 10.0.0.2.21: FTP: PASS x",
+                29,
+            ),
+            (
+                "AH(spi=0x00000001,seq=0x1,icv=0x00): 40 > 21: Flags [P.], length 14: FTP: PASS x",
+                35,
+            ),
+            (
+                "IP 10.0.0.1.40 > 10.0.0.2.21: Flags [P.], length 14: FTP: PASS x",
+                28,
+            ),
+            (
+                "IP6 fe80::1.40 > fe80::2.21: Flags [P.], length 14: FTP: PASS x",
+                27,
+            ),
+            (
+                "MPLS (label 5, tc 0, [S], ttl 64) IP 10.0.0.1.4 > 10.0.0.2.21: FTP: PASS x",
+                61,
+            ),
+            ("IP6 version error: 5 != 6", 25),
+            ("ESP(spi=0x00000001,seq=0x1), length 100", 39),
+        ] {
+            assert_eq!(own(line.as_bytes()), &line.as_bytes()[..kept], "{line}");
+        }
+    }
 }

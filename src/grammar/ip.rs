@@ -37,11 +37,9 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"(tos 0x") {
         return Some(header(walk, i));
     }
-    if i.starts_with(b"truncated-ip - ") || i.starts_with(b" [") || i.starts_with(b"[") {
-        // All of this is the printer's own text.
-        if let Some(at) = memchr::memmem::find(i, b" (tos 0x") {
-            return Some(header(walk, &i[at + 1..]));
-        }
+    let i = preface(i);
+    if i.starts_with(b"(tos 0x") {
+        return Some(header(walk, i));
     }
     if i.first().is_some_and(u8::is_ascii_digit) {
         let (rest, _) = ipv4(i).ok()?;
@@ -58,6 +56,29 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
         }
     }
     None
+}
+
+/// What stands after a header's complaint about its own length: the header's figures, or without
+/// `-v` the endpoints. It is read word by word, since a packet's own text follows on the line.
+///
+/// `ND_PRINT("truncated-ip - %u bytes missing! ")`, `"truncated-ip6 - %u bytes missing!"`,
+/// `"[total length %u > length %u]"`, `"[header+payload length %zu > length %u]"`, `" (invalid)"`
+pub(super) fn preface(i: &[u8]) -> &[u8] {
+    let read = || {
+        let start = i.strip_prefix(b" ").unwrap_or(i);
+        let complaint = [&b"[total length "[..], b"[header+payload length "];
+        let rest = if complaint.iter().any(|text| start.starts_with(text)) {
+            until(b']')(start).ok()?.0.strip_prefix(b"]")?
+        } else {
+            let rest = start.strip_prefix(b"truncated-ip")?;
+            let rest = rest.strip_prefix(b"6").unwrap_or(rest);
+            let (rest, _) = bigint(rest.strip_prefix(b" - ")?).ok()?;
+            rest.strip_prefix(b" bytes missing!")?
+        };
+        let rest = rest.strip_prefix(b" (invalid)").unwrap_or(rest);
+        Some(rest.strip_prefix(b" ").unwrap_or(rest))
+    };
+    read().unwrap_or(i)
 }
 
 /// A header from its `(` on.
@@ -333,6 +354,9 @@ pub(super) fn unheaded<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: Option<(
             } else if i.starts_with(b"DCCP") {
                 walk.protocol(Fixed::Dccp);
                 info::rest(walk, i, 33, Some(ports));
+            } else if let Some(fixed) = info::truncated(i) {
+                walk.protocol(fixed);
+                info::rest(walk, i, UNKNOWN, Some(ports));
             } else {
                 walk.protocol(Fixed::Udp);
                 udp::udp(walk, i, ports);
@@ -349,6 +373,28 @@ pub(super) fn unheaded<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: Option<(
                 info::first_word(walk, i);
                 info::rest(walk, i, UNKNOWN, None);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_ends_before_what_the_packet_says() {
+        for (text, rest) in [
+            (
+                "truncated-ip - 30 bytes missing! 10.0.0.1.4 > 10.0.0.2.80: x (tos 0x0",
+                33,
+            ),
+            ("truncated-ip - 30 bytes missing! (tos 0x0", 33),
+            ("truncated-ip6 - 30 bytes missing!(hlim 64", 33),
+            (" [total length 9 > length 8] (invalid) (tos 0x0", 39),
+            (" [|ip]", 0),
+            ("[bad] (tos 0x0", 0),
+        ] {
+            assert_eq!(preface(text.as_bytes()), &text.as_bytes()[rest..], "{text}");
         }
     }
 }

@@ -18,19 +18,14 @@ const UNKNOWN: u32 = 256;
 /// ```
 pub(super) fn ip6<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     walk.ip_version(true);
-    let header = if i.starts_with(b"(") {
-        i
-    } else if i.starts_with(b"truncated-ip6 - ") || i.starts_with(b"[") || i.starts_with(b" [") {
-        // All of this is the printer's own text.
-        [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"]
-            .iter()
-            .filter_map(|start| memchr::memmem::find(i, start))
-            .min()
-            .map(|at| &i[at..])?
-    } else {
-        unheaded(walk, i);
+    let header = ip::preface(i);
+    if header.starts_with(b"[") || header.starts_with(b" [") {
+        return None;
+    }
+    if !header.starts_with(b"(") {
+        unheaded(walk, header);
         return Some(Await::Nothing);
-    };
+    }
     match strict(walk, header) {
         Ok((rest, next)) => endpoints(walk, rest, next),
         Err(_) => loose(walk, header),

@@ -361,7 +361,7 @@ fn labels<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 }
 
 /// What stands behind a switch's tag, a packet filter's verdict, or a radio's reception: texts of
-/// figures and fixed words, which end where an IP or ARP header begins.
+/// figures and fixed words. Each is read item by item, and ends where an item is none of its own.
 ///
 /// - `BRCM tag OP: IG, TC: 0, TE: None, TS: 0, DST map: 0x0080, IP (tos …`
 /// - `Forward port 0.1, VLAN 5u, IP (tos …`, `Marvell DSA mode Forward, …`, `EDSA 0xdada, …`
@@ -369,44 +369,70 @@ fn labels<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 /// - `rule 2/0(match): block in on em0: IP (tos …`
 /// - `1448501729us tsft -74dBm signal antenna 0 54.0 Mb/s … IP (tos …`
 fn behind_tag(i: &[u8]) -> Option<&[u8]> {
-    const TAGS: [&[u8]; 11] = [
-        b"BRCM tag ",
-        b"Marvell ",
-        b"DSA ",
-        b"EDSA ",
-        b"Forward ",
-        b"CPU > ",
-        b"port ",
-        b"trunk ",
-        b"SubType ",
-        b"rule ",
-        b"GSW1xx ",
+    /// The first words of a tag's items.
+    const ITEMS: [&[u8]; 28] = [
+        b"BRCM",
+        b"OP:",
+        b"TC:",
+        b"TE:",
+        b"TS:",
+        b"DST",
+        b"CID:",
+        b"RC:",
+        b"port:",
+        b"port",
+        b"ports",
+        b"Marvell",
+        b"DSA",
+        b"EDSA",
+        b"mode",
+        b"Forward",
+        b"CPU",
+        b"To",
+        b"From",
+        b"trunk",
+        b"dev",
+        b"VLAN",
+        b"VID",
+        b"FPri",
+        b"untagged",
+        b"tagged",
+        b"SubType",
+        b"Version",
     ];
-    let radio = i.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
-        && [&b"us tsft "[..], b"dBm ", b"dB ", b" Mb/s "]
+    if let Some(verdict) = i.strip_prefix(b"rule ") {
+        // `rule %u/`, `%u(%s): %s %s on %s: `: the interface's name is the last word.
+        let at = memchr::memmem::find(verdict, b" on ")?;
+        let (after, interface) = word(&verdict[at + 4..]);
+        return interface
+            .strip_suffix(b":")
+            .and_then(|_| after.strip_prefix(b" "));
+    }
+    if i.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') {
+        // Radiotap's fields are words and figures; what has a comma, a quote or a parenthesis
+        // before the header is another printer's, or a network's name.
+        let end = memchr::memchr3(b'(', b'"', b'\'', i).unwrap_or(i.len());
+        let radio = &i[..end];
+        let at = [&b" IP "[..], b" IP6 ", b" ARP, "]
             .iter()
-            .any(|unit| memchr::memmem::find(i, unit).is_some());
-    if !radio && !TAGS.iter().any(|tag| i.starts_with(tag)) {
-        return None;
+            .filter_map(|word| memchr::memmem::find(radio, word))
+            .min()?;
+        let units = [&b"us tsft"[..], b"dBm", b"dB", b"Mb/s", b"MHz"];
+        let received = units
+            .iter()
+            .any(|unit| memchr::memmem::find(&i[..at], unit).is_some());
+        return (received && memchr::memchr(b',', &i[..at]).is_none()).then(|| &i[at + 1..]);
     }
-    const NETWORKS: [&[u8]; 7] = [
-        b" IP (tos 0x",
-        b" IP6 (",
-        b" ARP, ",
-        b" (tos 0x",
-        b" (hlim ",
-        b" (class 0x",
-        b" (flowlabel 0x",
-    ];
-    let at = NETWORKS
-        .iter()
-        .filter_map(|word| memchr::memmem::find(i, word))
-        .min()?;
-    // A beacon's or a probe's network name stands in parentheses.
-    if radio && memchr::memchr(b'(', &i[..at]).is_some() {
-        return None;
+    let mut rest = i;
+    while let Some(at) = memchr::memmem::find(rest, b", ") {
+        let item = &rest[..at];
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || b" .:>()_/-".contains(b);
+        if !ITEMS.contains(&word(item).1) || !item.iter().all(plain) {
+            break;
+        }
+        rest = &rest[at + 2..];
     }
-    Some(&i[at + 1..])
+    (rest.len() < i.len()).then_some(rest)
 }
 
 /// LLC and SNAP before a packet, with `-e`:
@@ -418,7 +444,12 @@ fn snap(i: &[u8]) -> Res<'_, Option<u32>> {
     let Some(at) = memchr::memmem::find(i, start) else {
         return no();
     };
-    if memchr::memchr(b'(', &i[..at]).is_some() {
+    // Before it stand addresses and fixed words. Another printer's text is there too if it spells
+    // this header within a name: `LLDP, length 212: NAME`, `CDPv2, ttl: 180s, Device-ID 'NAME'`.
+    let before = &i[..at];
+    if before.iter().any(|b| matches!(b, b'(' | b'"' | b'\''))
+        || memchr::memmem::find(before, b"length ").is_some()
+    {
         return no();
     }
     let oui = &i[at + start.len()..];
@@ -440,4 +471,29 @@ pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     network(walk, i)
         .or_else(|| wordless(walk, i))
         .unwrap_or(Await::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_spells_a_link_header_is_none() {
+        let header = "LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: \
+                      oui Ethernet (0x000000), ethertype IPv4 (0x0800), length 44: ";
+        let rest = "6.6.6.6.666 > 7.7.7.7.22: Flags [S], seq 1, win 1, length 0";
+        for (before, taken) in [
+            ("", true),
+            (
+                "BSSID:02:00:00:00:00:01 SA:02:00:00:00:00:02 DA:02:00:00:00:00:03 ",
+                true,
+            ),
+            ("LLDP, length 212: ", false),
+            ("CDPv2, ttl: 180s, Device-ID '", false),
+            ("PPPoE PADI [Service-Name \"", false),
+        ] {
+            let line = format!("{before}{header}{rest}");
+            assert_eq!(snap(line.as_bytes()).is_ok(), taken, "{line}");
+        }
+    }
 }

@@ -34,6 +34,15 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Prepared statements kept: more than this file and the ledger's together have.
 const STATEMENTS: usize = 32;
 
+/// The statements that make the tables and the view of a sink `sqlite:FILE`, in their order and
+/// without semicolons.
+///
+/// # Errors
+/// What SQLite says; there is nothing in the context that it would refuse.
+pub fn sqlite_schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
+    schema::statements(context)
+}
+
 /// The sink of a URL `sqlite:FILE`.
 #[derive(Debug)]
 pub(crate) struct Sqlite {

@@ -76,16 +76,40 @@ pub(super) fn prepare(
             "its file system does not allow a write-ahead log; name a file on a local disk",
         ));
     }
+    let doing = || fail.doing("make the tables");
     let tx = conn
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(fail.doing("make the tables"))?;
-    tx.execute_batch(TABLES)
-        .map_err(fail.doing("make the tables"))?;
-    widen(fail, &tx, context)?;
-    view(&tx)
-        .and_then(|()| meta(&tx, context))
-        .map_err(fail.doing("make the tables"))?;
-    tx.commit().map_err(fail.doing("make the tables"))
+        .map_err(doing())?;
+    tables(fail, &tx, context)?;
+    meta(&tx, context).map_err(doing())?;
+    tx.commit().map_err(doing())
+}
+
+fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
+    let doing = || fail.doing("make the tables");
+    conn.execute_batch(TABLES).map_err(doing())?;
+    widen(fail, conn, context)?;
+    view(conn).map_err(doing())
+}
+
+/// The statements that make the tables and the view, as SQLite keeps them: made in memory by what
+/// makes them in a file.
+pub(super) fn statements(context: &SinkContext) -> Result<Vec<String>, SinkError> {
+    let fail = Failure {
+        sink: "sqlite schema".to_owned(),
+    };
+    let conn = Connection::open_in_memory().map_err(fail.doing("open a database in memory"))?;
+    tables(&fail, &conn, context)?;
+    let read = || -> rusqlite::Result<Vec<String>> {
+        // Tables that SQLite makes for itself cannot be made by a statement.
+        conn.prepare(
+            "SELECT sql FROM sqlite_schema \
+             WHERE sql NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+    };
+    read().map_err(fail.doing("read the schema"))
 }
 
 /// Refuses a database of another program, and claims one that is empty.

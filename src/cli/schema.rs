@@ -1,0 +1,71 @@
+//! `dumpstream schema`: what records look like where they are stored.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use dumpstream::{JsonSchema, SinkContext, sqlite_schema};
+
+use super::{Exit, Manner, namespace};
+
+/// Print the schema of what is stored: of a JSON record, or of the SQLite tables
+///
+///     dumpstream schema json > record.schema.json
+///     dumpstream schema json --namespace mine.json --origin
+///     dumpstream schema sqlite | sqlite3 empty.db
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Schema {
+    /// Of what.
+    #[arg(value_enum)]
+    of: Of,
+    /// Fields of this file instead of the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    namespace: Option<PathBuf>,
+    /// JSON with the columns that say where a packet came from, as `parse --origin` writes it.
+    #[arg(long)]
+    origin: bool,
+    /// With each record's own bytes.
+    #[arg(long)]
+    raw: bool,
+    /// With payload lines.
+    #[arg(long)]
+    keep_payload: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Of {
+    /// JSON Schema (2020-12) of one line of `parse`.
+    Json,
+    /// The CREATE statements of `-o sqlite:FILE`.
+    Sqlite,
+}
+
+impl Schema {
+    pub(super) fn run(self, _manner: Manner) -> anyhow::Result<Exit> {
+        let mut names = namespace::read(self.namespace.as_deref())?;
+        if self.keep_payload {
+            names = names.keep_payload();
+        }
+        let text = match self.of {
+            Of::Json => {
+                let schema = JsonSchema::new(&names).identity(self.origin).raw(self.raw);
+                let text = serde_json::to_string_pretty(&schema)?;
+                format!("{}\n", super::visible::json_lines(&text))
+            }
+            Of::Sqlite => {
+                let context = SinkContext {
+                    columns: names.columns().into(),
+                    namespace: names.namespace.clone(),
+                    hash: names.hash(),
+                    version: env!("CARGO_PKG_VERSION"),
+                    identity: true,
+                    raw: self.raw,
+                    replace: false,
+                };
+                let statements = sqlite_schema(&context)?;
+                statements.iter().map(|s| format!("{s};\n")).collect()
+            }
+        };
+        namespace::print(&text)
+    }
+}
