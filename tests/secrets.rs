@@ -49,6 +49,7 @@ fn samples() -> Vec<PathBuf> {
 struct Search {
     patterns: Vec<(&'static str, Regex)>,
     dump: Regex,
+    blob: Regex,
 }
 
 impl Search {
@@ -64,26 +65,41 @@ impl Search {
             patterns: TWELVE.into_iter().chain(MORE).map(pattern).collect(),
             // A line of -X, as text or as JSON has it; its first bytes in hexadecimal digits.
             dump: Regex::new(r"0x[0-9a-f]{4,}:  ((?:[0-9a-f]{2,4} ?){1,8})").expect("it is valid"),
+            // As a query shows the bytes of `raw`.
+            blob: Regex::new(r"[0-9a-f]{40,}").expect("it is valid"),
         }
     }
 
     /// The canaries in a text, as they are, in base64, and in hexadecimal dumps.
     fn find(&self, text: &[u8]) -> BTreeSet<&'static str> {
-        let mut dumped = Vec::new();
-        for line in self.dump.captures_iter(text) {
-            let digits: Vec<u8> = line[1].iter().copied().filter(|b| *b != b' ').collect();
-            for pair in digits.chunks_exact(2) {
-                let pair = std::str::from_utf8(pair).expect("ASCII");
-                dumped.push(u8::from_str_radix(pair, 16).expect("hexadecimal digits"));
-            }
-        }
-        let found = |regex: &Regex| regex.is_match(text) || regex.is_match(&dumped);
+        let blobs: Vec<u8> = self
+            .blob
+            .find_iter(text)
+            .flat_map(|digits| unhex(digits.as_bytes()))
+            .collect();
+        let texts = [text, &blobs[..]];
+        let dumped: Vec<u8> = texts
+            .iter()
+            .flat_map(|text| self.dump.captures_iter(text))
+            .flat_map(|line| unhex(&line[1]))
+            .collect();
+        let found = |regex: &Regex| [text, &blobs, &dumped].iter().any(|t| regex.is_match(t));
         self.patterns
             .iter()
             .filter(|(_, regex)| found(regex))
             .map(|(canary, _)| *canary)
             .collect()
     }
+}
+
+/// The bytes of hexadecimal digits, with or without blanks between them.
+fn unhex(digits: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = digits.iter().copied().filter(|b| *b != b' ').collect();
+    let pairs = digits.chunks_exact(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("ASCII");
+        u8::from_str_radix(pair, 16).expect("hexadecimal digits")
+    });
+    pairs.collect()
 }
 
 /// The digits of base64 that a text has wherever it stands in a longer one: without the first and
@@ -210,7 +226,8 @@ fn each_secret_is_found_where_it_is_asked_for() {
     }
 }
 
-/// Errors quote what is wrong, and never a packet.
+/// Errors quote what is wrong, and never a packet; nor do figures of a sample. (`explain` prints a
+/// record that it is given: that is what it is for, and it stores nothing.)
 #[test]
 fn no_secret_is_in_an_error() {
     let search = Search::new();
@@ -227,6 +244,7 @@ fn no_secret_is_in_an_error() {
             &["query", "-d", sample, "SELECT 1"],
             &["parse", sample, "-o", "jsonl:/dev/full"],
             &["parse", sample, "--max-record", "1K", "-o", "null:"],
+            &["check", "--sample", sample],
         ] {
             let out = Command::new(env!("CARGO_BIN_EXE_dumpstream"))
                 .arg("-vv")
