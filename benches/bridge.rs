@@ -67,7 +67,7 @@ fn bridge(criterion: &mut Criterion) {
         version: env!("CARGO_PKG_VERSION"),
         identity: true,
         raw: false,
-        replace: false,
+        ..SinkContext::default()
     };
     let sample = samples::large();
     let text: Arc<[u8]> = sample.text.as_slice().into();

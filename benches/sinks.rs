@@ -16,7 +16,7 @@ fn context(parser: &Parser) -> SinkContext {
         version: env!("CARGO_PKG_VERSION"),
         identity: true,
         raw: false,
-        replace: false,
+        ..SinkContext::default()
     }
 }
 
@@ -44,6 +44,11 @@ fn sinks(criterion: &mut Criterion) {
         ("null", "null:"),
         ("jsonl_devnull", "jsonl:/dev/null"),
         ("jsonl_file", "jsonl:DIR/packets.jsonl"),
+        ("csv_file", "csv:DIR/packets.csv"),
+        (
+            "jsonl_rotated",
+            "jsonl:DIR/packets.jsonl?rotate=1h&rotate_size=16MB",
+        ),
         #[cfg(feature = "sqlite")]
         ("sqlite", "sqlite:DIR/packets.db"),
     ] {

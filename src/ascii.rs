@@ -64,6 +64,11 @@ impl AsciiGuard {
         !self.decided && self.seen > 0
     }
 
+    /// Whether it is known what this text is.
+    pub fn decided(&self) -> bool {
+        self.decided
+    }
+
     /// At the end of a stream with fewer IP records: `true` where each had its dump.
     pub fn finish(&mut self) -> bool {
         let proven = !self.decided && self.seen > 0;
@@ -103,7 +108,14 @@ fn dump(batch: &Batch, start: usize) -> Dump {
         let rest = &batch.bytes[line..];
         // An inner packet's lines may stand before it: at column 0 (VXLAN), or behind four blanks.
         if !matches!(rest[0], b'\t' | b' ') {
-            let window = &rest[..rest.len().min(LINK_HEADER + header.len())];
+            // A header of which little is known stands at the very beginning.
+            let known = header.iter().flatten().count();
+            let reach = if known < 8 {
+                header.len()
+            } else {
+                LINK_HEADER + header.len()
+            };
+            let window = &rest[..rest.len().min(reach)];
             let found = window.windows(header.len()).any(|text| {
                 header
                     .iter()
@@ -154,12 +166,22 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
     let one = |n: Option<u64>| n.map(|n| Known::Byte(n as u8));
     let addresses = [get(slot::SOURCE), get(slot::DESTINATION)];
     let length = get(slot::LENGTH);
-    // Names (text without `-n`) stand for bytes that nobody knows; the header's figures are enough.
-    if length.is_none() && addresses.iter().any(Option::is_none) {
-        return None;
-    }
     let mut bytes = Vec::with_capacity(40);
     let carried = get(slot::PAYLOAD_LENGTH).unwrap_or(0);
+    // Names (text without `-n`) stand for bytes that nobody knows; the header's figures are enough,
+    // and without them what TCP and UDP say.
+    if length.is_none() && addresses.iter().any(Option::is_none) {
+        let tcp = get(slot::FLAGS).is_some();
+        if get(slot::IP_VERSION)? != 4 || !tcp && get(slot::PAYLOAD_LENGTH).is_none() {
+            return None;
+        }
+        let total = (!tcp).then_some(carried + 28);
+        bytes.extend([Some(Known::Version4), None]);
+        bytes.extend(two(total));
+        bytes.extend([None; 5]);
+        bytes.push(Some(Known::Byte(if tcp { 6 } else { 17 })));
+        return Some((bytes, total.unwrap_or(carried + 40) as usize));
+    }
     if get(slot::IP_VERSION)? == 4 {
         bytes.extend([Some(Known::Version4), one(get(slot::TOS))]);
         bytes.extend(two(length));
@@ -226,11 +248,31 @@ mod tests {
             || guard.finish()
     }
 
+    /// The same without `-v`.
+    fn refused_plain(endpoints: &str) -> bool {
+        let text: String = (0..8)
+            .map(|i| {
+                format!(
+                    "22:13:2{i}.123456 IP {endpoints}: UDP, length 50\n\
+                     E..N....@.|...........'..:..xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"
+                )
+            })
+            .collect();
+        let parser = Parser::new(Namespace::tcpdump()).expect("the built-in namespace");
+        let mut guard = AsciiGuard::new();
+        let mut batches = Reader::new(text.as_bytes());
+        batches.any(|batch| guard.check(&parser.parse(batch.expect("a slice can be read"))))
+    }
+
     #[test]
     fn a_dump_is_found_whatever_stands_before_it() {
         let addresses = "127.0.0.1.5000 > 127.0.0.1.9999";
         assert!(refused("", addresses));
         assert!(refused("", "localhost.5000 > localhost.9999"), "names");
+        assert!(
+            refused_plain("localhost.5000 > localhost.9999"),
+            "names without -v"
+        );
         // A tunnel's inner packet at column 0, and the packet that an error quotes.
         let tunnel = "22:13:19.123456 IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)\n    \
              1.1.1.1.5000 > 2.2.2.2.4789: VXLAN, flags [I] (0x08), vni 1\n";

@@ -14,6 +14,8 @@ pub struct Batch {
     pub(crate) arrival: Option<i64>,
     /// The last record was cut: at the limit, or by the end of the input.
     pub(crate) truncated: bool,
+    /// Where the first byte stood in its input, if that is known.
+    pub(crate) offset: Option<u64>,
 }
 
 impl Batch {
@@ -24,7 +26,14 @@ impl Batch {
             style,
             arrival: None,
             truncated: false,
+            offset: None,
         }
+    }
+
+    /// Says where the first byte stood, in bytes from the beginning of the input.
+    pub fn at(mut self, offset: u64) -> Batch {
+        self.offset = Some(offset);
+        self
     }
 
     /// Says when the bytes arrived, in nanoseconds since 1970 UTC.

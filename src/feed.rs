@@ -7,7 +7,7 @@ use std::thread;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Bytes of one read.
 const CHUNK: usize = 128 << 10;
@@ -40,6 +40,24 @@ impl Feed {
             chunk: Bytes::new(),
         })
     }
+}
+
+/// Runs what may block in a thread of its own, which the runtime does not wait for at its end.
+///
+/// # Errors
+/// What the work returns, and those of starting a thread.
+pub async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (sender, done) = oneshot::channel();
+    thread::Builder::new()
+        .name("aside".to_owned())
+        .spawn(move || {
+            // Who asked may have given up.
+            sender.send(work()).ok();
+        })?;
+    done.await
+        .unwrap_or_else(|_| Err(io::Error::other("its thread has ended unexpectedly")))
 }
 
 fn read(mut reader: impl io::Read, sender: &mpsc::Sender<io::Result<Bytes>>) {

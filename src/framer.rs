@@ -471,11 +471,9 @@ impl Framer {
             }
         }
         // The line at the floor was too short when it was met.
-        if found.is_none() && floor > 0 && floor < src.len() && floor <= self.max {
-            match self.judge(src, floor, eof)? {
-                Judged::Head => found = Some(floor),
-                _ => {}
-            }
+        let waits = floor > 0 && floor < src.len() && floor <= self.max;
+        if found.is_none() && waits && self.judge(src, floor, eof)? == Judged::Head {
+            found = Some(floor);
         }
         self.seen = judged.or(found).unwrap_or(floor);
         self.searched = short.map_or(window, |start| start - 1).max(self.seen);

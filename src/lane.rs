@@ -71,7 +71,7 @@ impl Default for LaneOptions {
 /// # let runtime = tokio::runtime::Runtime::new()?;
 /// # runtime.block_on(async {
 /// # let context = SinkContext { columns: [].into(), namespace: "tcpdump".into(), hash: 0,
-/// #     version: "0", identity: false, raw: false, replace: false };
+/// #     version: "0", ..SinkContext::default() };
 /// let url: SinkUrl = "null:".parse()?;
 /// let lane = Lane::spawn(url.to_string(), url.open(&context)?, LaneOptions::default());
 /// // lane.send(packets).await, from as many inputs as there are

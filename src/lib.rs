@@ -40,7 +40,8 @@
 //! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
-//! `run`, which joins them), `sqlite` (the embedded store), `cli` (the `dumpstream` command).
+//! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
+//! embedded store), `cli` (the `dumpstream` command).
 //!
 //! # What is promised
 //!
@@ -54,6 +55,8 @@
 //! The tests `law`, `cuts`, `golden`, `lane` and `bridge` hold it to these.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "net")]
+pub mod amount;
 mod ascii;
 mod batch;
 #[cfg(feature = "net")]
@@ -63,6 +66,8 @@ mod explain;
 pub mod feed;
 mod framer;
 mod grammar;
+#[cfg(feature = "input")]
+pub mod input;
 #[cfg(feature = "net")]
 mod lane;
 mod namespace;
@@ -73,6 +78,8 @@ mod packet;
 mod parser;
 mod pattern;
 mod reader;
+#[cfg(feature = "net")]
+pub mod rejects;
 #[cfg(feature = "net")]
 pub mod replay;
 #[cfg(feature = "net")]
@@ -103,11 +110,13 @@ pub use parser::{Engine, Parser};
 pub use pattern::Reach;
 pub use reader::Reader;
 #[cfg(feature = "net")]
+pub use rejects::Rejects;
+#[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
 #[cfg(feature = "sqlite")]
 pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
-pub use sink::{BoxFuture, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
+pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use value::{FieldType, Value};

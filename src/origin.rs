@@ -6,7 +6,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::namespace::Fnv;
-use crate::packet::Packets;
+use crate::packet::{Inner, Packets};
+use crate::parser::Plan;
 use crate::value::{DAY, SECOND, Stamp, days_from_civil};
 
 const HOUR: i64 = 3_600 * SECOND;
@@ -52,6 +53,21 @@ impl TimeSource {
             TimeSource::Arrival => "arrival",
         }
     }
+
+    /// The one of that name.
+    #[cfg(feature = "net")]
+    pub(crate) fn named(name: &[u8]) -> Option<TimeSource> {
+        [
+            TimeSource::Packet,
+            TimeSource::PacketAmbiguous,
+            TimeSource::Date,
+            TimeSource::DateAmbiguous,
+            TimeSource::Previous,
+            TimeSource::Arrival,
+        ]
+        .into_iter()
+        .find(|source| source.name().as_bytes() == name)
+    }
 }
 
 /// What names an input in every table.
@@ -74,9 +90,9 @@ pub enum StampForm {
 /// One input. [`Origin::place`] takes its packets in order and makes their ordinals and times
 /// absolute.
 ///
-/// A stamp without a date gets one: the date that was given; else for a file the last that puts
-/// its first packet before the file's modification; else the one that puts it within twelve hours
-/// of its arrival. From then on midnight rolls over.
+/// A stamp without a date gets one: the date that was given; else, of text that has just arrived,
+/// the one that puts it within twelve hours of its arrival; else, of stored text, the last that
+/// puts its first packet before the file's modification, and from then on midnight rolls over.
 #[derive(Clone, Debug)]
 pub struct Origin {
     sensor: String,
@@ -186,25 +202,66 @@ impl Origin {
         self.next += inner.rows.len() as u64;
         let arrival = inner.batch.arrival;
         let plan = inner.plan.clone();
-        let width = plan.columns.len();
-        for (i, row) in inner.rows.iter_mut().enumerate() {
-            let (time, source) = self.instant(row.stamp, arrival);
-            row.time = time;
-            row.source = source;
-            if let Some(column) = plan.time {
-                row.present |= 1 << column;
-            }
-            for column in &plan.timestamps {
-                if row.present >> column & 1 == 1 {
-                    let cell = &mut inner.cells[i * width + column];
-                    if let Some(stamp) = inner.stamps.get(*cell as usize) {
-                        *cell = self.beside(*stamp, time) as u64;
-                    }
-                }
-            }
+        for row in 0..inner.rows.len() {
+            let (time, source) = self.instant(inner.rows[row].stamp, arrival);
+            self.settle(&plan, inner, row, (time, source));
         }
         // Placed twice, the cells would be taken for indices again.
         inner.stamps.clear();
+    }
+
+    /// Gives packets of one record the place that they had before: sensor and stream, ordinal,
+    /// time.
+    #[cfg(feature = "net")]
+    pub(crate) fn restore(
+        &mut self,
+        packets: &mut Packets,
+        (sensor, stream): (&str, &str),
+        record: u64,
+        (time, source): (i64, TimeSource),
+    ) {
+        let inner = Arc::make_mut(&mut packets.0);
+        let same = |i: &&Arc<Identity>| i.sensor == sensor && i.stream == stream;
+        let identity = self.identity.as_ref().filter(same).cloned();
+        let identity = identity.unwrap_or_else(|| {
+            Arc::new(Identity {
+                sensor: sensor.to_owned(),
+                stream: stream.to_owned(),
+            })
+        });
+        self.identity = Some(identity.clone());
+        inner.identity = Some(identity);
+        inner.first = record;
+        let plan = inner.plan.clone();
+        for row in 0..inner.rows.len() {
+            self.settle(&plan, inner, row, (time, source));
+        }
+        inner.stamps.clear();
+    }
+
+    /// Makes the times of one row absolute.
+    fn settle(
+        &mut self,
+        plan: &Plan,
+        inner: &mut Inner,
+        row: usize,
+        (time, source): (i64, TimeSource),
+    ) {
+        let cells = row * plan.columns.len();
+        let row = &mut inner.rows[row];
+        row.time = time;
+        row.source = source;
+        if let Some(column) = plan.time {
+            row.present |= 1 << column;
+        }
+        for column in &plan.timestamps {
+            if row.present >> column & 1 == 1 {
+                let cell = &mut inner.cells[cells + column];
+                if let Some(stamp) = inner.stamps.get(*cell as usize) {
+                    *cell = self.beside(*stamp, time) as u64;
+                }
+            }
+        }
     }
 
     fn instant(&mut self, stamp: Stamp, arrival: Option<i64>) -> (i64, TimeSource) {
@@ -233,7 +290,7 @@ impl Origin {
 
     /// The civil day, counted from 1970, of a time of day.
     fn day(&self, clock: i64, arrival: Option<i64>) -> i64 {
-        if let (None, None, Some(arrival)) = (self.date, self.modified, arrival) {
+        if let (None, Some(arrival)) = (self.date, arrival) {
             let civil = self.civil(arrival);
             let (day, then) = (civil.div_euclid(DAY), civil.rem_euclid(DAY));
             return match clock - then {

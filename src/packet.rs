@@ -237,6 +237,12 @@ impl<'a> Packet<'a> {
         &self.packets.0.batch.bytes[row.start as usize..row.end as usize]
     }
 
+    /// Where the record begins, in bytes from the beginning of its input, if that is known.
+    pub fn offset(self) -> Option<u64> {
+        let start = u64::from(self.row().start);
+        self.packets.0.batch.offset.map(|offset| offset + start)
+    }
+
     /// The value of a column by name.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
         let column = self.packets.columns().iter().position(|c| c.name == name)?;

@@ -229,6 +229,8 @@ impl Parser {
         {
             inner.batch.bytes = bytes;
             inner.messages = removed;
+            // What was taken out stood somewhere in between.
+            inner.batch.offset = None;
             inner.rows.clear();
             inner.cells.clear();
             inner.wide.clear();

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,13 +22,16 @@ use crate::net::BatchCodec;
 use crate::origin::Origin;
 use crate::packet::{Packet, Packets};
 use crate::parser::Parser;
+use crate::rejects::Rejects;
 use crate::sequence::Sequence;
 use crate::value::Value;
 use crate::{AsciiGuard, Missing};
 
+mod again;
 mod error;
 mod summary;
 
+pub use again::again;
 pub use error::Error;
 pub use summary::{Progress, Summary};
 
@@ -59,6 +64,10 @@ pub struct RunOptions {
     /// The connection that the text comes over, its far end first: records that show it are the
     /// sender's own uplink, captured.
     pub connection: Option<(SocketAddr, SocketAddr)>,
+    /// False while live text is still what was stored before: a file that is followed has both.
+    pub caught_up: Option<Arc<AtomicBool>>,
+    /// Takes the records whose protocol was not found; the lanes get them too.
+    pub rejects: Rejects,
 }
 
 impl RunOptions {
@@ -68,7 +77,22 @@ impl RunOptions {
             flush_after: FLUSH_AFTER,
             live: true,
             connection: None,
+            caught_up: None,
+            rejects: Rejects::default(),
         }
+    }
+
+    /// See [`RunOptions::caught_up`].
+    pub fn caught_up(self, caught_up: Arc<AtomicBool>) -> RunOptions {
+        RunOptions {
+            caught_up: Some(caught_up),
+            ..self
+        }
+    }
+
+    /// See [`RunOptions::rejects`].
+    pub fn rejects(self, rejects: Rejects) -> RunOptions {
+        RunOptions { rejects, ..self }
     }
 
     /// See [`RunOptions::flush_after`].
@@ -232,7 +256,8 @@ impl Input<'_> {
                     flushed = false;
                     let now = self.now();
                     while let Some(batch) = self.codec.decode(buf).map_err(Stop::Io)? {
-                        self.send(batch, now).await?;
+                        let rest = buf.len() as u64;
+                        self.send(batch, now, rest).await?;
                     }
                     if n == room {
                         room = (room * 2).min(MOST_ROOM);
@@ -245,7 +270,8 @@ impl Input<'_> {
                     room = FIRST_ROOM;
                     let now = self.now();
                     while let Some(batch) = self.codec.flush(buf) {
-                        self.send(batch, now).await?;
+                        let rest = buf.len() as u64;
+                        self.send(batch, now, rest).await?;
                     }
                 }
             }
@@ -257,32 +283,34 @@ impl Input<'_> {
     async fn finish(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let now = self.now();
         while let Some(batch) = self.codec.decode_eof(buf).map_err(Stop::Io)? {
-            self.send(batch, now).await?;
+            let rest = buf.len() as u64;
+            self.send(batch, now, rest).await?;
         }
         if self.guard.finish() {
-            Err(Stop::Ascii)
-        } else {
-            Ok(())
+            return Err(Stop::Ascii);
         }
+        self.release().await;
+        Ok(())
     }
 
     /// When the bytes arrived, if they do so now.
     fn now(&self) -> Option<i64> {
-        let since = self
-            .options
-            .live
-            .then(|| SystemTime::now().duration_since(UNIX_EPOCH))?;
+        let stored = |caught: &Arc<AtomicBool>| !caught.load(Relaxed);
+        let live = self.options.live && !self.options.caught_up.as_ref().is_some_and(stored);
+        let since = live.then(|| SystemTime::now().duration_since(UNIX_EPOCH))?;
         since
             .ok()
             .and_then(|since| i64::try_from(since.as_nanos()).ok())
     }
 
-    async fn send(&mut self, batch: Batch, now: Option<i64>) -> Result<(), Stop> {
+    /// Parses a batch and sends it on; `rest` bytes that were read stand behind it.
+    async fn send(&mut self, batch: Batch, now: Option<i64>, rest: u64) -> Result<(), Stop> {
         let batch = match now {
             Some(now) => batch.arrived(now),
             None => batch,
         };
         let bytes = batch.bytes().len() as u64;
+        let batch = batch.at(self.summary.bytes - rest - bytes);
         let packets = self.parser.parse(batch);
         let refused = self.guard.check(&packets);
         self.held.push((packets, bytes));
@@ -290,15 +318,23 @@ impl Input<'_> {
             return Err(Stop::Ascii);
         }
         let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
-        if self.guard.suspects() && held < MOST_HELD {
+        // Stored text can wait until it is known what it is; live packets only on a suspicion.
+        let waits = self.guard.suspects() || !self.options.live && !self.guard.decided();
+        if waits && held < MOST_HELD {
             return Ok(());
         }
+        self.release().await;
+        Ok(())
+    }
+
+    /// Sends on what was held back.
+    async fn release(&mut self) {
         for (mut packets, bytes) in std::mem::take(&mut self.held) {
             self.origin.place(&mut packets);
             self.count(&packets, bytes);
+            self.options.rejects.unparsed(&packets).await;
             self.deliver(packets).await;
         }
-        Ok(())
     }
 
     /// Hands the packets to every lane.

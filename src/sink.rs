@@ -13,9 +13,18 @@ use std::time::Duration;
 
 use crate::namespace::Column;
 use crate::packet::Packets;
+use crate::rejects::Rejects;
 
+pub use self::hangup::Hangup;
+use self::lines::TextSink;
+use self::output::{Output, Rotation, WANTED};
+
+pub(crate) mod csv;
+pub(crate) mod hangup;
 pub(crate) mod jsonl;
+pub(crate) mod lines;
 pub(crate) mod null;
+pub(crate) mod output;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 pub(crate) mod text;
@@ -163,7 +172,7 @@ pub enum SinkError {
 }
 
 /// What every sink of a run needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SinkContext {
     /// The namespace's columns, in order.
     pub columns: Arc<[Column]>,
@@ -179,6 +188,13 @@ pub struct SinkContext {
     pub raw: bool,
     /// When a stream's first record comes again, its old rows go and the new ones stay.
     pub replace: bool,
+    /// Rows that are there already get the values of those that come again, each by itself, where
+    /// a place can do that; without it the first write of a row stays.
+    pub amend: bool,
+    /// Takes the rows that the sink's place refuses.
+    pub rejects: Rejects,
+    /// Asks sinks to open their files anew.
+    pub hangup: Hangup,
 }
 
 /// What a full lane does with the next packets.
@@ -193,6 +209,7 @@ pub enum OnFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     Jsonl,
+    Csv,
     #[cfg(feature = "sqlite")]
     Sqlite,
     Null,
@@ -201,12 +218,16 @@ enum Scheme {
 /// Every sink of this build, as its URL is typed.
 const SCHEMES: &[(&str, Scheme, &str)] = &[
     ("jsonl", Scheme::Jsonl, "jsonl:- or jsonl:FILE"),
+    ("csv", Scheme::Csv, "csv:- or csv:FILE"),
     #[cfg(feature = "sqlite")]
     ("sqlite", Scheme::Sqlite, "sqlite:FILE"),
     ("null", Scheme::Null, "null:"),
 ];
 
 const PARAMETERS: &str = "on_full=block|drop";
+
+/// The parameters of a sink that writes files of text.
+const FILE_PARAMETERS: &str = "on_full=block|drop, rotate=TIME|SIZE, rotate_size=SIZE";
 
 fn known() -> Vec<&'static str> {
     SCHEMES.iter().map(|s| s.2).collect()
@@ -229,6 +250,14 @@ pub struct SinkUrl {
     scheme: Scheme,
     place: String,
     on_full: Option<OnFull>,
+    rotation: Option<Rotation>,
+}
+
+impl Scheme {
+    /// Whether it writes text to a file of any name.
+    fn is_text(self) -> bool {
+        matches!(self, Scheme::Jsonl | Scheme::Csv)
+    }
 }
 
 impl SinkUrl {
@@ -248,7 +277,12 @@ impl SinkUrl {
 
     /// Whether the sink writes to standard output.
     pub fn is_stdout(&self) -> bool {
-        self.scheme == Scheme::Jsonl && self.place == "-"
+        self.scheme.is_text() && self.place == "-"
+    }
+
+    /// The file that the sink writes to, if it is one.
+    pub fn file(&self) -> Option<&str> {
+        (self.scheme != Scheme::Null && !self.is_stdout()).then_some(&*self.place)
     }
 
     /// The parameter `on_full`, which every sink takes.
@@ -256,18 +290,24 @@ impl SinkUrl {
         self.on_full
     }
 
-    /// Opens the sink: creates the file, or the tables. A `jsonl` file that is there is replaced;
-    /// a database is added to. It blocks for as long as that takes.
+    /// Opens the sink: creates the file, or the tables. A `jsonl` or `csv` file that is there is
+    /// replaced, unless files are rotated; a database is added to. It blocks for as long as that takes.
     ///
     /// # Errors
     /// When the place is not one to write to; the text says what to do.
     pub fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>, SinkError> {
         Ok(match self.scheme {
-            Scheme::Jsonl => Box::new(jsonl::Jsonl::open(&self.text, &self.place, context)?),
+            Scheme::Jsonl => Box::new(self.text(jsonl::Object::new(context), context)?),
+            Scheme::Csv => Box::new(self.text(csv::Table::new(context), context)?),
             #[cfg(feature = "sqlite")]
             Scheme::Sqlite => Box::new(sqlite::Sqlite::open(&self.text, &self.place, context)?),
             Scheme::Null => Box::new(null::Null),
         })
+    }
+
+    fn text(&self, spell: impl lines::Spell, context: &SinkContext) -> Result<TextSink, SinkError> {
+        let out = Output::open(&self.text, &self.place, self.rotation)?;
+        TextSink::new(&self.text, out, spell, &context.hangup)
     }
 }
 
@@ -298,34 +338,52 @@ impl FromStr for SinkUrl {
             (_, "") => return Err(refused("it needs a file's name after the colon")),
             _ => {}
         }
-        let mut on_full = None;
+        let (mut on_full, mut rotation) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (parameter, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let wrong = |wanted| SinkError::BadParameter {
+                url: url(),
+                parameter: parameter.to_owned(),
+                value: value.to_owned(),
+                wanted,
+            };
             match (parameter, value) {
                 ("on_full", "block") => on_full = Some(OnFull::Block),
                 ("on_full", "drop") => on_full = Some(OnFull::Drop),
-                ("on_full", _) => {
-                    return Err(SinkError::BadParameter {
-                        url: url(),
-                        parameter: parameter.to_owned(),
-                        value: value.to_owned(),
-                        wanted: "block, drop",
-                    });
+                ("on_full", _) => return Err(wrong("block, drop")),
+                ("rotate" | "rotate_size", _) if scheme.is_text() => {
+                    let rotation: &mut Rotation = rotation.get_or_insert_default();
+                    let read = match parameter {
+                        "rotate" => rotation.either(value),
+                        _ => rotation.bytes(value),
+                    };
+                    if !read {
+                        return Err(wrong(WANTED));
+                    }
                 }
                 _ => {
                     return Err(SinkError::UnknownParameter {
                         url: url(),
                         parameter: parameter.to_owned(),
-                        known: PARAMETERS,
+                        known: match scheme.is_text() {
+                            true => FILE_PARAMETERS,
+                            false => PARAMETERS,
+                        },
                     });
                 }
             }
+        }
+        if rotation.is_some() && place == "-" {
+            return Err(refused(
+                "standard output is one stream; name a file to rotate",
+            ));
         }
         Ok(SinkUrl {
             text: url(),
             scheme,
             place: place.to_owned(),
             on_full,
+            rotation,
         })
     }
 }
@@ -364,6 +422,10 @@ mod tests {
         assert!(error("kafka:x").contains("null:"));
         assert!(error("jsonl:a.b?c=d").contains("on_full=block|drop"));
         assert!(error("jsonl:-?on_full=maybe").contains("block, drop"));
+        assert!(error("jsonl:x?rotate=often").contains("100MB"));
+        assert!(error("jsonl:x?rotate_size=1h").contains("100MB"));
+        assert!(error("csv:-?rotate=1h").contains("standard output"));
+        assert!(error("null:?rotate=1h").contains("unknown parameter"));
         assert!(error("jsonl:").contains("file's name"));
         assert!(error("null:x").contains("`null:`"));
     }

@@ -342,7 +342,7 @@ fn columns_of_our_own_are_reserved_in_any_case() {
     for name in ["record", "Stream", "SENSOR", "time_source", "truncated"] {
         wrong(
             &format!(r#"{{"name": "{name}", "in": "network", "regex": "(x)", "type": "text"}}"#),
-            r#""(x)"#,
+            &format!(r#""{name}""#),
             &format!("field \"{name}\": is a column of dumpstream's own; choose another name"),
         );
     }
@@ -370,12 +370,12 @@ fn alternatives_have_one_type() {
         &format!(
             r#"{first} {{"name": "hops", "in": "network", "regex": "(b)", "type": "bigint"}}"#
         ),
-        r#""(b)"#,
+        r#""bigint""#,
         "field \"hops\": type bigint here, int in an entry above; alternatives agree",
     );
     wrong(
         &format!(r#"{first} {{"name": "Hops", "in": "network", "regex": "(b)", "type": "int"}}"#),
-        r#""(b)"#,
+        r#""Hops""#,
         "field \"Hops\": differs from `hops` only in case",
     );
 }

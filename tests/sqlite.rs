@@ -103,7 +103,7 @@ fn context(namespace: &Namespace) -> SinkContext {
         version: "0.0.0-test",
         identity: true,
         raw: false,
-        replace: false,
+        ..SinkContext::default()
     }
 }
 

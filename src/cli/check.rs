@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use dumpstream::input::Input;
 use dumpstream::{BUILT_IN, Field, Framer, Namespace, NamespaceError, Parser, Reader};
 
 use self::coverage::{Coverage, Least};
 use super::paint::Paint;
-use super::parse::{Stored, plain};
 use super::{Exit, Manner, Usage, namespace, visible};
 
 /// The line that a pattern is timed on: longer ones exist only as dumps of payload.
@@ -125,8 +125,8 @@ impl Check {
 
 fn input(file: &Path) -> io::Result<Box<dyn io::Read + Send>> {
     match file == Path::new("-") {
-        true => plain(io::stdin()),
-        false => Stored::open(file)?.text(None),
+        true => Input::stdin()?.text(),
+        false => Input::open(file, |file, _| Box::new(file))?.text(),
     }
 }
 

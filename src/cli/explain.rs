@@ -10,12 +10,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use dumpstream::input::Input as Stored;
 use dumpstream::{Batch, Engine, Framer, Namespace, Origin, Packets, Parser, Reader};
 use jiff::civil::Date;
 
 use self::page::Page;
 use super::paint::Paint;
-use super::parse::{Stored, plain};
 use super::pipeline::{EngineName, Zone, date, zone};
 use super::{Exit, Manner, Usage, namespace, visible};
 
@@ -163,7 +163,7 @@ impl Input {
                 }
                 return Ok(Input {
                     name: "standard input".to_owned(),
-                    text: plain(io::stdin())?,
+                    text: Stored::stdin()?.text()?,
                     modified: now,
                 });
             }
@@ -184,12 +184,11 @@ impl Input {
             });
         }
         let open = || -> io::Result<Input> {
-            let stored = Stored::open(file)?;
-            let modified = std::fs::metadata(file)?.modified();
+            let stored = Stored::open(file, |file, _| Box::new(file))?;
             Ok(Input {
                 name: input.to_owned(),
-                modified: modified.ok().and_then(nanoseconds),
-                text: stored.text(None)?,
+                modified: stored.modified(),
+                text: stored.text()?,
             })
         };
         open().with_context(|| {

@@ -19,7 +19,8 @@ use super::{Exit, Manner, address, amount, report, runtime, say, signals, status
 ///     dumpstream listen -k 0.0.0.0:4444 --allow 192.0.2.0/24    # sensors of that network
 ///     dumpstream listen -l -k -p 4444 -o jsonl:-                # as nc spells it; JSON to stdout
 ///
-/// Ctrl-C or SIGTERM writes what has arrived, reports and ends; SIGUSR1 reports and goes on.
+/// Ctrl-C or SIGTERM writes what has arrived, reports and ends; SIGUSR1 reports and goes on;
+/// SIGHUP opens the files of jsonl: and csv: anew.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Listen {
@@ -150,6 +151,7 @@ impl Session {
             signals::Signal::Stop if !manner.quiet => say("stopping; once more ends at once"),
             signals::Signal::Stop => {}
             signals::Signal::Tell => say(&report::passing(&session.pipeline, &session.live)),
+            signals::Signal::Reopen => session.pipeline.hangup.raise(),
         })
     }
 
@@ -171,7 +173,8 @@ impl Session {
         let origin = self.pipeline.origin(&peer.ip().to_string(), stream);
         let options = RunOptions::new()
             .flush_after(receive.flush_after)
-            .connection(peer, local);
+            .connection(peer, local)
+            .rejects(self.pipeline.rejects.clone());
         dumpstream::run(
             connection,
             self.pipeline.codec(),

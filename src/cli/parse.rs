@@ -1,38 +1,52 @@
 //! `dumpstream parse`: files or standard input into sinks.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 use clap::Args;
 use dumpstream::bridge;
-use dumpstream::feed::Feed;
+use dumpstream::feed::{self, Feed};
+use dumpstream::input::{Follow, Input};
 use dumpstream::run::Error;
-use dumpstream::{Origin, Progress, RunOptions, Summary};
-use tokio_util::sync::CancellationToken;
+use dumpstream::{RunOptions, Summary};
+use futures_util::future::join_all;
+use tokio::io::BufReader;
 
 use super::listen::Session;
-use super::pipeline::{Pipeline, Records};
+use super::pipeline::Records;
 use super::status::Status;
-use super::{Exit, Manner, report, runtime, say, say_error};
+use super::{Exit, Manner, Usage, report, runtime, say, say_error};
 
 /// Parse text that was stored, or that comes on standard input; JSON Lines on standard output
 ///
 ///     tcpdump -nn -v -l | dumpstream parse | jq .source
-///     dumpstream parse monday.txt tuesday.txt.zst -o sqlite:packets.db
+///     dumpstream parse monday.txt tuesday.txt.gz -o sqlite:packets.db
+///     dumpstream parse capture.pcap.zst -o csv:packets.csv
 ///     dumpstream parse --date 2026-11-23 --tz Europe/Berlin --origin old.txt
+///     dumpstream parse --follow /var/log/tcpdump.txt -o 'jsonl:out.jsonl?rotate=1h'
+///     dumpstream parse day.txt --rejects odd.jsonl -o sqlite:packets.db
+///     dumpstream parse --from-rejects odd.jsonl --namespace mine.json -o sqlite:packets.db
 ///
-/// A .zst file is read as it is. A file that is parsed twice adds no row to a database. Stamps
-/// without a date have the date of --date, else of the file's last change.
+/// How an input begins tells what it is: text, .gz or .zst of it, or a capture (pcap, pcapng),
+/// which tcpdump prints (`TZ=UTC tcpdump -nn -v -S -tt -#`). What is parsed twice adds no row to a
+/// database. Stamps without a date have the date of --date, else of the file's last change.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Parse {
-    /// Files of tcpdump's text; - or none is standard input.
+    /// Files of tcpdump's text, or captures; - or none is standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// JSON also says where each packet came from: sensor, stream, record, time_source.
+    /// Go on with what is added to the files, also after they were renamed and made anew, or
+    /// emptied, until Ctrl-C or SIGTERM.
+    #[arg(long)]
+    follow: bool,
+    /// Read a file of --rejects again: every record keeps its sensor, stream, number and time, and
+    /// a row that a database has already gets its new values.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "follow", "sensor", "stream",
+          "date", "stamp", "replace"])]
+    from_rejects: Option<PathBuf>,
+    /// JSON and CSV also say where each packet came from: sensor, stream, record, time_source.
     #[arg(long, help_heading = "Records")]
     origin: bool,
     #[command(flatten)]
@@ -44,40 +58,69 @@ impl Parse {
         runtime::block_on(self.parse(manner))
     }
 
-    async fn parse(self, manner: Manner) -> anyhow::Result<Exit> {
+    async fn parse(mut self, manner: Manner) -> anyhow::Result<Exit> {
         if self.files.len() > 1 {
             self.records.several("there are several files")?;
         }
-        let session = Session::new(self.records.open("jsonl:-", self.origin)?);
-        session.watch(manner)?;
-        let Session {
-            pipeline,
-            live,
-            stop,
-        } = session;
-        let files = match self.files.is_empty() {
-            true => vec![PathBuf::from("-")],
-            false => self.files,
-        };
-        let mut total = Summary::default();
-        let mut failed = None;
-        for file in &files {
-            if stop.is_cancelled() {
-                break;
-            }
-            match input(file, &pipeline, &stop, &live, manner).await {
-                Ok(summary) => total.add(&summary),
-                Err(e) => {
-                    let read = e.chain().find_map(|e| e.downcast_ref::<Error>());
-                    if let Some(summary) = read.and_then(Error::summary) {
-                        total.add(summary);
-                    }
-                    // The other files are parsed all the same, as cat does it; the worst code wins.
-                    say_error(manner, &e);
-                    failed = failed.max(Some(super::code(&e)));
-                }
+        if self.follow {
+            self.records
+                .several("--follow may meet several files of one name")?;
+            if self.files.is_empty() || self.files.iter().any(|f| f == Path::new("-")) {
+                return Err(Usage::new(
+                    "--follow needs a file's name: standard input is read to its end anyway",
+                )
+                .into());
             }
         }
+        if self.from_rejects.is_some() {
+            if self.records.rejects == self.from_rejects {
+                return Err(Usage::new(
+                    "--rejects and --from-rejects name one file, which would never end",
+                )
+                .into());
+            }
+            self.records.amend = true;
+        }
+        let session = Session::new(self.records.open("jsonl:-", self.origin)?);
+        session.watch(manner)?;
+        let mut total = Summary::default();
+        let mut failed = None;
+        let mut done = |done: anyhow::Result<Summary>| match done {
+            Ok(summary) => total.add(&summary),
+            Err(e) => {
+                let read = e.chain().find_map(|e| e.downcast_ref::<Error>());
+                if let Some(summary) = read.and_then(Error::summary) {
+                    total.add(summary);
+                }
+                // The other files are parsed all the same, as cat does it; the worst code wins.
+                say_error(manner, &e);
+                failed = failed.max(Some(super::code(&e)));
+            }
+        };
+        if let Some(file) = self.from_rejects {
+            done(again(&file, &session).await);
+        } else if self.follow {
+            let status = session.status(manner, None);
+            let followed = self.files.into_iter().map(|file| follow(file, &session));
+            join_all(followed)
+                .await
+                .into_iter()
+                .flatten()
+                .for_each(&mut done);
+            drop(status);
+        } else {
+            let files = match self.files.is_empty() {
+                true => vec![PathBuf::from("-")],
+                false => self.files,
+            };
+            for file in files {
+                if session.stop.is_cancelled() {
+                    break;
+                }
+                done(input(file, &session, manner).await);
+            }
+        }
+        let Session { pipeline, stop, .. } = session;
         let undrained = pipeline.drain(&stop).await;
         let perfect = report::perfect(&pipeline, &total) && undrained == 0;
         let wanted = manner.verbose > 0
@@ -93,36 +136,44 @@ impl Parse {
     }
 }
 
-/// One file, to its end.
-async fn input(
-    file: &Path,
-    pipeline: &Pipeline,
-    stop: &CancellationToken,
-    live: &Progress,
-    manner: Manner,
-) -> anyhow::Result<Summary> {
-    let mut bar = None;
-    let (source, origin, options) = if file == Path::new("-") {
-        if io::stdin().is_terminal() && !manner.quiet {
-            say("dumpstream: reading from the terminal; Ctrl-D ends it");
-        }
-        let origin = pipeline.origin("stdin", Some(bridge::stream_name("stdin")));
-        (Feed::new(io::stdin())?, origin, RunOptions::new())
-    } else {
-        let open = Stored::open(file).with_context(|| file.display().to_string())?;
-        let origin = open.origin(pipeline);
-        let options = RunOptions::new().live(false);
-        // Where JSON goes to the same terminal, a bar would stand in its midst.
-        let free = !(pipeline.stdout && io::stdout().is_terminal());
-        bar = open
-            .regular
-            .filter(|_| manner.live() && free)
-            .map(Status::bytes);
-        let text = open
-            .text(bar.as_ref())
-            .with_context(|| file.display().to_string())?;
-        (Feed::new(text)?, origin, options)
+/// One input, to its end.
+async fn input(path: PathBuf, session: &Session, manner: Manner) -> anyhow::Result<Summary> {
+    let Session {
+        pipeline,
+        live,
+        stop,
+    } = session;
+    let name = path.display().to_string();
+    let stdin = path == Path::new("-");
+    if stdin && io::stdin().is_terminal() && !manner.quiet {
+        say("dumpstream: reading from the terminal; Ctrl-D ends it");
+    }
+    // Where JSON goes to the same terminal, a bar would stand in its midst.
+    let free = manner.live() && !(pipeline.stdout && io::stdout().is_terminal());
+    let opened = feed::aside(move || open(&path, free));
+    let (input, bar) = tokio::select! {
+        biased;
+        opened = opened => opened.with_context(|| name.clone())?,
+        // Before its first bytes.
+        () = stop.cancelled() => return Ok(Summary::default()),
     };
+    let sensor = pipeline.sensor(input.name());
+    // Text that was stored, and any capture, is the same rows when it is read again.
+    let stream = match input.stream(&sensor) {
+        None if stdin => Some(bridge::stream_name("stdin")),
+        stream => stream,
+    };
+    let origin = pipeline.origin(&sensor, stream);
+    let origin = match input.modified() {
+        Some(modified) => origin.modified(modified),
+        None => origin,
+    };
+    let options = RunOptions::new()
+        .live(stdin && !input.is_capture())
+        .rejects(pipeline.rejects.clone());
+    let hint = input.hint();
+    let text = input.text().with_context(|| name.clone())?;
+    let source = Feed::new(text)?;
     let run = dumpstream::run(
         source,
         pipeline.codec(),
@@ -135,79 +186,117 @@ async fn input(
     );
     let summary = pipeline.drive(stop, run).await;
     drop(bar);
-    summary.with_context(|| file.display().to_string())
-}
-
-/// How a file of zstd begins (RFC 8878, 3.1.1); no text of tcpdump does.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// A file of text that was stored, compressed or not.
-#[derive(Debug)]
-pub(super) struct Stored {
-    file: File,
-    /// Its name without folder and `.zst`.
-    name: String,
-    /// Its length, if it is a regular file.
-    regular: Option<u64>,
-    modified: Option<i64>,
-}
-
-impl Stored {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// What the system says; a folder is one.
-    pub(super) fn open(path: &Path) -> io::Result<Stored> {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        if about.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
-        }
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
-        let since = about
-            .modified()
-            .ok()
-            .and_then(|m| m.duration_since(UNIX_EPOCH).ok());
-        Ok(Stored {
-            file,
-            name: name.strip_suffix(".zst").unwrap_or(&name).to_owned(),
-            regular: about.is_file().then_some(about.len()),
-            modified: since.and_then(|s| i64::try_from(s.as_nanos()).ok()),
-        })
+    let summary = summary.with_context(|| name.clone())?;
+    if summary.bytes > 0 && summary.records == 0 && !manner.quiet && !stop.is_cancelled() {
+        say(&super::visible::line(&format!(
+            "dumpstream: {name}: no record was found; {hint}"
+        )));
     }
+    Ok(summary)
+}
 
-    /// The sensor is the file's name and the date that of its last change; the stream follows from
-    /// what it holds, so that parsing it again adds nothing.
-    fn origin(&self, pipeline: &Pipeline) -> Origin {
-        let origin = pipeline.origin(&self.name, None);
-        match self.modified {
+/// Opens a file, or standard input; with a bar that moves with what is read, if it is `shown`.
+fn open(path: &Path, shown: bool) -> io::Result<(Input, Option<Status>)> {
+    if path == Path::new("-") {
+        return Ok((Input::stdin()?, None));
+    }
+    let mut bar = None;
+    let input = Input::open(path, |file, regular| {
+        bar = regular.filter(|_| shown).map(Status::bytes);
+        match &bar {
+            Some(bar) => Box::new(bar.bar().wrap_read(file)),
+            None => Box::new(file),
+        }
+    })?;
+    // What tcpdump reads by itself moves no bar of ours.
+    let bar = bar.filter(|_| !input.is_tcpdumps());
+    Ok((input, bar))
+}
+
+/// A file that grows, until the end is asked for; what came of each of its parts.
+async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>> {
+    let Session {
+        pipeline,
+        live,
+        stop,
+    } = session;
+    let name = path.display().to_string();
+    let sensor = path.file_name().unwrap_or(path.as_os_str());
+    let sensor = sensor.to_string_lossy().into_owned();
+    let mut total = Summary::default();
+    let mut followed = match Follow::new(path) {
+        Ok(followed) => followed,
+        Err(e) => return vec![Err(e).context(name)],
+    };
+    loop {
+        let part = tokio::select! {
+            biased;
+            () = stop.cancelled() => return vec![Ok(total)],
+            part = followed.next() => part,
+        };
+        let part = match part {
+            Ok(part) => part,
+            Err(e) => return vec![Ok(total), Err(e).context(name)],
+        };
+        let origin = pipeline.origin(&sensor, None);
+        let origin = match part.modified() {
             Some(modified) => origin.modified(modified),
             None => origin,
-        }
-    }
-
-    /// The text; `bar` moves with what is read of the file.
-    pub(super) fn text(self, bar: Option<&Status>) -> io::Result<Box<dyn Read + Send>> {
-        match bar {
-            Some(bar) => plain(bar.bar().wrap_read(self.file)),
-            None => plain(self.file),
+        };
+        let options = RunOptions::new()
+            .caught_up(part.caught_up())
+            .rejects(pipeline.rejects.clone());
+        let run = dumpstream::run(
+            part,
+            pipeline.codec(),
+            &pipeline.parser,
+            origin,
+            &pipeline.lanes,
+            &options,
+            stop.clone(),
+            live,
+        );
+        match pipeline.drive(stop, run).await {
+            Ok(summary) => total.add(&summary),
+            Err(e) => return vec![Ok(total), Err(e).context(name)],
         }
     }
 }
 
-/// The text of a file that may be compressed; how it begins tells.
-pub(super) fn plain(mut file: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let mut begin = Vec::with_capacity(ZSTD.len());
-    (&mut file)
-        .take(ZSTD.len() as u64)
-        .read_to_end(&mut begin)?;
-    let compressed = begin == ZSTD;
-    let whole = io::Cursor::new(begin).chain(file);
-    Ok(match compressed {
-        true => Box::new(zstd::Decoder::new(whole)?),
-        false => Box::new(whole),
-    })
+/// The file of rejects, to its end.
+async fn again(path: &Path, session: &Session) -> anyhow::Result<Summary> {
+    let Session {
+        pipeline,
+        live,
+        stop,
+    } = session;
+    let name = path.display().to_string();
+    let (input, _) = open(path, false).with_context(|| name.clone())?;
+    let text = Feed::new(input.text().with_context(|| name.clone())?)?;
+    // A byte of a record is up to six characters of JSON; its other fields are short.
+    let longest = 8 * pipeline.max_record as u64 + (64 << 10);
+    let run = dumpstream::run::again(
+        BufReader::new(text),
+        longest,
+        &pipeline.parser,
+        pipeline.origin("", None),
+        &pipeline.lanes,
+        &pipeline.rejects,
+        stop.clone(),
+        live,
+    );
+    let (summary, wrong) = pipeline
+        .drive(stop, run)
+        .await
+        .with_context(|| name.clone())?;
+    if wrong > 0 {
+        let lines = if wrong == 1 { "line is" } else { "lines are" };
+        let source = io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{wrong} {lines} no rejected record; the others were read"),
+        );
+        let summary = Box::new(summary);
+        return Err(Error::Read { source, summary }).context(name);
+    }
+    Ok(summary)
 }

@@ -1,14 +1,15 @@
 //! What `parse`, `listen` and `connect` share: the flags that say what becomes of records, and the
 //! parser and lanes that they make.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::{
-    BatchCodec, Counters, DEFAULT_MAX_RECORD, Engine, Framer, LARGEST_MAX_RECORD, Lane,
-    LaneOptions, Origin, Parser, SinkContext, SinkUrl, StampForm,
+    BatchCodec, Counters, DEFAULT_MAX_RECORD, Engine, Framer, Hangup, LARGEST_MAX_RECORD, Lane,
+    LaneOptions, Origin, Parser, Rejects, SinkContext, SinkUrl, StampForm,
 };
 use futures_util::future::join_all;
 use jiff::civil::Date;
@@ -20,13 +21,24 @@ use super::{Usage, amount, namespace};
 
 /// A limit below this would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
+
+/// What the file of rejects has at least at the end, however long the sinks took.
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// What becomes of records.
 #[derive(Args, Debug)]
 pub(super) struct Records {
-    /// Where packets go; repeatable: jsonl:- jsonl:FILE sqlite:FILE null:
+    /// Where packets go; repeatable: jsonl:- jsonl:FILE csv:- csv:FILE sqlite:FILE null:
     ///
     /// `?on_full=block` makes the sender wait for a slow sink, `?on_full=drop` never; without it a
     /// sink among several is waited for until it has stood still for --stall-after.
+    ///
+    /// `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it,
+    /// whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour
+    /// is over or the next row would make it larger; either alone will do. Without it a file that
+    /// is there is replaced. SIGHUP opens files of text anew, as logrotate wants it.
+    ///
+    /// A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.
     #[arg(short, long, value_name = "URL", help_heading = "Records")]
     output: Vec<SinkUrl>,
     /// Fields and their regexes instead of the built-in packet_parse.json.
@@ -71,6 +83,13 @@ pub(super) struct Records {
     /// Rows that are there already are written anew; without it the first write stays.
     #[arg(long, help_heading = "Records")]
     replace: bool,
+    /// Keep records of no known protocol, and rows that a sink refuses, at the end of FILE: whole,
+    /// payload and passwords too, with the reason. `parse --from-rejects FILE` reads them again.
+    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    pub(super) rejects: Option<PathBuf>,
+    /// Rows that come again change those that are there, each by itself.
+    #[arg(skip)]
+    pub(super) amend: bool,
     /// How long a sink among several may stand still before it is passed over.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "10s",
           help_heading = "Records")]
@@ -162,6 +181,11 @@ pub(super) struct Pipeline {
     sensor: Option<String>,
     stream: Option<String>,
     drain_timeout: Duration,
+    pub(super) max_record: usize,
+    pub(super) rejects: Rejects,
+    /// Where they are kept.
+    pub(super) rejects_file: Option<PathBuf>,
+    pub(super) hangup: Hangup,
     /// When the lanes must be done, once something has asked for the end.
     deadline: OnceLock<Instant>,
 }
@@ -205,6 +229,31 @@ impl Records {
             .engine(engine)
             .keep_info(self.keep_info);
         let framer = Framer::new().max_record(self.max_record);
+        let urls = match self.output.is_empty() {
+            true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
+            false => self.output,
+        };
+        for (i, url) in urls.iter().enumerate() {
+            let file = url.file();
+            let twice = |u: &SinkUrl| {
+                u.scheme() == url.scheme() && u.place() == url.place()
+                    || file.is_some() && u.file() == file
+            };
+            if urls[..i].iter().any(twice) {
+                return Err(Usage::new(format!("{url} is given twice")).into());
+            }
+            if file.is_some_and(|file| self.rejects.as_deref() == Some(Path::new(file))) {
+                return Err(Usage::new(format!("--rejects and {url} name one file")).into());
+            }
+        }
+        let rejects = match &self.rejects {
+            None => Rejects::default(),
+            Some(file) => {
+                let named = || format!("--rejects {}", file.display());
+                Rejects::open(file).with_context(named)?
+            }
+        };
+        let hangup = Hangup::new();
         let context = SinkContext {
             columns: parser.columns(),
             namespace: name,
@@ -213,19 +262,10 @@ impl Records {
             identity,
             raw: self.raw,
             replace: self.replace,
+            amend: self.amend,
+            rejects: rejects.clone(),
+            hangup: hangup.clone(),
         };
-        let urls = match self.output.is_empty() {
-            true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
-            false => self.output,
-        };
-        for (i, url) in urls.iter().enumerate() {
-            if urls[..i]
-                .iter()
-                .any(|u| u.scheme() == url.scheme() && u.place() == url.place())
-            {
-                return Err(Usage::new(format!("{url} is given twice")).into());
-            }
-        }
         let only = urls.len() == 1;
         let mut lanes = Vec::with_capacity(urls.len());
         for url in &urls {
@@ -248,6 +288,10 @@ impl Records {
             sensor: self.sensor,
             stream: self.stream,
             drain_timeout: self.drain_timeout,
+            max_record: self.max_record,
+            rejects,
+            rejects_file: self.rejects,
+            hangup,
             deadline: OnceLock::new(),
         })
     }
@@ -259,10 +303,15 @@ impl Pipeline {
         BatchCodec::from(self.framer.clone())
     }
 
+    /// The sensor of an input, if nothing else was typed.
+    pub(super) fn sensor(&self, otherwise: &str) -> String {
+        self.sensor.as_deref().unwrap_or(otherwise).to_owned()
+    }
+
     /// The origin of a new input. Without `--stream` its stream is `stream`; `None` takes it from
     /// the first record.
     pub(super) fn origin(&self, sensor: &str, stream: Option<String>) -> Origin {
-        let origin = Origin::new(self.sensor.as_deref().unwrap_or(sensor));
+        let origin = Origin::new(self.sensor(sensor));
         let origin = origin.zone(self.zone.tz.clone());
         let origin = match self.stamp {
             Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
@@ -314,6 +363,7 @@ impl Pipeline {
             biased;
             done = &mut work => done,
             () = tokio::time::sleep_until(deadline) => {
+                self.rejects.abandon();
                 join_all(self.lanes.iter().map(|lane| lane.close(Some(deadline)))).await;
                 work.await
             }
@@ -327,12 +377,18 @@ impl Pipeline {
         if !stop.is_cancelled() {
             tokio::select! {
                 biased;
-                _ = close(None) => return 0,
+                _ = async { close(None).await; self.rejects.flush().await } => return 0,
                 () = stop.cancelled() => {}
             }
         }
         let deadline = self.deadline();
         close(Some(deadline)).await;
+        // A file that takes no more in that time will not take it later.
+        let moment = deadline.max(Instant::now() + MOMENT);
+        let flushed = tokio::time::timeout_at(moment, self.rejects.flush()).await;
+        if flushed.is_err() {
+            self.rejects.abandon();
+        }
         let alive = self.counters().filter(|(_, c)| c.error.is_none());
         let dropped = alive.map(|(_, c)| c.dropped).sum();
         if Instant::now() < deadline {

@@ -170,8 +170,8 @@ fn interruptible(database: &Connection) -> anyhow::Result<Runtime> {
     let entered = runtime.enter();
     signals::watch(CancellationToken::new(), move |signal| match signal {
         Signal::Stop => handle.interrupt(),
-        // A query has no figures but its rows.
-        Signal::Tell => {}
+        // A query has no figures but its rows, and no file of its own.
+        Signal::Tell | Signal::Reopen => {}
     })?;
     drop(entered);
     Ok(runtime)

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use dumpstream::bridge;
-use dumpstream::feed::Feed;
+use dumpstream::feed::{self, Feed};
+use dumpstream::input::Input;
 use dumpstream::replay::{Pace, Replay as Player, Replayed};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::parse::Stored;
 use super::{Exit, Manner, Stdout, address, amount, runtime, say, signals};
 
 /// How long the other end may take to read what the kernel holds, after everything was sent.
@@ -27,7 +27,7 @@ const LINGER: Duration = Duration::from_secs(30);
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Replay {
-    /// tcpdump's text, also as .zst; - is standard input.
+    /// tcpdump's text, also as .gz or .zst, or a capture, which tcpdump prints; - is standard input.
     file: PathBuf,
     /// Where to: HOST PORT, or HOST:PORT; without it standard output.
     #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
@@ -50,7 +50,7 @@ impl Replay {
         let stop = CancellationToken::new();
         let file = self.file.display().to_string();
         signals::watch(stop.clone(), move |signal| match signal {
-            signals::Signal::Stop => {}
+            signals::Signal::Stop | signals::Signal::Reopen => {}
             signals::Signal::Tell => say(&format!("replaying {file:?}")),
         })?;
         let replayed = self.send(stop).await?;
@@ -66,7 +66,7 @@ impl Replay {
             true => Pace::TopSpeed,
             false => Pace::Multiplier(self.multiplier),
         };
-        let text = open(&self.file)?;
+        let text = open(self.file.clone(), &stop).await?;
         if self.address.is_empty() {
             let sent = Player::new(pace).run(text, tokio::io::stdout(), stop).await;
             return Ok(sent.map_err(Stdout)?);
@@ -75,16 +75,24 @@ impl Replay {
     }
 }
 
-/// A file of text, or standard input.
-fn open(file: &Path) -> anyhow::Result<Feed> {
-    let named = || file.display().to_string();
-    Ok(match file == Path::new("-") {
-        true => Feed::new(io::stdin())?,
-        false => {
-            let stored = Stored::open(file).with_context(named)?;
-            Feed::new(stored.text(None).with_context(named)?)?
+/// A file of text, or standard input; nothing where `stop` comes before its first bytes.
+async fn open(file: PathBuf, stop: &CancellationToken) -> anyhow::Result<Feed> {
+    let name = file.display().to_string();
+    let opened = feed::aside(move || {
+        let input = match file == Path::new("-") {
+            true => Input::stdin()?,
+            false => Input::open(&file, |file, _| Box::new(file))?,
+        };
+        input.text()
+    });
+    tokio::select! {
+        biased;
+        opened = opened => {
+            let text = opened.context(name)?;
+            Ok(Feed::new(text)?)
         }
-    })
+        () = stop.cancelled() => Ok(Feed::new(io::empty())?),
+    }
 }
 
 /// Sends text to a port as `nc -N` does: then our half is closed, and theirs waited for.

@@ -51,6 +51,22 @@ fn lanes(text: &mut String, pipeline: &Pipeline) {
             more += &format!("\n{error}");
         }
     }
+    let rejects = &pipeline.rejects;
+    if let Some(file) = pipeline
+        .rejects_file
+        .as_ref()
+        .filter(|_| rejects.kept() > 0)
+    {
+        let records = if rejects.kept() == 1 {
+            "record"
+        } else {
+            "records"
+        };
+        *text += &format!("\n{} {records} kept in {}", rejects.kept(), file.display());
+    }
+    if let Some(error) = rejects.error() {
+        *text += &format!("\n{} rejects not kept: {error}", rejects.lost());
+    }
     *text += &more;
 }
 
@@ -86,6 +102,9 @@ pub(super) fn exit(pipeline: &Pipeline, undrained: u64) -> anyhow::Result<Exit> 
     } else {
         Exit::Done
     };
+    if exit == Exit::Done && pipeline.rejects.lost() > 0 {
+        exit = Exit::Failed;
+    }
     for (name, counters) in pipeline.counters() {
         if let Err(reason) = counters.verify() {
             anyhow::bail!("the figures of {name} do not add up, please report this: {reason}");

@@ -60,7 +60,7 @@ impl Schema {
                     version: env!("CARGO_PKG_VERSION"),
                     identity: true,
                     raw: self.raw,
-                    replace: false,
+                    ..SinkContext::default()
                 };
                 let statements = sqlite_schema(&context)?;
                 statements.iter().map(|s| format!("{s};\n")).collect()

@@ -11,10 +11,13 @@ pub(super) enum Signal {
     Stop,
     /// The figures.
     Tell,
+    /// To open files anew.
+    Reopen,
 }
 
 /// Listens for signals until the process ends. SIGINT and SIGTERM cancel the token, a second one
-/// exits at once with 130 or 143; SIGUSR1 asks for the figures.
+/// exits at once with 130 or 143; SIGUSR1 asks for the figures; SIGHUP asks to open files anew,
+/// unless the terminal has gone: then it is as SIGTERM.
 ///
 /// # Errors
 /// A signal that cannot be caught.
@@ -28,6 +31,8 @@ pub(super) fn watch(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut user = signal(SignalKind::user_defined1())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let terminal = has_terminal();
     tokio::spawn(async move {
         let mut before = false;
         loop {
@@ -38,6 +43,13 @@ pub(super) fn watch(
                     told(Signal::Tell);
                     continue;
                 }
+                _ = hangup.recv() => {
+                    if !terminal || has_terminal() {
+                        told(Signal::Reopen);
+                        continue;
+                    }
+                    129
+                }
             };
             if std::mem::replace(&mut before, true) {
                 std::process::exit(code);
@@ -47,6 +59,12 @@ pub(super) fn watch(
         }
     });
     Ok(())
+}
+
+/// Whether there is a terminal that signals come from.
+#[cfg(unix)]
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Listens for Ctrl-C until the process ends: the first cancels the token, the second exits.

@@ -41,19 +41,14 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"(tos 0x") {
         return Some(header(walk, i));
     }
-    if i.first().is_some_and(u8::is_ascii_digit) {
-        let (rest, _) = ipv4(i).ok()?;
-        if matches!(rest.first(), Some(b'.' | b' ')) {
-            endpoints(
-                walk,
-                i,
-                Header {
-                    protocol: UNKNOWN,
-                    later_fragment: false,
-                },
-            );
-            return Some(Await::Nothing);
-        }
+    // Without `-v`; without `-n` in names.
+    if named(i).is_some() {
+        let header = Header {
+            protocol: UNKNOWN,
+            later_fragment: false,
+        };
+        endpoints(walk, i, header);
+        return Some(Await::Nothing);
     }
     None
 }
@@ -62,11 +57,16 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
 /// `-v` the endpoints. It is read word by word, since a packet's own text follows on the line.
 ///
 /// `ND_PRINT("truncated-ip - %u bytes missing! ")`, `"truncated-ip6 - %u bytes missing!"`,
-/// `"[total length %u > length %u]"`, `"[header+payload length %zu > length %u]"`, `" (invalid)"`
+/// `"[total length %u > length %u]"`, `"[header+payload length %zu > length %u]"`, `" (invalid)"`,
+/// `"[real length %u, presumed BIG TCP] "`
 pub(super) fn preface(i: &[u8]) -> &[u8] {
     let read = || {
         let start = i.strip_prefix(b" ").unwrap_or(i);
-        let complaint = [&b"[total length "[..], b"[header+payload length "];
+        let complaint = [
+            &b"[total length "[..],
+            b"[header+payload length ",
+            b"[real length ",
+        ];
         let rest = if complaint.iter().any(|text| start.starts_with(text)) {
             until(b']')(start).ok()?.0.strip_prefix(b"]")?
         } else {
@@ -391,6 +391,7 @@ mod tests {
             ("truncated-ip - 30 bytes missing! (tos 0x0", 33),
             ("truncated-ip6 - 30 bytes missing!(hlim 64", 33),
             (" [total length 9 > length 8] (invalid) (tos 0x0", 39),
+            ("[real length 79996, presumed BIG TCP] (hlim 64", 38),
             (" [|ip]", 0),
             ("[bad] (tos 0x0", 0),
         ] {

@@ -3,118 +3,15 @@
 //! The keys are the namespace's columns in their order; then, where asked for, `sensor`, `stream`,
 //! `record` and `time_source`; then `truncated`; then `raw`. What a packet lacks is left out.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-
+use super::SinkContext;
+use super::lines::Spell;
 use super::text::Text;
-use super::writer::{Abandoned, Store, Writer};
-use super::{BoxFuture, Sink, SinkContext, SinkError, Written};
 use crate::namespace::Column;
-use crate::packet::{Packet, Packets};
+use crate::packet::Packet;
 use crate::value::Value;
 
-/// How much text is gathered before it is written: few system calls, and no more memory than that.
-const CHUNK: usize = 256 << 10;
-
-/// The sink of a URL `jsonl:-` or `jsonl:FILE`.
-#[derive(Debug)]
-pub(crate) struct Jsonl {
-    writer: Writer,
-}
-
-impl Jsonl {
-    /// Opens `-` (standard output) or a file, which is replaced.
-    pub(crate) fn open(url: &str, place: &str, context: &SinkContext) -> Result<Jsonl, SinkError> {
-        let out: Box<dyn Write + Send> = if place == "-" {
-            Box::new(io::stdout())
-        } else {
-            Box::new(File::create(place).map_err(|source| SinkError::Io {
-                sink: url.to_owned(),
-                action: "create the file",
-                source,
-            })?)
-        };
-        Jsonl::new(url, out, context)
-    }
-
-    fn new(
-        url: &str,
-        out: Box<dyn Write + Send>,
-        context: &SinkContext,
-    ) -> Result<Jsonl, SinkError> {
-        let store = Lines {
-            sink: url.to_owned(),
-            out,
-            object: Object::new(context),
-        };
-        Ok(Jsonl {
-            writer: Writer::spawn(url, Abandoned::default(), store)?,
-        })
-    }
-}
-
-impl Sink for Jsonl {
-    fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
-        Box::pin(self.writer.write(rows))
-    }
-
-    fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
-        Box::pin(self.writer.close())
-    }
-}
-
-struct Lines {
-    sink: String,
-    out: Box<dyn Write + Send>,
-    object: Object,
-}
-
-impl Lines {
-    fn failed(&self, source: io::Error) -> SinkError {
-        let sink = self.sink.clone();
-        match source.kind() {
-            ErrorKind::BrokenPipe => SinkError::ReaderGone { sink },
-            _ => SinkError::Io {
-                sink,
-                action: "write",
-                source,
-            },
-        }
-    }
-}
-
-impl Store for Lines {
-    fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
-        let mut delivered = 0;
-        for packet in rows.iter().flat_map(Packets::iter) {
-            self.object.line(packet);
-            delivered += 1;
-            if self.object.text.out.len() >= CHUNK {
-                self.out
-                    .write_all(&self.object.text.out)
-                    .map_err(|e| self.failed(e))?;
-                self.object.text.out.clear();
-            }
-        }
-        let written = self
-            .out
-            .write_all(&self.object.text.out)
-            .and_then(|()| self.out.flush());
-        self.object.text.out.clear();
-        written.map_err(|e| self.failed(e))?;
-        Ok(Written {
-            delivered,
-            ..Written::default()
-        })
-    }
-
-    fn close(mut self) -> Result<(), SinkError> {
-        self.out.flush().map_err(|e| self.failed(e))
-    }
-}
-
 /// Spells packets as JSON objects.
-struct Object {
+pub(crate) struct Object {
     /// `"name":` of each column.
     keys: Vec<Vec<u8>>,
     identity: bool,
@@ -126,8 +23,18 @@ struct Object {
     text: Text,
 }
 
+impl Spell for Object {
+    fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.text.out
+    }
+
+    fn row(&mut self, packet: Packet<'_>) {
+        self.line(packet);
+    }
+}
+
 impl Object {
-    fn new(context: &SinkContext) -> Object {
+    pub(crate) fn new(context: &SinkContext) -> Object {
         let key = |column: &Column| {
             let mut text = Text::new();
             text.json(column.name.as_bytes());
@@ -228,9 +135,14 @@ fn spell(text: &mut Text, value: &Value<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, ErrorKind, Write};
     use std::sync::{Arc, Mutex, mpsc};
 
     use super::*;
+    use crate::packet::Packets;
+    use crate::sink::lines::TextSink;
+    use crate::sink::output::Output;
+    use crate::sink::{Hangup, Sink, SinkError};
     use crate::{Batch, Framer, Namespace, Origin, Parser};
 
     /// Keeps what is written, or refuses it.
@@ -262,8 +174,13 @@ mod tests {
             version: "0",
             identity,
             raw,
-            replace: false,
+            ..SinkContext::default()
         }
+    }
+
+    fn sink(out: Box<dyn Write + Send>, context: &SinkContext) -> TextSink {
+        let out = Output::stream("jsonl:-", out);
+        TextSink::new("jsonl:-", out, Object::new(context), &Hangup::new()).unwrap()
     }
 
     const TEXT: &[u8] = b"1700000000.000001 02:00:00:00:00:0a > 02:00:00:00:00:0b, ethertype IPv4 \
@@ -284,7 +201,7 @@ mod tests {
 
     async fn written(context: &SinkContext, packets: &Packets) -> String {
         let out = Out::default();
-        let sink = Jsonl::new("jsonl:-", Box::new(out.clone()), context).unwrap();
+        let sink = sink(Box::new(out.clone()), context);
         let written = sink.write(std::slice::from_ref(packets)).await.unwrap();
         assert_eq!(written.delivered, packets.len() as u64);
         sink.close().await.unwrap();
@@ -346,7 +263,7 @@ mod tests {
                 ..Out::default()
             };
             let context = context(&namespace, false, false);
-            let sink = Jsonl::new("jsonl:-", Box::new(out), &context).unwrap();
+            let sink = sink(Box::new(out), &context);
             let error = sink
                 .write(std::slice::from_ref(&packets))
                 .await
@@ -379,7 +296,7 @@ mod tests {
         let packets = packets(&namespace);
         let (release, blocked) = mpsc::channel();
         let context = context(&namespace, false, false);
-        let sink = Jsonl::new("jsonl:-", Box::new(Blocked(blocked)), &context).unwrap();
+        let sink = sink(Box::new(Blocked(blocked)), &context);
         let rows = std::slice::from_ref(&packets);
         let (written, ()) = tokio::join!(sink.write(rows), async {
             tokio::task::yield_now().await;

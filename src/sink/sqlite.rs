@@ -18,6 +18,7 @@ use super::text::Text;
 use super::writer::{Abandoned, Store, Writer};
 use super::{BoxFuture, Sink, SinkContext, SinkError, Written};
 use crate::packet::{Packet, Packets};
+use crate::rejects::Rejects;
 use crate::value::Value;
 
 mod ledger;
@@ -75,6 +76,8 @@ impl Sqlite {
             stored: schema::stored(context),
             raw: context.raw,
             replace: context.replace,
+            amend: context.amend,
+            rejects: context.rejects.clone(),
             ledger: Ledger::default(),
             version: 0,
             abandoned: abandoned.clone(),
@@ -161,6 +164,8 @@ struct Database {
     stored: Vec<usize>,
     raw: bool,
     replace: bool,
+    amend: bool,
+    rejects: Rejects,
     ledger: Ledger,
     /// `PRAGMA data_version`: it changes when another connection has written.
     version: i64,
@@ -228,15 +233,20 @@ impl Database {
             text: &mut self.text,
         };
         for packets in rows {
-            write_packets(
+            let refused = write_packets(
                 conn,
                 ledger,
                 &mut insert,
-                self.replace,
+                (self.replace, self.amend),
                 packets,
-                &mut written,
             )
             .map_err(fail.doing("insert"))?;
+            written.delivered += packets.len() as u64 - refused.len() as u64;
+            written.rejected += refused.len() as u64;
+            for (index, why) in refused {
+                self.rejects
+                    .refused_blocking(packets, index, &fail.sink, &why);
+            }
         }
         drop(insert);
         ledger
@@ -247,46 +257,63 @@ impl Database {
     }
 }
 
-/// Inserts those rows of one batch that are not there yet.
+/// Inserts those rows of one batch that are not there yet, or, to amend, all of them. Returns the
+/// indices of those that were refused, and why.
 fn write_packets(
     conn: &Connection,
     ledger: &mut Ledger,
     insert: &mut Insert<'_>,
-    replace: bool,
+    (replace, amend): (bool, bool),
     packets: &Packets,
-    written: &mut Written,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<(usize, String)>> {
     let first = packets.first_record() as i64;
     let len = packets.len() as i64;
+    let mut refused = Vec::new();
     if len == 0 {
-        return Ok(());
+        return Ok(refused);
     }
     if first == 0 {
         // Nobody has said whose they are: such rows have no key.
-        written.rejected += len as u64;
-        return Ok(());
+        let nobody = |index| (index, "it was not placed".to_owned());
+        return Ok((0..packets.len()).map(nobody).collect());
     }
+    let last = first + len - 1;
     let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
-    if replace && first == 1 {
+    // To amend, one by one: the first record of a stream is no sign that all of it comes again.
+    if replace && !amend && first == 1 {
         stream.remove(conn)?;
     }
-    for records in stream.admit(conn, first, first + len - 1)? {
-        for record in records {
-            let packet = packets.packet((record - first) as usize);
-            match insert.row(packet, stream.id) {
-                Ok(()) => stream.stored(packet.time()),
-                Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
-                    tracing::warn!(error = %e, record, "The database refused a row.");
-                    stream.missing(conn, record, record)?;
-                    written.rejected += 1;
-                    written.delivered -= 1;
-                }
-                Err(e) => return Err(e),
+    let admitted = stream.admit(conn, first, last)?;
+    let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
+    let amended: Vec<i64> = match amend {
+        true => (first..=last).filter(old).collect(),
+        false => Vec::new(),
+    };
+    for record in amended {
+        let index = (record - first) as usize;
+        match insert.row(packets.packet(index), stream.id) {
+            Ok(()) => {}
+            Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
+                tracing::warn!(error = %e, record, "The database refused to change a row.");
+                refused.push((index, e.to_string()));
             }
+            Err(e) => return Err(e),
         }
     }
-    written.delivered += len as u64;
-    Ok(())
+    for record in admitted.into_iter().flatten() {
+        let index = (record - first) as usize;
+        let packet = packets.packet(index);
+        match insert.row(packet, stream.id) {
+            Ok(()) => stream.stored(packet.time()),
+            Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
+                tracing::warn!(error = %e, record, "The database refused a row.");
+                stream.missing(conn, record, record)?;
+                refused.push((index, e.to_string()));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(refused)
 }
 
 /// The prepared statement and what it needs to bind a packet.

@@ -163,21 +163,64 @@ impl Text {
             match c {
                 '"' => self.out.extend_from_slice(b"\\\""),
                 '\\' => self.out.extend_from_slice(b"\\\\"),
-                '\n' => self.out.extend_from_slice(b"\\n"),
-                '\r' => self.out.extend_from_slice(b"\\r"),
-                '\t' => self.out.extend_from_slice(b"\\t"),
-                c if acts(c) => {
-                    let n = u32::from(c);
-                    self.out.extend_from_slice(b"\\u");
-                    self.hex((n >> 8) as u8);
-                    self.hex(n as u8);
-                }
-                c => {
-                    let mut utf8 = [0; 4];
-                    self.out
-                        .extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
-                }
+                c => self.harmless(c),
             }
+        }
+    }
+
+    /// A character; what a terminal might act on as JSON escapes it.
+    fn harmless(&mut self, c: char) {
+        match c {
+            '\n' => self.out.extend_from_slice(b"\\n"),
+            '\r' => self.out.extend_from_slice(b"\\r"),
+            '\t' => self.out.extend_from_slice(b"\\t"),
+            c if acts(c) => {
+                let n = u32::from(c);
+                self.out.extend_from_slice(b"\\u");
+                self.hex((n >> 8) as u8);
+                self.hex(n as u8);
+            }
+            c => {
+                let mut utf8 = [0; 4];
+                self.out
+                    .extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
+            }
+        }
+    }
+
+    /// A cell of CSV (RFC 4180) that holds text: quoted where it must be, with control characters
+    /// escaped as in JSON and bytes that are not UTF-8 as `\xHH`, so that a row is always a line.
+    /// A cell that a spreadsheet would take for a formula begins with an apostrophe. A text that
+    /// is there and empty is `""`; an absent one is nothing.
+    pub(crate) fn csv(&mut self, bytes: &[u8]) {
+        let formula = matches!(
+            bytes.first(),
+            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n')
+        );
+        if !formula && !bytes.is_empty() && bytes.iter().all(|b| CELL[usize::from(*b)]) {
+            return self.out.extend_from_slice(bytes);
+        }
+        let start = self.out.len();
+        if formula {
+            self.out.push(b'\'');
+        }
+        let mut quoted = bytes.is_empty();
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                quoted |= matches!(c, '"' | ',');
+                if c == '"' {
+                    self.out.push(b'"');
+                }
+                self.harmless(c);
+            }
+            for byte in chunk.invalid() {
+                self.out.extend_from_slice(b"\\x");
+                self.hex(*byte);
+            }
+        }
+        if quoted {
+            self.out.insert(start, b'"');
+            self.out.push(b'"');
         }
     }
 }
@@ -200,6 +243,14 @@ const PLAIN: [bool; 256] = {
         table[b] = b != b'"' as usize && b != b'\\' as usize;
         b += 1;
     }
+    table
+};
+
+/// Bytes that stand in a cell of CSV as they are.
+const CELL: [bool; 256] = {
+    let mut table = PLAIN;
+    table[b'\\' as usize] = true;
+    table[b',' as usize] = false;
     table
 };
 
@@ -286,5 +337,24 @@ mod tests {
         );
         #[cfg(feature = "sqlite")]
         assert_eq!(spelt(|t| t.lossless(b"a\xc3\xa9\xff")), "a\u{e9}\\xff");
+    }
+    #[test]
+    fn cells_are_one_line_and_no_formula() {
+        for (text, cell) in [
+            (&b"10.0.0.1"[..], "10.0.0.1"),
+            (b"", "\"\""),
+            (b"a,b", "\"a,b\""),
+            (b"say \"hi\"", "\"say \"\"hi\"\"\""),
+            (b"=1+1", "'=1+1"),
+            (b"@x,y", "\"'@x,y\""),
+            (b"-2", "'-2"),
+            (b"+2", "'+2"),
+            (b"\tx", "'\\tx"),
+            (b"\rx", "'\\rx"),
+            (b"a\nb\x1b\xff\\", "a\\nb\\u001b\\xff\\"),
+            ("\u{202e}caf\u{e9}".as_bytes(), "\\u202ecaf\u{e9}"),
+        ] {
+            assert_eq!(spelt(|t| t.csv(text)), cell);
+        }
     }
 }

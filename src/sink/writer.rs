@@ -5,17 +5,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::{SinkError, Written};
+use super::{Hangup, SinkError, Written};
 use crate::packet::Packets;
 
 /// What stands behind the thread; its functions may block.
 pub(crate) trait Store: Send + 'static {
     fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError>;
+    /// When [`Store::tick`] is to be called though nothing is written.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+    /// Does what is due.
+    fn tick(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// Opens by name again what is open.
+    fn reopen(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// Ends it; what the thread owned is at rest when this returns.
     fn close(self) -> Result<(), SinkError>;
 }
@@ -34,13 +47,15 @@ impl Abandoned {
 enum Job {
     Write(Vec<Packets>, oneshot::Sender<Result<Written, SinkError>>),
     Close(oneshot::Sender<Result<(), SinkError>>),
+    Reopen,
 }
 
 /// The handle to the thread. Dropping it lets the thread end after the job it is at.
 #[derive(Debug)]
 pub(crate) struct Writer {
     sink: String,
-    jobs: mpsc::Sender<Job>,
+    /// Nobody else holds it for long: without it the thread ends.
+    jobs: Arc<mpsc::Sender<Job>>,
     abandoned: Abandoned,
 }
 
@@ -55,25 +70,12 @@ impl Writer {
     pub(crate) fn spawn<S: Store>(
         sink: &str,
         abandoned: Abandoned,
-        mut store: S,
+        store: S,
     ) -> Result<Writer, SinkError> {
         let (jobs, queue) = mpsc::channel();
         thread::Builder::new()
             .name(sink.chars().take_while(|c| *c != ':').collect())
-            .spawn(move || {
-                // An answer that nobody waits for is no failure: the lane has counted those rows.
-                for job in queue {
-                    match job {
-                        Job::Write(rows, answer) => {
-                            answer.send(store.write(&rows)).ok();
-                        }
-                        Job::Close(answer) => {
-                            answer.send(store.close()).ok();
-                            return;
-                        }
-                    }
-                }
-            })
+            .spawn(move || work(store, &queue))
             .map_err(|source| SinkError::Io {
                 sink: sink.to_owned(),
                 action: "start its thread",
@@ -81,9 +83,18 @@ impl Writer {
             })?;
         Ok(Writer {
             sink: sink.to_owned(),
-            jobs,
+            jobs: Arc::new(jobs),
             abandoned,
         })
+    }
+
+    /// Has the thread open its place again whenever `hangup` is raised.
+    pub(crate) fn reopens(&self, hangup: &Hangup) {
+        let jobs = Arc::downgrade(&self.jobs);
+        hangup.on(move || {
+            jobs.upgrade()
+                .is_some_and(|jobs| jobs.send(Job::Reopen).is_ok())
+        });
     }
 
     pub(crate) async fn write(&self, rows: &[Packets]) -> Result<Written, SinkError> {
@@ -106,5 +117,36 @@ impl Writer {
         };
         self.jobs.send(job).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// The thread: one job after the other, and between them what is due.
+fn work<S: Store>(mut store: S, queue: &mpsc::Receiver<Job>) {
+    // What failed while nobody waited; the next who asks is told.
+    let mut failed = None;
+    loop {
+        let job = match store.due().filter(|_| failed.is_none()) {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        // An answer that nobody waits for is no failure: the lane has counted those rows.
+        match job {
+            Ok(Job::Write(rows, answer)) => {
+                let written = match failed.take() {
+                    None => store.write(&rows),
+                    Some(error) => Err(error),
+                };
+                answer.send(written).ok();
+            }
+            Ok(Job::Close(answer)) => {
+                let closed = store.close();
+                answer.send(failed.map_or(closed, Err)).ok();
+                return;
+            }
+            Ok(Job::Reopen) if failed.is_none() => failed = store.reopen().err(),
+            Ok(Job::Reopen) => {}
+            Err(RecvTimeoutError::Timeout) => failed = store.tick().err(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use dumpstream::input::Input;
 use dumpstream::{Batch, CutKind, Framer, Namespace, Origin, Packet, Parser, Value};
 
-use crate::cli::{amount, parse::Stored};
+use crate::cli::amount;
 
 /// No sample is as large; more would be another file.
 const LARGEST: u64 = 256 << 20;
@@ -32,8 +33,8 @@ impl Scan {
     pub(super) fn read(sample: &Path) -> anyhow::Result<Scan> {
         let named = || sample.display().to_string();
         let mut text = Vec::new();
-        let plain = Stored::open(sample)
-            .and_then(|s| s.text(None))
+        let plain = Input::open(sample, |file, _| Box::new(file))
+            .and_then(Input::text)
             .with_context(named)?;
         plain
             .take(LARGEST)

@@ -56,6 +56,9 @@ const OURS: [(&str, &str); 5] = [
     ("truncated", "INTEGER"),
 ];
 
+/// How many of them are the key.
+const KEY: usize = 3;
+
 /// Opens the file for us: checks that it is ours, and makes what it lacks.
 pub(super) fn prepare(
     fail: &Failure,
@@ -274,8 +277,14 @@ pub(super) fn insert(context: &SinkContext) -> String {
     let wanted = wanted(context);
     let names: Vec<String> = wanted.iter().map(|(name, _)| quoted(name)).collect();
     let marks: Vec<String> = (1..=wanted.len()).map(|i| format!("?{i}")).collect();
+    let values = names[KEY..].iter();
+    let values: Vec<String> = values.map(|n| format!("{n} = excluded.{n}")).collect();
+    let there = match context.amend {
+        true => format!("DO UPDATE SET {}", values.join(", ")),
+        false => "DO NOTHING".to_owned(),
+    };
     format!(
-        "INSERT INTO packet({}) VALUES ({}) ON CONFLICT(time, stream, record) DO NOTHING",
+        "INSERT INTO packet({}) VALUES ({}) ON CONFLICT(time, stream, record) {there}",
         names.join(", "),
         marks.join(", ")
     )

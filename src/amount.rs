@@ -1,0 +1,102 @@
+//! Amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`.
+
+use std::time::Duration;
+
+/// Bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB MB GB` powers
+/// of 1000; no unit is bytes.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text.
+pub fn size(text: &str) -> Result<usize, String> {
+    let (number, unit) = split(text);
+    let number = number_of(number, text)?;
+    let unit: f64 = match unit {
+        "" | "B" => 1.0,
+        "k" | "K" | "KiB" => 1024.0,
+        "kB" | "KB" => 1e3,
+        "m" | "M" | "MiB" => 1024.0 * 1024.0,
+        "MB" => 1e6,
+        "g" | "G" | "GiB" => 1024.0 * 1024.0 * 1024.0,
+        "GB" => 1e9,
+        _ => {
+            return Err(format!(
+                "{unit:?} is no unit of size: use K, M, G, kB, MB, GB"
+            ));
+        }
+    };
+    let bytes = number * unit;
+    // Below 2^53 a double holds every whole number, and no buffer is as large.
+    if bytes >= (1u64 << 53) as f64 {
+        return Err(format!("{text} is too large"));
+    }
+    Ok(bytes as usize)
+}
+
+/// A time: a number and a unit. No unit is seconds, as in `nc -w 5`.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split(text);
+    let number = number_of(number, text)?;
+    let unit = match unit {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => {
+            return Err(format!(
+                "{unit:?} is no unit of time: use us, ms, s, m, h, d"
+            ));
+        }
+    };
+    // A hundred years: tokio's clock ends later.
+    let seconds = number * unit;
+    if seconds > 100.0 * 366.0 * 86_400.0 {
+        return Err(format!("{text} is too long"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+fn number_of(number: &str, text: &str) -> Result<f64, String> {
+    match number.parse::<f64>() {
+        Ok(x) if x.is_finite() => Ok(x),
+        _ => Err(format!("{text:?} does not begin with a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("64K"), Ok(65_536));
+        assert_eq!(size("1.5 KiB"), Ok(1536));
+        assert_eq!(size("100MB"), Ok(100_000_000));
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        for wrong in ["", "K", "-1", "1Q", "1e9", "99999999999999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "s", "5 parsecs", "-1s", "999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! When a file has had its turn: parameters of a sink's URL.
+
+use std::time::Duration;
+
+use crate::amount;
+
+/// A shorter time would make files faster than a folder likes to hold them.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// A smaller file would hold a record or two.
+const SMALLEST: u64 = 1 << 10;
+
+/// When a file has had its turn: whichever comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    /// At every whole multiple of this time, counted from 1970 UTC.
+    pub(crate) every: Option<Duration>,
+    /// Before it would have more bytes.
+    pub(crate) size: Option<u64>,
+}
+
+/// What the parameters take, for errors.
+pub(crate) const WANTED: &str =
+    "a time such as 1h (1s at least), a size such as 100MB (1K at least)";
+
+impl Rotation {
+    /// `rotate=1h` or `rotate=100MB`.
+    pub(crate) fn either(&mut self, text: &str) -> bool {
+        self.time(text) || self.bytes(text)
+    }
+
+    /// `rotate_size=100MB`.
+    pub(crate) fn bytes(&mut self, text: &str) -> bool {
+        let size = amount::size(text).ok().map(|size| size as u64);
+        let size = size.filter(|size| *size >= SMALLEST);
+        self.size = size.or(self.size);
+        size.is_some()
+    }
+
+    /// A time has its unit: a bare number could be either.
+    fn time(&mut self, text: &str) -> bool {
+        let unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        let time = amount::duration(text).ok().filter(|_| unit);
+        let time = time.filter(|time| *time >= SHORTEST);
+        self.every = time.or(self.every);
+        time.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_told_apart() {
+        let read = |text| {
+            let mut rotation = Rotation::default();
+            rotation.either(text).then_some(rotation)
+        };
+        let every = |s| Some(Duration::from_secs(s));
+        assert_eq!(read("1h").unwrap().every, every(3600));
+        assert_eq!(read("15m").unwrap().every, every(900));
+        assert_eq!(read("100MB").unwrap().size, Some(100_000_000));
+        assert_eq!(read("1M").unwrap().size, Some(1 << 20));
+        assert_eq!(read("2048").unwrap().size, Some(2048));
+        for wrong in ["", "0", "1", "10ms", "1B", "daily"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}
