@@ -98,6 +98,12 @@ impl Sink for Sqlite {
         Box::pin(self.writer.close())
     }
 
+    fn give_up(&self) -> u64 {
+        self.writer.abandon();
+        // All of a transaction or nothing.
+        0
+    }
+
     fn linger(&self) -> Duration {
         LINGER
     }
@@ -233,7 +239,10 @@ impl Database {
             text: &mut self.text,
         };
         for packets in rows {
-            let refused = write_packets(
+            if self.abandoned.get() {
+                break;
+            }
+            let (refused, present) = write_packets(
                 conn,
                 ledger,
                 &mut insert,
@@ -243,12 +252,22 @@ impl Database {
             .map_err(fail.doing("insert"))?;
             written.delivered += packets.len() as u64 - refused.len() as u64;
             written.rejected += refused.len() as u64;
+            written.present += present;
             for (index, why) in refused {
                 self.rejects
                     .refused_blocking(packets, index, &fail.sink, &why);
             }
         }
         drop(insert);
+        if self.abandoned.get() {
+            // Whoever gave it up has counted its rows as lost: they shall not be found here.
+            run(conn, "ROLLBACK").map_err(fail.doing("roll back"))?;
+            ledger.forget();
+            return Ok(Written {
+                dropped: rows.iter().map(|r| r.len() as u64).sum(),
+                ..Written::default()
+            });
+        }
         ledger
             .save(conn)
             .map_err(fail.doing("keep the streams' state"))?;
@@ -258,24 +277,24 @@ impl Database {
 }
 
 /// Inserts those rows of one batch that are not there yet, or, to amend, all of them. Returns the
-/// indices of those that were refused, and why.
+/// indices of those that were refused, and why; and how many were there and stayed.
 fn write_packets(
     conn: &Connection,
     ledger: &mut Ledger,
     insert: &mut Insert<'_>,
     (replace, amend): (bool, bool),
     packets: &Packets,
-) -> rusqlite::Result<Vec<(usize, String)>> {
+) -> rusqlite::Result<(Vec<(usize, String)>, u64)> {
     let first = packets.first_record() as i64;
     let len = packets.len() as i64;
     let mut refused = Vec::new();
     if len == 0 {
-        return Ok(refused);
+        return Ok((refused, 0));
     }
     if first == 0 {
         // Nobody has said whose they are: such rows have no key.
         let nobody = |index| (index, "it was not placed".to_owned());
-        return Ok((0..packets.len()).map(nobody).collect());
+        return Ok(((0..packets.len()).map(nobody).collect(), 0));
     }
     let last = first + len - 1;
     let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
@@ -284,6 +303,8 @@ fn write_packets(
         stream.remove(conn)?;
     }
     let admitted = stream.admit(conn, first, last)?;
+    let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
+    let present = if amend { 0 } else { len - fresh };
     let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
     let amended: Vec<i64> = match amend {
         true => (first..=last).filter(old).collect(),
@@ -313,7 +334,7 @@ fn write_packets(
             Err(e) => return Err(e),
         }
     }
-    Ok(refused)
+    Ok((refused, present.unsigned_abs()))
 }
 
 /// The prepared statement and what it needs to bind a packet.

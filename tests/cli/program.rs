@@ -121,6 +121,16 @@ impl Running {
         }
     }
 
+    /// Where standard error goes elsewhere.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) fn mute(command: &mut Command) -> Running {
+        Running {
+            child: command.spawn().unwrap(),
+            said: Arc::default(),
+            reader: None,
+        }
+    }
+
     /// What standard error has so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
@@ -159,7 +169,9 @@ impl Running {
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let status = until("it has ended", || self.child.try_wait().unwrap());
-        self.reader.take().unwrap().join().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         (status, self.said())
     }
 }
