@@ -1046,8 +1046,39 @@ def hostile():
     yield eth(0x88CC, tlv(1, b"\x07" + FAKE_ONE) + tlv(2, b"\x05" + FAKE) + tlv(3, be16(9)) + tlv(5, b"\n" + FAKE) + tlv(6, FAKE) + tlv(0, b""))
 
 
+def secrets():
+    """keys and passwords of routing protocols, PPP and RADIUS, which no server here speaks"""
+    vr = b"\x21\x01\x64\x01\x01\x01\0\0" + addr("192.0.2.254") + b"cnry-vrp"
+    yield e4(112, vr[:6] + be16(csum(vr)) + vr[8:], dst="224.0.0.18", ttl=255)
+    yield u4(b"\0\0\x10\x03\x0a\x64\x01\0cnry-hsr" + addr("192.0.2.252"), 1985, 1985, dst="224.0.0.2", ttl=1)
+    hello = addr("255.255.255.0") + be16(10) + b"\x02\x01" + be32(40) + addr("192.0.2.1") + be32(0)
+    head = b"\x02\x01" + be16(24 + len(hello)) + addr("192.0.2.1") + be32(0)
+    yield e4(89, head + be16(csum(head + b"\0\0" + be16(1) + hello)) + be16(1) + b"cnry-osp" + hello, dst="224.0.0.5", ttl=1)
+    yield u4(b"\x02\x02\0\0" + be16(0xFFFF) + be16(2) + b"canary-rip-77c2".ljust(16, b"\0") + be16(2) + be16(7) + addr("10.5.0.0")
+             + addr("255.255.0.0") + addr("0.0.0.0") + be32(2), 520, 520, dst="224.0.0.9", ttl=1)
+    pap = b"\x03bob" + b"\x0fcanary-pap-d30a"
+    ppp = b"\xc0\x23\x01\x01" + be16(4 + len(pap)) + pap
+    yield eth(0x8864, b"\x11\0" + be16(7) + be16(len(ppp)) + ppp)
+    att = lambda kind, data: bytes([kind, 2 + len(data)]) + data
+    atts = att(1, b"bob") + att(18, b"canary-radius-6be5") + att(2, b"canary-radius-6be5".ljust(32, b"\0"))
+    yield u4(b"\x01\x09" + be16(20 + len(atts)) + b"\x77" * 16 + atts, 40000, 1812)
+    eap = b"\x02\x01" + be16(20) + b"\x01canary-eap-41fc"
+    yield eth(0x888E, b"\x01\0" + be16(len(eap)) + eap, dst=bytes.fromhex("0180c2000003"))
+    auth = b"\x0a\x11\x01canary-isis-0e8d"
+    isis = b"\x83\x1b\x01\0\x0f\x01\0\0\x03" + b"\0\0\0\0\0\x01" + be16(30) + be16(27 + len(auth)) + b"\x40" + b"\0" * 7 + auth
+    yield llc(b"\xfe\xfe\x03" + isis, bytes.fromhex("0180c2000014"))
+    yield u4(b"<34>Oct 11 22:14:15 host su: password canary-syslog-29da", 40000, 514)
+    yield t4(b"HTTP/1.1 200 OK\r\nSet-Cookie: session=canary-cookie-92e0\r\n\r\n", sport=8080, dport=40000)
+    # A login within a tunnel, and one that an error message quotes.
+    login = ip4(17, udp(snmp(0xA0, community=b"canary-snmp-38f4"), sport=40000, dport=161))
+    yield e4(4, login)
+    yield e4(47, b"\0\0\x08\0" + login)
+    yield u4(b"\x08\0\0\0\0\0\x07\0" + eth(0x0800, login), 40000, 4789)
+    yield e4(1, icmp(3, 3, payload=login))
+
+
 THEMES = {f.__name__.replace("_", "-"): f for f in (
-    vlan, ip6_ext, ip4_opts, tcp_opts, tcp_flags, udp_odd, icmp_all, icmp6_all, arp_all, damaged, link, tunnels, protos, hostile)}
+    vlan, ip6_ext, ip4_opts, tcp_opts, tcp_flags, udp_odd, icmp_all, icmp6_all, arp_all, damaged, link, tunnels, protos, hostile, secrets)}
 
 
 def main():

@@ -430,7 +430,7 @@ long() { print_to 36 "$@"; }
 whole() { print_to 0 "$@"; }
 note() { printf '%s\t%s\t%s\n' "$@" >>"$manifest"; }
 
-themes=(http tls ssh dns talk icmp ip6 arp tcp retransmit scan dhcp frames hostile any snap stderr replay large)
+themes=(http tls ssh dns talk secrets icmp ip6 arp tcp retransmit scan dhcp frames hostile any snap stderr replay large)
 [ $# -eq 0 ] || themes=("$@")
 
 theme_http() {
@@ -511,6 +511,17 @@ theme_talk() {
     long talk-v talk -v
     print talk-vvv talk -vvv
     hexed talk-v-X talk -v -X
+}
+theme_secrets() {
+    # To the last login: a secret that is cut off cannot leak.
+    start secrets; traffic secrets 10.77.0.2; craft secrets; stop secrets
+    start secrets6; traffic secrets fd00:77::2; stop secrets6
+    whole secrets-nn secrets
+    whole secrets-v secrets -v
+    whole secrets-vvv secrets -vvv
+    whole secrets-v-e secrets -v -e
+    whole secrets-v-X secrets -v -X
+    whole secrets-ip6-v secrets6 -v
 }
 theme_icmp() {
     start icmp; do_icmp; stop icmp

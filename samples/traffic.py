@@ -4,6 +4,7 @@
     traffic.py offload IFACE on|off       let the kernel do checksums and segments, or the card
     traffic.py serve                      text and datagram servers (FTP, SMTP, Redis, ...)
     traffic.py talk HOST                  clients of these servers
+    traffic.py secrets HOST               logins to them, each with a canary of its own
     traffic.py ping HOST [SIZE [TTL [COUNT]]]
     traffic.py scan HOST                  connect to many ports, most of them closed
     traffic.py bulk HOST BYTES [MODE]     send bytes to the sink; MODE slow, paced, urgent,
@@ -13,6 +14,7 @@
     traffic.py lease IFACE                DHCP from discover to release
     traffic.py load HOST HOST6 SECONDS    a mix at scale
 """
+import base64
 import ctypes
 import fcntl
 import http.client
@@ -131,7 +133,34 @@ def hostile_http(conn):
                  + b"Content-Type: text/plain\r\n\r\n" + frames.FAKE * 3 + frames.FAKE.replace(b"\r", b"") * 3)
 
 
+def sip_or_rtsp(conn):
+    # Both speak requests that end in an empty line, and answer with the same kind of head.
+    f = conn.makefile("rwb", 0)
+    lines = []
+    for line in f:
+        lines.append(line)
+        if line == b"\r\n":
+            f.write(lines[0].split()[2] + b" 200 OK\r\nCSeq: 1\r\n\r\n")
+            lines = []
+
+
+def telnet(conn):
+    f = conn.makefile("rwb", 0)
+    f.write(b"\xff\xfd\x18\xff\xfb\x01login: ")
+    f.readline()
+    f.write(b"Password: ")
+    f.readline()
+    f.write(b"\r\nWelcome\r\n$ ")
+    f.readline()
+
+
+def ldap(conn):
+    while conn.recv(4096):
+        conn.sendall(frames.ber(0x30, frames.ber_int(1), frames.ber(0x61, frames.ber(10, b"\0"), frames.ber(4), frames.ber(4))))
+
+
 TCP_SERVERS = {
+    23: telnet, 389: ldap, 554: sip_or_rtsp, 5060: sip_or_rtsp,
     21: ftp, 25: smtp, 587: smtp, 6379: redis, SINK: sink, SINK + 10: slow_sink, SOURCE: source, HOSTILE: hostile_http,
     110: chat(b"+OK POP3 ready\r\n", {b"USER": b"+OK\r\n", b"PASS": b"+OK canary has 2 messages\r\n", b"QUIT": b"+OK bye\r\n"}),
     143: chat(b"* OK IMAP4rev1 ready\r\n", {b"A1": b"A1 OK LOGIN completed\r\n", b"A2": b"* BYE\r\nA2 OK LOGOUT\r\n"}),
@@ -254,6 +283,52 @@ def talk(host):
             sock.sendall(b"*%d\r\n" % len(cmd) + b"".join(b"$%d\r\n%s\r\n" % (len(c), c) for c in cmd))
             time.sleep(0.01)
             sock.recv(4096)
+
+
+def canary(protocol):
+    # Known by its own name wherever it turns up; tests/secrets.rs has the same list.
+    return ("canary-%s" % SECRETS[protocol]).encode()
+
+
+# What each of them is hidden in.
+SECRETS = {"http": "http-4b1d", "cookie": "cookie-92e0", "ftp": "ftp-7f3a", "smtp": "smtp-c05e", "imap": "imap-1d97", "pop": "pop-e6b2",
+           "snmp": "snmp-38f4", "resp": "resp-a9c1", "sip": "sip-5e70", "rtsp": "rtsp-f21b", "telnet": "telnet-06da", "ldap": "ldap-b84c"}
+
+
+def secrets(host):
+    b64 = lambda data: base64.b64encode(data)
+    for port in (80, HOSTILE):
+        say(host, port, [b"GET /index.html HTTP/1.1\r\nHost: www.example.test\r\nAuthorization: Basic " + b64(b"bob:" + canary("http"))
+                         + b"\r\nCookie: session=" + canary("cookie") + b"\r\nConnection: close\r\n\r\n"])
+    say(host, 21, [b"USER bob\r\n", b"PASS " + canary("ftp") + b"\r\n", b"QUIT\r\n"])
+    for port in (25, 587):
+        say(host, port, [b"EHLO client.example\r\n", b"AUTH PLAIN " + b64(b"\0bob\0" + canary("smtp")) + b"\r\n", b"AUTH LOGIN\r\n",
+                         b64(b"bob") + b"\r\n", b64(canary("smtp")) + b"\r\n", b"QUIT\r\n"])
+    say(host, 143, [b"A1 LOGIN bob " + canary("imap") + b"\r\n", b"A1 AUTHENTICATE PLAIN " + b64(b"\0bob\0" + canary("imap")) + b"\r\n",
+                    b"A2 LOGOUT\r\n"])
+    say(host, 110, [b"USER bob\r\n", b"PASS " + canary("pop") + b"\r\n", b"AUTH PLAIN " + b64(b"\0bob\0" + canary("pop")) + b"\r\n",
+                    b"QUIT\r\n"])
+    for version in (0, 1):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.3)
+            sock.sendto(frames.snmp(0xA0, community=canary("snmp"), version=version), (host, 161))
+            try:
+                sock.recv(4096)
+            except OSError:
+                pass
+    say(host, 6379, [b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n" % (len(canary("resp")), canary("resp")), b"AUTH " + canary("resp") + b"\r\n"])
+    sip = (b"REGISTER sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK77\r\nFrom: <sip:bob@example.test>;tag=1\r\n"
+           b"To: <sip:bob@example.test>\r\nCall-ID: 7@192.0.2.1\r\nCSeq: 1 REGISTER\r\n"
+           b"Authorization: Digest username=\"bob\", response=\"" + canary("sip") + b"\"\r\nContent-Length: 0\r\n\r\n")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(sip, (host, 5060))
+        time.sleep(0.05)
+    say(host, 5060, [sip])
+    say(host, 554, [b"DESCRIBE rtsp://bob:" + canary("rtsp") + b"@" + host.encode() + b"/live RTSP/1.0\r\nCSeq: 1\r\nAuthorization: Basic "
+                    + b64(b"bob:" + canary("rtsp")) + b"\r\n\r\n"])
+    say(host, 23, [b"bob\r\n", canary("telnet") + b"\r\n", b"exit\r\n"])
+    bind = frames.ber(0x60, frames.ber_int(3), frames.ber(4, b"cn=bob,dc=example"), frames.ber(0x80, canary("ldap")))
+    say(host, 389, [frames.ber(0x30, frames.ber_int(1), bind)])
 
 
 def ping(host, size=56, ttl=64, count=3):
@@ -458,7 +533,7 @@ def load(host, host6, seconds):
         thread.join()
 
 
-COMMANDS = {f.__name__: f for f in (offload, serve, talk, ping, scan, bulk, datagrams, hostile, lease, load)}
+COMMANDS = {f.__name__: f for f in (offload, serve, talk, secrets, ping, scan, bulk, datagrams, hostile, lease, load)}
 
 
 def main():

@@ -23,6 +23,7 @@ mod status;
 mod table;
 mod visible;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -139,8 +140,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = match typed() {
         Ok(cli) => cli,
         Err(e) => {
-            // Nothing can be said where standard error is closed.
-            drop(e.print());
+            say_typed(&e);
             return match e.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
                 _ => ExitCode::from(2),
@@ -190,6 +190,23 @@ fn typed() -> Result<Cli, clap::Error> {
         .color(color)
         .try_get_matches_from(arguments)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// What clap says: help, or what was typed wrongly, which it quotes as it is.
+fn say_typed(error: &clap::Error) {
+    let acts = |a: std::ffi::OsString| {
+        let text = a.to_string_lossy();
+        // Lossy: what is not UTF-8 was replaced.
+        matches!(visible::line(&text), Cow::Owned(_)) || text.contains('\u{fffd}')
+    };
+    // Nothing can be said where standard error is closed.
+    if std::env::args_os().any(acts) {
+        // Its colours could not be told from those that were typed.
+        let plain = error.render().to_string();
+        drop(status::Stderr.write_all(visible::lines(&plain).as_bytes()));
+    } else {
+        drop(error.print());
+    }
 }
 
 /// The exit code of a failure.

@@ -36,8 +36,8 @@
 //! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
 //! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
 //! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
-//! [`Namespace::check`], which tells everything that is wrong with a namespace, and
-//! [`JsonSchema`].
+//! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
+//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
@@ -85,6 +85,7 @@ pub mod replay;
 #[cfg(feature = "net")]
 pub mod run;
 mod schema;
+mod sequence;
 #[cfg(feature = "net")]
 mod sink;
 mod value;
@@ -113,6 +114,7 @@ pub use rejects::Rejects;
 #[cfg(feature = "net")]
 pub use run::{Progress, RunOptions, Summary, run};
 pub use schema::JsonSchema;
+pub use sequence::Sequence;
 #[cfg(feature = "sqlite")]
 pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]

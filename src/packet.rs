@@ -49,6 +49,9 @@ pub(crate) fn wide_index(cell: u64) -> Option<usize> {
     (cell & WIDE != 0).then_some((cell ^ WIDE) as usize)
 }
 
+/// A record without the number of `-#`.
+pub(crate) const NO_NUMBER: u64 = u64::MAX;
+
 /// What is known of one packet beside its cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -63,6 +66,8 @@ pub(crate) struct Row {
     /// Nanoseconds since 1970 UTC, once placed.
     pub(crate) time: i64,
     pub(crate) source: TimeSource,
+    /// What `-#` printed, or [`NO_NUMBER`].
+    pub(crate) number: u64,
     /// A protocol was found.
     pub(crate) parsed: bool,
     pub(crate) truncated: bool,
@@ -331,6 +336,12 @@ impl<'a> Packet<'a> {
             0 => 0,
             first => first + self.index as u64,
         }
+    }
+
+    /// The number that `-#` printed, whatever the namespace makes of it; one that does not fit 63
+    /// bits, which tcpdump never prints, is `u64::MAX - 1`.
+    pub fn number(self) -> Option<u64> {
+        Some(self.row().number).filter(|number| *number != NO_NUMBER)
     }
 
     /// Who sent it; see [`Packets::sensor`].

@@ -6,10 +6,10 @@ use regex::bytes::{CaptureLocations, Regex};
 
 use crate::batch::Batch;
 use crate::framer;
-use crate::grammar::{self, FIXED, Keep, Parts, Piece, SLOTS, Slots};
+use crate::grammar::{self, FIXED, Keep, Parts, Piece, SLOTS, Slots, slot};
 use crate::namespace::{Column, Namespace, NamespaceError, Part};
 use crate::origin::TimeSource;
-use crate::packet::{Home, Inner, Packets, Row, text_cell};
+use crate::packet::{Home, Inner, NO_NUMBER, Packets, Row, text_cell};
 use crate::value::{FieldType, Stamp, Typed};
 
 /// How the fields are found. Both give the same values; a test holds them to it.
@@ -274,6 +274,11 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             stamp: parts.stamp,
             time: 0,
             source: TimeSource::Unplaced,
+            number: match slots.mask >> slot::NUMBER & 1 {
+                1 => slots.cells[slot::NUMBER],
+                _ if parts.has(Part::Number) => NO_NUMBER - 1,
+                _ => NO_NUMBER,
+            },
             parsed: parts.has(Part::Protocol),
             truncated: false,
         };

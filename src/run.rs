@@ -23,6 +23,7 @@ use crate::origin::Origin;
 use crate::packet::{Packet, Packets};
 use crate::parser::Parser;
 use crate::rejects::Rejects;
+use crate::sequence::Sequence;
 use crate::value::Value;
 use crate::{AsciiGuard, Missing};
 
@@ -157,6 +158,8 @@ pub async fn run(
         guard: AsciiGuard::new(),
         held: Vec::new(),
         watch: Watch::new(parser, options),
+        sequence: Sequence::new(),
+        forged: false,
         options,
         live,
         sent: Skipped::default(),
@@ -210,6 +213,9 @@ struct Input<'a> {
     /// What waits for the guard to be sure, and the bytes of each.
     held: Vec<(Packets, u64)>,
     watch: Watch,
+    sequence: Sequence,
+    /// Whether it was said that some records are suspect.
+    forged: bool,
     options: &'a RunOptions,
     live: &'a Progress,
     /// The part of the codec's skipped bytes that `live` knows of.
@@ -387,7 +393,28 @@ impl Input<'_> {
             warn!("Addresses arrive as names, which are not stored: run tcpdump with -nn.");
         }
         self.live.add(&batch);
+        let before = self.summary.clone();
         self.summary.add(&batch);
+        self.follow(&before, packets);
+    }
+
+    /// What the numbers of `-#` tell.
+    fn follow(&mut self, before: &Summary, packets: &Packets) {
+        self.sequence.follow(packets);
+        self.summary.captures = self.sequence.captures();
+        self.summary.lost = self.sequence.lost();
+        self.summary.suspect = self.sequence.suspect();
+        self.live.follow(before, &self.summary);
+        if !self.forged && self.sequence.forged() {
+            self.forged = true;
+            warn!(
+                sensor = packets.sensor(),
+                suspect = self.summary.suspect,
+                "Packets arrive with numbers that tcpdump cannot have printed there: some are \
+                 forged by what packets carry, or sent twice. tcpdump 4.99.5 and newer let no \
+                 packet print a record, unless run with -A.",
+            );
+        }
     }
 
     /// Brings the skipped bytes up to what the codec says.

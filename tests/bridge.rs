@@ -528,6 +528,67 @@ async fn a_sender_that_captures_its_own_connection_is_counted() {
     );
 }
 
+/// What the numbers of `-#` tell is told per sender, whatever the reads; the figures of a status
+/// line end at the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_tell_what_was_lost_and_what_is_suspect() {
+    let listening = Listening::start(Intake::new(), true);
+    let numbered = |n: usize| format!("{n:5}  {}", record(1, n));
+    let whole: String = (1..=3000).map(numbered).collect();
+    // Every 10th is lost; behind each 100th comes a forged one, far ahead or with the next number;
+    // each 250th comes twice.
+    let (mut lost, mut suspect) = (0, 0);
+    let mut broken = String::new();
+    for n in 1..=3000 {
+        if n % 10 == 5 {
+            lost += 1;
+            continue;
+        }
+        broken += &numbered(n);
+        if n % 250 == 0 {
+            broken += &numbered(n);
+            suspect += 1;
+        } else if n % 100 == 0 {
+            broken += &numbered(if n % 200 == 0 { n + 1 } else { 7_000_000 + n });
+            suspect += 1;
+        }
+    }
+    // The same tcpdump, begun anew twice.
+    let anew = [&whole[..], &whole, &numbered(1)].concat();
+    for (text, sent) in [
+        (&whole, (0, 0, 1)),
+        (&broken, (lost, suspect, 1)),
+        (&anew, (0, 0, 3)),
+    ] {
+        let before = listening.intake.progress.clone();
+        let before = (before.lost(), before.suspect(), before.captures());
+        let mut tcp = listening.dial().await;
+        for piece in text.as_bytes().chunks(1111) {
+            tcp.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        send(tcp, "").await;
+        let live = &listening.intake.progress;
+        let now = (live.lost(), live.suspect(), live.captures());
+        let told = (now.0 - before.0, now.1 - before.1, now.2 - before.2);
+        assert_eq!(told, sent, "lost, suspect, captures");
+    }
+    let (outcome, _) = listening.end().await;
+    let summary = outcome.summary;
+    assert_eq!(
+        (summary.lost, summary.suspect, summary.captures),
+        (lost, suspect, 5)
+    );
+    let report = summary.to_string();
+    for line in [
+        "\n300 packets lost between tcpdump and here\n",
+        &format!("\n{suspect} packets suspect: "),
+        "\n5 captures",
+    ] {
+        assert!(report.contains(line), "{report}");
+    }
+}
+
 #[tokio::test]
 async fn names_for_addresses_are_counted() {
     let listening = Listening::start(Intake::new(), true);

@@ -226,7 +226,7 @@ impl Session {
         })
     }
 
-    /// Records, rate, connections, latency, stalls, drops.
+    /// Records, rate, connections, latency, losses, stalls, drops.
     fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
         let records = self.live.records();
         let mut line = format!(
@@ -247,6 +247,13 @@ impl Session {
             _ => " (now)",
         };
         let dropped: u64 = self.pipeline.counters().map(|(_, c)| c.dropped).sum();
+        if self.live.captures() > 0 {
+            line += &format!(
+                "  {} lost  {} suspect",
+                amount::grouped(self.live.lost()),
+                amount::grouped(self.live.suspect())
+            );
+        }
         line + &format!(
             "  stalled {}{waiting}  {} dropped",
             amount::time(self.live.stalled()),

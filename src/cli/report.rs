@@ -116,7 +116,9 @@ pub(super) fn perfect(pipeline: &Pipeline, summary: &Summary) -> bool {
         && summary.truncated == 0
         && summary.misfits == 0
         && summary.names == 0
-        && summary.own == 0;
+        && summary.own == 0
+        && summary.lost == 0
+        && summary.suspect == 0;
     whole
         && pipeline
             .counters()

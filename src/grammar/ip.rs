@@ -57,11 +57,16 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
 /// `-v` the endpoints. It is read word by word, since a packet's own text follows on the line.
 ///
 /// `ND_PRINT("truncated-ip - %u bytes missing! ")`, `"truncated-ip6 - %u bytes missing!"`,
-/// `"[total length %u > length %u]"`, `"[header+payload length %zu > length %u]"`, `" (invalid)"`
+/// `"[total length %u > length %u]"`, `"[header+payload length %zu > length %u]"`, `" (invalid)"`,
+/// `"[real length %u, presumed BIG TCP] "`
 pub(super) fn preface(i: &[u8]) -> &[u8] {
     let read = || {
         let start = i.strip_prefix(b" ").unwrap_or(i);
-        let complaint = [&b"[total length "[..], b"[header+payload length "];
+        let complaint = [
+            &b"[total length "[..],
+            b"[header+payload length ",
+            b"[real length ",
+        ];
         let rest = if complaint.iter().any(|text| start.starts_with(text)) {
             until(b']')(start).ok()?.0.strip_prefix(b"]")?
         } else {
@@ -386,6 +391,7 @@ mod tests {
             ("truncated-ip - 30 bytes missing! (tos 0x0", 33),
             ("truncated-ip6 - 30 bytes missing!(hlim 64", 33),
             (" [total length 9 > length 8] (invalid) (tos 0x0", 39),
+            ("[real length 79996, presumed BIG TCP] (hlim 64", 38),
             (" [|ip]", 0),
             ("[bad] (tos 0x0", 0),
         ] {

@@ -95,9 +95,14 @@ impl fmt::Display for NamespaceError {
     }
 }
 
+/// A character of the file, such that it does not act on a terminal nor turn the text about: as
+/// Rust escapes what is not printable.
 fn visible(c: char) -> impl Iterator<Item = char> {
-    let tab = c == '\t';
-    let plain = (tab || !c.is_control()).then_some(if tab { ' ' } else { c });
-    let escaped = plain.is_none().then(|| c.escape_default());
-    plain.into_iter().chain(escaped.into_iter().flatten())
+    let c = if c == '\t' { ' ' } else { c };
+    let plain = matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    let escaped = (!plain).then(|| c.escape_debug());
+    plain
+        .then_some(c)
+        .into_iter()
+        .chain(escaped.into_iter().flatten())
 }

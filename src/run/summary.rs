@@ -37,6 +37,13 @@ pub struct Summary {
     pub names: u64,
     /// Records of the connection that they arrived over: the sender captures its own uplink.
     pub own: u64,
+    /// Runs of tcpdump, by the numbers of `-#`; 0 without them. See [`Sequence`](crate::Sequence).
+    pub captures: u64,
+    /// Packets that tcpdump printed and that did not arrive here, by the numbers of `-#`.
+    pub lost: u64,
+    /// Records that tcpdump did not print where they stand, by the numbers of `-#`: forged by a
+    /// packet's text, or sent twice.
+    pub suspect: u64,
     /// How long full lanes kept the input from being read.
     pub stalled: Duration,
 }
@@ -56,6 +63,9 @@ impl Summary {
         self.misfits += other.misfits;
         self.names += other.names;
         self.own += other.own;
+        self.captures += other.captures;
+        self.lost += other.lost;
+        self.suspect += other.suspect;
         self.stalled += other.stalled;
     }
 
@@ -130,6 +140,20 @@ impl fmt::Display for Summary {
                 plural(self.refused, "byte")
             )?;
         }
+        if self.captures > 0 {
+            // As tcpdump does of its kernel, it is said that none was, too.
+            write!(f, "\n{} lost between tcpdump and here", packet(self.lost))?;
+        }
+        if self.suspect > 0 {
+            write!(
+                f,
+                "\n{} suspect: forged or sent twice, by their numbers",
+                packet(self.suspect)
+            )?;
+        }
+        if self.captures > 1 {
+            write!(f, "\n{}", plural(self.captures, "capture"))?;
+        }
         if self.names > 0 {
             write!(
                 f,
@@ -163,6 +187,9 @@ pub struct Progress {
     pub(super) truncated: AtomicU64,
     pub(super) names: AtomicU64,
     pub(super) own: AtomicU64,
+    pub(super) captures: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) suspect: AtomicU64,
     pub(super) stalled: AtomicU64,
     pub(super) waiting: AtomicU64,
 }
@@ -213,6 +240,23 @@ impl Progress {
         self.own.load(Relaxed)
     }
 
+    /// Runs of tcpdump, by the numbers of `-#`; 0 without them.
+    pub fn captures(&self) -> u64 {
+        self.captures.load(Relaxed)
+    }
+
+    /// Packets that did not arrive, by the numbers of `-#`; as what comes next can tell a forged
+    /// number from a loss, it can become less.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    /// Records that tcpdump did not print where they stand, by the numbers of `-#`; it can become
+    /// less, too.
+    pub fn suspect(&self) -> u64 {
+        self.suspect.load(Relaxed)
+    }
+
     /// How long full lanes kept inputs from being read, added up over them; a wait counts once it
     /// is over.
     pub fn stalled(&self) -> Duration {
@@ -233,6 +277,19 @@ impl Progress {
         self.names.fetch_add(batch.names, Relaxed);
         self.own.fetch_add(batch.own, Relaxed);
     }
+
+    /// Brings the figures of `-#` from what they were before a batch to what they are after it.
+    pub(super) fn follow(&self, before: &Summary, after: &Summary) {
+        // What becomes less wraps around, and so does the sum.
+        let add = |sum: &AtomicU64, before: u64, after: u64| {
+            if before != after {
+                sum.fetch_add(after.wrapping_sub(before), Relaxed);
+            }
+        };
+        add(&self.captures, before.captures, after.captures);
+        add(&self.lost, before.lost, after.lost);
+        add(&self.suspect, before.suspect, after.suspect);
+    }
 }
 
 impl fmt::Display for Progress {
@@ -245,7 +302,11 @@ impl fmt::Display for Progress {
             self.parsed(),
             self.truncated(),
             plural(self.skipped(), "byte"),
-        )
+        )?;
+        if self.captures() > 0 {
+            write!(f, ", {} lost, {} suspect", self.lost(), self.suspect())?;
+        }
+        Ok(())
     }
 }
 
@@ -297,6 +358,17 @@ mod tests {
             summary.to_string(),
             "1 packet received (80 bytes)\n1 packet parsed"
         );
+        summary.captures = 1;
+        assert!(
+            summary
+                .to_string()
+                .ends_with("\n0 packets lost between tcpdump and here")
+        );
+        (summary.captures, summary.lost, summary.suspect) = (2, 1, 3);
+        assert!(summary.to_string().ends_with(
+            "\n1 packet lost between tcpdump and here\n\
+             3 packets suspect: forged or sent twice, by their numbers\n2 captures"
+        ));
         summary.names = 1;
         summary.stalled = Duration::from_millis(1500);
         let text = summary.to_string();

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use super::program::{Running, dumpstream, fed, ran, records, until};
+use super::program::{Running, dumpstream, fed, ran, record, records, until};
 
 #[test]
 fn standard_input_becomes_lines_of_json() {
@@ -226,6 +226,39 @@ fn a_report_is_printed_where_something_is_amiss() {
     fed(folder.path(), &["parse", "-q"], text.as_bytes()).quiet();
     let perfect = fed(folder.path(), &["parse", "-v"], records(2).as_bytes());
     perfect.failed(0, &["2 packets received", "stamps read in"]);
+}
+
+#[test]
+fn numbers_tell_what_was_lost_and_what_is_suspect() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbered = |numbers: &[usize]| -> String {
+        let record = |n: &usize| format!("{n:5}  {}", record(*n));
+        numbers.iter().map(record).collect()
+    };
+    // 3 and 4 were lost, 900 was forged, 6 came twice.
+    let text = numbered(&[1, 2, 5, 900, 6, 6, 7, 8]);
+    for arguments in [
+        &["parse"][..],
+        // Whatever the fields are called.
+        &["parse", "--namespace", "bare.json"],
+    ] {
+        let bare = r#"[{"name": "ttl", "regex": "ttl (\\d+)"}]"#;
+        fs::write(folder.path().join("bare.json"), bare).unwrap();
+        let ran = fed(folder.path(), arguments, text.as_bytes());
+        let ran = ran.failed(
+            0,
+            &[
+                "2 packets lost between tcpdump and here",
+                "2 packets suspect",
+            ],
+        );
+        let warned = ran.err.matches("tcpdump cannot have printed").count();
+        assert_eq!(warned, 1, "{}", ran.err);
+    }
+    let clean = numbered(&[1, 2, 3]);
+    fed(folder.path(), &["parse"], clean.as_bytes()).quiet();
+    let told = fed(folder.path(), &["parse", "-v"], clean.as_bytes());
+    told.failed(0, &["0 packets lost between tcpdump and here"]);
 }
 
 #[test]

@@ -1,0 +1,460 @@
+//! What the numbers of `-#` tell of an input: what was lost on its way, what is suspect, where a
+//! capture began anew.
+//!
+//! tcpdump counts the packets that it prints, from 1, in 32 bits. So the successor is right, a skip
+//! is a loss between tcpdump and here, and a repeat or a step back is a record that tcpdump did not
+//! print there: forged by a packet's text, or sent twice. 1 again is a new capture.
+//!
+//! A single number cannot be judged by what came before it alone: after a far one, either all
+//! between were lost or it was forged, and what comes next decides. So several *guesses* are kept
+//! side by side, each of which believed some records and doubted the others, at a cost for whatever
+//! is unlikely; the cheapest guess gives the figures. Where the old count goes on, the jump was the
+//! forgery; where the new one does, the loss was real.
+//!
+//! Some cannot be told by anyone: a forged record in place of a lost one with that one's number, or
+//! which of two records with one number is the forged one.
+
+use crate::packet::Packets;
+
+/// What is unlikely costs about as many bits as it is.
+type Cost = u32;
+
+/// A record that is not believed.
+const DOUBT: Cost = 20;
+/// A loss, beside the binary logarithm of how many: one loss after the other, as `grep` before `nc`
+/// makes them, stays cheaper than doubt.
+const LOSS: Cost = 3;
+/// A new capture that begins with 1: less than to doubt that record.
+const ANEW: Cost = DOUBT - 2;
+/// One that begins with the number that the capture before it began with, or where every Nth packet
+/// is printed with N: more than to doubt one record, less than to doubt two.
+const ANEW_AS_BEFORE: Cost = DOUBT + 1;
+/// One whose beginning was lost, of which a number as small as [`BEGINNING`] is left.
+const ANEW_EARLY: Cost = 4 * DOUBT;
+/// One whose beginning was lost, and more: nothing else repeats numbers in so long a row.
+const ANEW_UNSEEN: Cost = BURST * DOUBT;
+/// That every Nth packet is printed, beside N's logarithm: some equal steps in a row make it
+/// cheaper than a loss at each.
+const SAMPLED: Cost = 20;
+/// A count that goes back, or a new one that skips, to just where the one before it ended: that is
+/// the old one, with forged records in between.
+const RESUMED: Cost = BURST * DOUBT;
+/// How many packets behind the old count's end it counts as going on.
+const RESUMED_WITHIN: u32 = 64;
+
+/// Records that one packet can print in a row at most, or nearly: 64 KiB of short ones.
+const BURST: Cost = 1024;
+/// A guess so much worse than the best is dropped.
+const WINDOW: Cost = 2 * BURST * DOUBT;
+/// The numbers that a capture's lost beginning can be told by.
+const BEGINNING: u32 = 8;
+/// Guesses that are kept for their cost, and as many for the length of their counts: so that many
+/// forged numbers do not crowd out the real count, which is long.
+const KEPT: usize = 8;
+/// So many are let grow before the rest is dropped.
+const MOST: usize = 24;
+
+/// One way to read the numbers so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Guess {
+    cost: Cost,
+    /// The number of the last believed record.
+    last: u32,
+    /// What is between two printed numbers: 1, more with `--print-sampling`, 0 while only the
+    /// capture's first number is known.
+    step: u32,
+    /// The capture's first number.
+    first: u32,
+    /// Believed records in a row, each the successor of the one before it.
+    run: u32,
+    /// Where the count was before its last break, a loss or a new capture; and its step.
+    before: Option<(u32, u32)>,
+    lost: u64,
+    suspect: u64,
+    captures: u64,
+}
+
+impl Guess {
+    /// What speaks against a guess: its cost, less what the records of its count's last stretch
+    /// speak for it.
+    fn weakness(&self) -> i64 {
+        i64::from(self.cost) - i64::from(self.run.min(BURST) * DOUBT)
+    }
+
+    /// The record is not tcpdump's.
+    fn doubt(self) -> Guess {
+        Guess {
+            cost: self.cost + DOUBT,
+            suspect: self.suspect + 1,
+            ..self
+        }
+    }
+
+    /// The record is the next that was printed, but for those that were lost.
+    fn goes_on(self, number: u32, step: u32) -> Option<Guess> {
+        let ahead = number.wrapping_sub(self.last);
+        if ahead == 0 || is_behind(number, self.last) || !ahead.is_multiple_of(step) {
+            return None;
+        }
+        let lost = ahead / step - 1;
+        let believed = Guess {
+            last: number,
+            step,
+            ..self
+        };
+        if lost == 0 {
+            let run = self.run.saturating_add(1);
+            return Some(Guess { run, ..believed });
+        }
+        // A loss that wraps just to a beginning is far less likely than a new capture.
+        if number == step && number < self.last {
+            return None;
+        }
+        // A new capture that was on its way there has passed it.
+        let passes = self
+            .before
+            .is_some_and(|(before, _)| !is_behind(before, self.last));
+        let resumed = if passes { self.resumed(number) } else { 0 };
+        Some(Guess {
+            cost: self.cost + LOSS + lost.ilog2() + resumed,
+            run: 0,
+            before: Some((self.last, self.step.max(1))),
+            lost: self.lost + u64::from(lost),
+            ..believed
+        })
+    }
+
+    /// What it costs if the count before the last break goes on with this number.
+    fn resumed(&self, number: u32) -> Cost {
+        match self.before {
+            Some((before, step))
+                if (1..=RESUMED_WITHIN).contains(&(number.wrapping_sub(before) / step)) =>
+            {
+                RESUMED
+            }
+            _ => 0,
+        }
+    }
+
+    /// The record is the first of every so many that are printed.
+    fn sampled(self, number: u32) -> Option<Guess> {
+        let step = number.wrapping_sub(self.last);
+        let sampled = self.goes_on(number, step.max(1))?;
+        (step > 1).then(|| Guess {
+            cost: sampled.cost + SAMPLED + step.ilog2(),
+            ..sampled
+        })
+    }
+
+    /// The record is the first of a new capture.
+    fn anew(self, number: u32) -> Option<Guess> {
+        let sampled = self.step > 1 && number == self.step;
+        let back = number == self.last || is_behind(number, self.last);
+        let cost = match number {
+            1 => ANEW,
+            _ if number == self.first || sampled => ANEW_AS_BEFORE,
+            _ if !back => return None,
+            ..=BEGINNING => ANEW_EARLY,
+            _ => ANEW_UNSEEN,
+        };
+        Some(Guess {
+            cost: self.cost + cost + self.resumed(number),
+            last: number,
+            step: if sampled { self.step } else { 0 },
+            first: number,
+            run: 0,
+            before: Some((self.last, self.step.max(1))),
+            captures: self.captures + 1,
+            ..self
+        })
+    }
+}
+
+/// Whether one number comes before another, in 32 bits that wrap.
+fn is_behind(number: u32, other: u32) -> bool {
+    other.wrapping_sub(number).wrapping_sub(1) < i32::MAX as u32
+}
+
+/// Follows the numbers that `-#` prints in one input.
+///
+/// The figures are those of the likeliest reading so far; a later record can change them for the
+/// few before it. Without `-#` they stay 0.
+///
+/// ```
+/// use dumpstream::Sequence;
+/// let mut sequence = Sequence::new();
+/// // 4 and 5 were lost; 900 was forged, as 7 goes on; 8 came twice.
+/// for number in [1, 2, 3, 6, 900, 7, 8, 8, 9] {
+///     sequence.number(number);
+/// }
+/// assert_eq!((sequence.lost(), sequence.suspect(), sequence.captures()), (2, 2, 1));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Sequence {
+    /// The best is the first; empty before the first number.
+    guesses: Vec<Guess>,
+    /// Room for the next ones.
+    spare: Vec<Guess>,
+    /// Records with numbers that tcpdump cannot print, before the first that it can or after.
+    impossible: u64,
+}
+
+impl Sequence {
+    /// At the beginning of an input.
+    pub fn new() -> Sequence {
+        Sequence::default()
+    }
+
+    /// Takes the numbers of the input's next packets. One without a number tells nothing.
+    pub fn follow(&mut self, packets: &Packets) {
+        for number in packets.iter().filter_map(|packet| packet.number()) {
+            self.number(number);
+        }
+    }
+
+    /// Takes the next record's number.
+    #[inline]
+    pub fn number(&mut self, number: u64) {
+        match (&mut self.guesses[..], u32::try_from(number)) {
+            // Nearly all there are.
+            ([only], Ok(number))
+                if only.step > 0 && number.wrapping_sub(only.last) == only.step =>
+            {
+                only.last = number;
+                only.run = only.run.saturating_add(1);
+            }
+            (_, Ok(number)) => self.weigh(number),
+            (_, Err(_)) => self.impossible += 1,
+        }
+    }
+
+    /// Packets that tcpdump printed and that did not arrive. What came before the first number is
+    /// not among them: an input may join a capture that runs.
+    pub fn lost(&self) -> u64 {
+        self.guesses.first().map_or(0, |best| best.lost)
+    }
+
+    /// Records that tcpdump did not print where they stand: forged, or sent twice.
+    pub fn suspect(&self) -> u64 {
+        self.impossible + self.guesses.first().map_or(0, |best| best.suspect)
+    }
+
+    /// Captures: runs of tcpdump, each of which counts anew.
+    pub fn captures(&self) -> u64 {
+        self.guesses.first().map_or(0, |best| best.captures)
+    }
+
+    /// Whether some record is suspect however one reads the numbers: not only by the likeliest
+    /// guess, but by all that come near it.
+    pub fn forged(&self) -> bool {
+        let near = |guess: &&Guess| guess.cost <= 2 * DOUBT;
+        let mut guesses = self.guesses.iter().filter(near).peekable();
+        self.impossible > 0 || guesses.peek().is_some() && guesses.all(|guess| guess.suspect > 0)
+    }
+
+    fn weigh(&mut self, number: u32) {
+        if self.guesses.is_empty() {
+            self.guesses.push(Guess {
+                cost: 0,
+                last: number,
+                step: 0,
+                first: number,
+                run: 0,
+                before: None,
+                lost: 0,
+                suspect: 0,
+                captures: 1,
+            });
+            return;
+        }
+        let mut next = std::mem::take(&mut self.spare);
+        for guess in &self.guesses {
+            if guess.last != number {
+                // Whatever follows: to doubt the very successor is never cheaper than to doubt what
+                // comes with its number later.
+                if guess.step == 0 || number.wrapping_sub(guess.last) != guess.step {
+                    next.push(guess.doubt());
+                }
+            }
+        }
+        // From here on all end with this number: of one step, only the cheapest can win.
+        let apart = next.len();
+        let mut offer = |guess: Guess| match next[apart..].iter_mut().find(|g| g.step == guess.step)
+        {
+            Some(held) if guess.cost < held.cost => *held = guess,
+            Some(_) => {}
+            None => next.push(guess),
+        };
+        for guess in &self.guesses {
+            if guess.last == number {
+                offer(guess.doubt());
+            }
+            guess.anew(number).into_iter().for_each(&mut offer);
+            match guess.step {
+                0 => {
+                    guess.goes_on(number, 1).into_iter().for_each(&mut offer);
+                    guess.sampled(number).into_iter().for_each(&mut offer);
+                }
+                step => guess.goes_on(number, step).into_iter().for_each(&mut offer),
+            }
+        }
+        let (best, least) = next
+            .iter()
+            .map(|guess| guess.cost)
+            .enumerate()
+            .min_by_key(|&(_, cost)| cost)
+            .expect("every guess has gone on in some way");
+        next.swap(0, best);
+        next.retain_mut(|guess| {
+            guess.cost -= least;
+            guess.cost <= WINDOW
+        });
+        if next.len() > MOST {
+            next.sort_unstable_by_key(|guess| guess.cost);
+            next[KEPT..].sort_unstable_by_key(Guess::weakness);
+            next.truncate(2 * KEPT);
+        }
+        self.spare = std::mem::replace(&mut self.guesses, next);
+        self.spare.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What these numbers tell: lost, suspect, captures.
+    fn told(numbers: impl IntoIterator<Item = u64>) -> (u64, u64, u64) {
+        let mut sequence = Sequence::new();
+        numbers.into_iter().for_each(|n| sequence.number(n));
+        (sequence.lost(), sequence.suspect(), sequence.captures())
+    }
+
+    #[test]
+    fn the_successor_is_right() {
+        assert_eq!(told([]), (0, 0, 0));
+        assert_eq!(told([1]), (0, 0, 1));
+        assert_eq!(told(1..5000), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_skip_is_lost() {
+        assert_eq!(told([1, 2, 5]), (2, 0, 1));
+        assert_eq!(told([1, 2, 5, 6, 7]), (2, 0, 1));
+        assert_eq!(told((1..100).chain(90_000..90_003)), (89_900, 0, 1));
+        assert_eq!(
+            told((1..100).chain(2_000_000_000..2_000_000_009)).0,
+            1_999_999_900
+        );
+        // One loss after the other, as a filter in the pipe makes them.
+        assert_eq!(told((0..900).map(|i| 1 + i * i)), (808_202 - 900, 0, 1));
+    }
+
+    #[test]
+    fn a_repeat_or_a_step_back_is_suspect() {
+        assert_eq!(told([1, 2, 3, 3]), (0, 1, 1));
+        assert_eq!(told([1, 2, 3, 3, 4]), (0, 1, 1));
+        assert_eq!(told([1, 2, 3, 2, 4]), (0, 1, 1));
+        assert_eq!(told((1..200).chain(100..200).chain(200..300)), (0, 100, 1));
+    }
+
+    #[test]
+    fn one_again_is_a_new_capture() {
+        assert_eq!(told([1, 2, 3, 1]), (0, 0, 2));
+        assert_eq!(told([1, 2, 3, 1, 2, 3, 4, 1, 1, 2]), (0, 0, 4));
+        assert_eq!(told((1..100).chain(1..200)), (0, 0, 2));
+        // Its beginning was lost.
+        assert_eq!(told((1..1000).chain(3..400)), (0, 0, 2));
+        // It was no beginning.
+        assert_eq!(told([1, 2, 3, 4, 1, 5, 6]), (0, 1, 1));
+        assert_eq!(told((1..1000).chain(1..30).chain(1000..1100)), (0, 29, 1));
+    }
+
+    #[test]
+    fn a_forged_jump_is_no_loss() {
+        for far in [5, 6, 100, 2_000_000_000, 4_000_000_000] {
+            assert_eq!(told([1, 2, 3, far, 4, 5, 6, 7]), (0, 1, 1), "{far}");
+        }
+        // Several of them, a loss beside them, one in the midst of a count of its own.
+        assert_eq!(told([1, 2, 3, 70, 80, 4, 5, 6, 7]), (0, 2, 1));
+        assert_eq!(told([1, 2, 3, 70, 71, 72, 4, 5, 6, 7, 8]), (0, 3, 1));
+        assert_eq!(told([1, 2, 3, 900, 7, 8, 9]), (3, 1, 1));
+        assert_eq!(told((1..9).chain(500..1500).chain(9..1400)), (0, 1000, 1));
+        // At the end nothing tells, and a small loss is likelier.
+        assert_eq!(told((1..9).chain([11])), (2, 0, 1));
+        assert_eq!(told((1..9).chain([2_000_000_000])), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_forged_successor_is_seen_when_the_real_one_repeats_it() {
+        assert_eq!(told([1, 2, 3, 4, 4, 5]), (0, 1, 1));
+        assert_eq!(told([1, 2, 3, 4, 5, 6, 4, 5, 6, 7]), (0, 3, 1));
+    }
+
+    #[test]
+    fn numbers_that_tcpdump_cannot_print() {
+        assert_eq!(told([1, 2, 4_294_967_296, 3, u64::MAX, 4]), (0, 2, 1));
+    }
+
+    #[test]
+    fn thirty_two_bits_wrap() {
+        let end = u64::from(u32::MAX);
+        let wrapped = |from| (from..=end).chain(0..100);
+        assert_eq!(told(wrapped(end - 9)), (0, 0, 1));
+        assert_eq!(told((end - 9..=end - 3).chain(4..100)), (7, 0, 1));
+        assert_eq!(told(wrapped(end - 9).chain([end, 100, 101])), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_stream_joins_in_and_begins_again_there() {
+        assert_eq!(told(500..900), (0, 0, 1));
+        // `--skip 499`, twice.
+        assert_eq!(told((500..900).chain(500..700)), (0, 0, 2));
+    }
+
+    #[test]
+    fn every_nth_packet() {
+        let sampled = |from: u64, n: u64| (from..from + 50).map(move |i| i * n);
+        for n in [2, 3, 10, 1000, 1_000_000] {
+            assert_eq!(told(sampled(1, n)), (0, 0, 1), "{n}");
+            assert_eq!(told(sampled(7, n)), (0, 0, 1), "{n}");
+            assert_eq!(told(sampled(1, n).chain(sampled(1, n))), (0, 0, 2), "{n}");
+            let short = sampled(1, n).filter(|i| *i != 30 * n);
+            assert_eq!(told(short), (1, 0, 1), "{n}");
+            let forged = sampled(1, n).flat_map(|i| [Some(i), (i == 30 * n).then_some(i + 1)]);
+            assert_eq!(told(forged.flatten()), (0, 1, 1), "{n}");
+        }
+    }
+
+    #[test]
+    fn it_is_said_once_it_is_sure() {
+        let mut sequence = Sequence::new();
+        let mut sure = |n| {
+            sequence.number(n);
+            sequence.forged()
+        };
+        assert!(![1, 2, 3, 2_000_000_000].into_iter().any(&mut sure));
+        assert!(sure(4));
+        let mut sequence = Sequence::new();
+        [1, 2, 2_000_000_000, 2_000_000_001, 1]
+            .into_iter()
+            .for_each(|n| sequence.number(n));
+        assert!(!sequence.forged());
+    }
+
+    #[test]
+    fn many_forged_numbers_do_not_crowd_out_the_real_count() {
+        let forged = (0..400).map(|i| 10_000 + 3 * i);
+        let (_, suspect, captures) = told((1..1000).chain(forged).chain(1000..9000));
+        assert_eq!((suspect, captures), (400, 1));
+        let mut sequence = Sequence::new();
+        let mut random = 1u64;
+        for _ in 0..100_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            sequence.number(random >> 32);
+            assert!(sequence.guesses.len() <= MOST);
+        }
+    }
+}
