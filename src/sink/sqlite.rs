@@ -32,6 +32,9 @@ const LINGER: Duration = Duration::from_millis(250);
 /// so that the thread can end in between.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// How long to wait after an attempt that SQLite did not wait for: some locks it refuses at once.
+const REFUSED: Duration = Duration::from_millis(20);
+
 /// Prepared statements kept: more than this file and the ledger's together have.
 const STATEMENTS: usize = 32;
 
@@ -66,7 +69,9 @@ impl Sqlite {
         conn.busy_timeout(BUSY)
             .map_err(fail.doing("open the database"))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        schema::prepare(&fail, &mut conn, context)?;
+        patiently(&fail.sink, &Abandoned::default(), || {
+            schema::prepare(&fail, &mut conn, context)
+        })?;
 
         let abandoned = Abandoned::default();
         let database = Database {
@@ -202,19 +207,9 @@ impl Database {
     /// Takes the write lock, however long another process holds it: the lane knows what to do with
     /// a sink that does not move.
     fn begin(&self) -> Result<(), SinkError> {
-        let mut told = false;
-        loop {
-            match run(&self.conn, "BEGIN IMMEDIATE") {
-                Err(e) if busy(&e) && !self.abandoned.get() => {
-                    if !told {
-                        tracing::warn!(sink = %self.fail.sink,
-                            "Another program holds the database; waiting for it.");
-                        told = true;
-                    }
-                }
-                begun => return begun.map_err(self.fail.doing("begin a transaction")),
-            }
-        }
+        patiently(&self.fail.sink, &self.abandoned, || {
+            run(&self.conn, "BEGIN IMMEDIATE").map_err(self.fail.doing("begin a transaction"))
+        })
     }
 
     fn transaction(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
@@ -394,9 +389,36 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-fn busy(error: &rusqlite::Error) -> bool {
+/// Tries again while another program holds the database; says so once.
+fn patiently<T>(
+    sink: &str,
+    abandoned: &Abandoned,
+    mut attempt: impl FnMut() -> Result<T, SinkError>,
+) -> Result<T, SinkError> {
+    let mut told = false;
+    loop {
+        match attempt() {
+            Err(e) if busy(&e) && !abandoned.get() => {
+                if !told {
+                    tracing::warn!(sink, "Another program holds the database; waiting for it.");
+                    told = true;
+                }
+                std::thread::sleep(REFUSED);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn busy(error: &SinkError) -> bool {
+    let SinkError::Database { source, .. } = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
     matches!(
-        error.sqlite_error_code(),
+        code,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
 }

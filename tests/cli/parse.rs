@@ -491,3 +491,19 @@ fn without_an_input_no_output_is_made() {
     ran(folder.path(), &none).failed(1, &["gone.txt: No such file", "directory"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_database_that_another_program_holds_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = ["parse", "day.txt", "-o", "sqlite:packets.db"];
+    fs::write(folder.path().join("day.txt"), records(3)).unwrap();
+    ran(folder.path(), &to).quiet();
+    let other = rusqlite::Connection::open(folder.path().join("packets.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let running = Running::new(dumpstream(folder.path(), &to));
+    running.says("Another program holds the database");
+    other.execute_batch("COMMIT").unwrap();
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("holds the database").count(), 1, "{said}");
+}
