@@ -153,6 +153,12 @@ impl Running {
         after.split(',').next().unwrap().parse().unwrap()
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal, by its id and to it alone.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
