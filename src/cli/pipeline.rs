@@ -95,7 +95,7 @@ pub(super) struct Records {
           help_heading = "Records")]
     stall_after: Duration,
     /// What waits in memory for one sink.
-    #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "64MiB",
+    #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
     queue: usize,
     /// After a signal, how long sinks have for what is still queued.
@@ -153,6 +153,13 @@ pub(super) fn zone(text: &str) -> Result<Zone, String> {
                 "no zone {text:?} is known here: use an IANA name such as Europe/Berlin, UTC or local"
             )),
         },
+    }
+}
+
+fn queue(text: &str) -> Result<usize, String> {
+    match amount::size(text)? {
+        0 => Err("a queue of nothing passes nothing on".to_owned()),
+        size => Ok(size),
     }
 }
 

@@ -171,7 +171,7 @@ fn interruptible(database: &Connection) -> anyhow::Result<Runtime> {
     signals::watch(CancellationToken::new(), move |signal| match signal {
         Signal::Stop => handle.interrupt(),
         // A query has no figures but its rows, and no file of its own.
-        Signal::Tell | Signal::Reopen => {}
+        Signal::Tell | Signal::Reopen | Signal::Now => {}
     })?;
     drop(entered);
     Ok(runtime)

@@ -70,6 +70,19 @@ fn lanes(text: &mut String, pipeline: &Pipeline) {
     *text += &more;
 }
 
+/// The last word of a run that is ended at once: what the sinks did not get.
+pub(super) fn given_up(pipeline: &Pipeline) -> String {
+    let queued = pipeline.counters().filter(|(_, c)| c.queued > 0);
+    let queued: Vec<_> = queued
+        .map(|(name, c)| format!("{} not written to {name}", packets(c.queued)))
+        .collect();
+    let what = match queued.is_empty() {
+        true => "no packet was queued".to_owned(),
+        false => queued.join(", "),
+    };
+    visible::lines(&format!("ended at once: {what}")).into_owned()
+}
+
 fn packets(n: u64) -> String {
     format!("{n} {}", if n == 1 { "packet" } else { "packets" })
 }
@@ -97,7 +110,7 @@ pub(super) fn present(pipeline: &Pipeline) -> Option<String> {
 
 /// Whether every packet was parsed and written, and every byte belonged to one.
 pub(super) fn perfect(pipeline: &Pipeline, summary: &Summary) -> bool {
-    let whole = summary.skipped.total() == 0
+    let whole = summary.skipped.total() == summary.skipped.empty
         && summary.refused == 0
         && summary.unparsed == 0
         && summary.truncated == 0

@@ -353,3 +353,76 @@ fn a_lane_that_drops_is_told_of_once_each_way() {
     // It is never closed: the thread ends with the process.
     drop(drained);
 }
+
+#[test]
+fn an_address_that_cannot_be_is_exit_2_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["connect", "127.0.0.1"][..], "no port number"),
+        (&["connect", "4444", "5555"], "4444 is a number"),
+        (&["listen", "4444", "5555"], "4444 is a number"),
+        (&["listen", "0", "-m", "0"], "nobody in"),
+        (&["listen", "0", "--queue", "0"], "a queue of nothing"),
+    ] {
+        ran(folder.path(), arguments).failed(2, &[words]);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn whoever_refuses_a_connection_is_not_said_not_to_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free().port().to_string();
+    let once_more = ["connect", "127.0.0.1", &port, "--retry", "1"];
+    let ran = ran(folder.path(), &once_more);
+    let ran = ran.failed(1, &["refused the connection; trying again in "]);
+    assert_eq!(ran.err.matches("trying again").count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn everyone_is_told_of_beyond_loopback_only() {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, told) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
+        let arguments = ["listen", at, "--allow", "0.0.0.0/0", "-o", "null:"];
+        let running = Running::new(dumpstream(folder.path(), &arguments));
+        let port = running.address().port();
+        drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
+        let (_, said) = running.end();
+        assert_eq!(said.contains("Every host"), told, "{said}");
+    }
+}
+
+#[test]
+fn quiet_is_about_all_but_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/aflag-v.txt");
+    let address = free();
+    let port = address.port().to_string();
+    let running = Running::new(dumpstream(folder.path(), &["listen", "-q", "-k", &port]));
+    let mut socket = until("it listens", || TcpStream::connect(address).ok());
+    socket.write_all(&fs::read(sample).unwrap()).ok();
+    drop(socket);
+    running.says("A sender was refused");
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(
+        (status.code(), said.lines().count()),
+        (Some(0), 1),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_empty_line_of_ctrl_c_is_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = listening(folder.path(), &["-v", "--flush-after", "20ms"]);
+    let mut socket = TcpStream::connect(running.address()).unwrap();
+    socket.write_all(records(1).as_bytes()).unwrap();
+    rows(folder.path(), 1);
+    socket.write_all(b"\n").unwrap();
+    drop(socket);
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(!said.contains("skipped"), "{said}");
+    assert!(said.contains("A sender has gone."), "{said}");
+}

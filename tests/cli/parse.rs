@@ -370,6 +370,9 @@ fn the_drain_has_a_deadline() {
     running.signal("INT");
     let (status, said) = running.end();
     drop(reader);
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("ended at once: "), "{said}");
+    assert!(last.ends_with(" packets not written to jsonl:-"), "{said}");
     assert_eq!(status.code(), Some(130), "{said}");
 }
 
