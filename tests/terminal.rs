@@ -242,6 +242,7 @@ fn nothing_acts_on_a_terminal() {
         let mut runs = vec![
             with(&["-vv", parse, "--origin", "records.txt"]),
             with(&["-vv", parse, "records.txt", "-o", "sqlite:p.db"]),
+            with(&["parse", "--origin", "records.txt", "-o", "csv:-"]),
             plain(&["query", "-d", "p.db", "SELECT * FROM packets"]),
             plain(&["query", "-d", "p.db", "-f", "csv", "SELECT * FROM packets"]),
             plain(&[
@@ -299,7 +300,7 @@ fn nothing_acts_on_a_terminal() {
         runs.push(gone);
         for run in &runs {
             let run: Vec<_> = run.iter().map(|word| word.as_os_str()).collect();
-            let csv = run.iter().any(|word| *word == "csv");
+            let csv = run.iter().any(|word| *word == "csv" || *word == "csv:-");
             let [out, said] = shown(folder, &run);
             printed.extend_from_slice(&out);
             printed.extend_from_slice(&said);

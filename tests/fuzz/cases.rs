@@ -220,6 +220,9 @@ fn written(packets: Packets) -> String {
         identity: true,
         raw: true,
         replace: false,
+        amend: false,
+        rejects: Default::default(),
+        hangup: Default::default(),
     };
     RUNTIME.block_on(async {
         let sink = url.open(&context).expect("it can be written");
