@@ -88,8 +88,10 @@ impl Parse {
             None => self.files,
         };
         self.records.apart(&files)?;
-        let missing: Vec<_> = files.iter().filter_map(|f| readable(f).err()).collect();
-        if missing.len() == files.len() {
+        let missing = files.iter().filter_map(|file| readable(file).err());
+        let missing: Vec<_> = missing.collect();
+        // One that is followed may come later.
+        if !self.follow && missing.len() == files.len() {
             // Nothing will come: no output is made.
             missing.iter().for_each(|e| say_error(manner, e));
             return Ok(Exit::Said(1));
