@@ -418,8 +418,8 @@ impl Input<'_> {
                 sensor = packets.sensor(),
                 suspect = self.summary.suspect,
                 "Packets arrive with numbers that tcpdump cannot have printed there: some are \
-                 forged by what packets carry, or sent twice. tcpdump 4.99.5 and newer let no \
-                 packet print a record, unless run with -A.",
+                 forged by what packets carry, or sent twice. With -A, and before 4.99.5, tcpdump \
+                 lets a packet print whole records.",
             );
         }
     }

@@ -50,9 +50,9 @@ const WINDOW: Cost = 2 * BURST * DOUBT;
 const BEGINNING: u32 = 8;
 /// Guesses that are kept for their cost, and as many for the length of their counts: so that many
 /// forged numbers do not crowd out the real count, which is long.
-const KEPT: usize = 8;
+const KEPT: usize = 4;
 /// So many are let grow before the rest is dropped.
-const MOST: usize = 24;
+const MOST: usize = 12;
 
 /// One way to read the numbers so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
