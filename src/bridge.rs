@@ -31,7 +31,7 @@ mod connect;
 mod listen;
 
 pub use access::Access;
-pub use address::resolve;
+pub use address::{check, resolve};
 pub use connect::{Retry, connect};
 pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
 

@@ -16,6 +16,7 @@ mod query;
 mod replay;
 mod report;
 mod runtime;
+mod same;
 mod schema;
 mod signals;
 mod status;
@@ -67,7 +68,7 @@ struct Manner {
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more: -v the report and who connects, -vv everything.
+    /// Say more: the report, who connects, and who leaves after how much.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     /// Colours on a terminal; NO_COLOR in the environment turns them off.
@@ -255,8 +256,7 @@ fn say_error(manner: Manner, error: &anyhow::Error) {
 
 /// A line on standard error. The text is made harmless by whoever calls.
 fn say(text: &str) {
-    // Where standard error is closed there is nobody to tell.
-    // One write, so that lines of several threads do not mix.
+    // One write, so that lines of several threads do not mix. It never fails.
     drop(status::Stderr.write_all(format!("{text}\n").as_bytes()));
 }
 
@@ -267,13 +267,16 @@ fn logs(manner: Manner) {
     let level = match (manner.quiet, manner.verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::DEBUG,
-        (_, _) => LevelFilter::TRACE,
+        // There is nothing finer to say; `-vv` is typed out of habit.
+        (_, _) => LevelFilter::DEBUG,
     };
     tracing_subscriber::fmt()
         .with_writer(status::Stderr)
         .with_ansi(manner.coloured(io::stderr().is_terminal()))
         .with_max_level(level)
         .with_target(false)
+        // They would be told on standard error too, by `eprintln!`, which panics where that is
+        // closed.
+        .log_internal_errors(false)
         .init();
 }

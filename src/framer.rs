@@ -85,6 +85,9 @@ pub struct Skipped {
     pub preamble: u64,
     /// See [`Skip::Late`].
     pub late: u64,
+    /// Those of `late` that are empty lines by themselves: tcpdump prints one at Ctrl-C. Nothing is
+    /// lost with them.
+    pub empty: u64,
     /// See [`Skip::Oversize`].
     pub oversize: u64,
     /// tcpdump's own messages, as `2>&1` mixes them in.
@@ -101,6 +104,7 @@ impl Skipped {
     pub fn add(&mut self, other: &Skipped) {
         self.preamble += other.preamble;
         self.late += other.late;
+        self.empty += other.empty;
         self.oversize += other.oversize;
         self.messages += other.messages;
     }
@@ -358,6 +362,9 @@ impl Framer {
             Skip::Message => &mut self.skipped.messages,
         };
         *count += line as u64;
+        if reason == Skip::Late && src[..line].iter().all(|b| matches!(b, b'\n' | b'\r')) {
+            self.skipped.empty += line as u64;
+        }
         Some(Some(Cut {
             len: line,
             kind: CutKind::Skipped(reason),

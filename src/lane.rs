@@ -13,18 +13,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::counters::Counters;
 use self::latency::Histogram;
 pub use self::latency::Latency;
+use self::offer::{Dropping, Waiting};
 use crate::packet::Packets;
 use crate::sink::{OnFull, Sink};
 
 mod counters;
 mod latency;
+mod offer;
 mod task;
 
 /// The default of [`LaneOptions::queue`], 64 MiB: a second of a sensor that prints 100,000 packets
@@ -123,6 +125,8 @@ struct State {
     buried: bool,
     counters: Counters,
     latency: Histogram,
+    /// What is being dropped, which was said.
+    dropping: Option<Dropping>,
 }
 
 struct Queued {
@@ -180,6 +184,7 @@ impl Lane {
                 buried: false,
                 counters: Counters::default(),
                 latency: Histogram::default(),
+                dropping: None,
             }),
             room: Semaphore::new(capacity as usize),
             work: Notify::new(),
@@ -208,51 +213,14 @@ impl Lane {
         let permits = u32::try_from(permits)
             .unwrap_or(u32::MAX)
             .clamp(1, shared.capacity);
-        {
-            let mut state = shared.lock();
-            state.counters.packets += count;
-            if state.closing || state.buried {
-                state.counters.dropped += count;
-                return;
-            }
-            state.counters.queued += count;
-            match shared.room.try_acquire_many(permits) {
-                Ok(room) => {
-                    room.forget();
-                    shared.push(&mut state, Queued { packets, permits });
-                    return;
-                }
-                Err(TryAcquireError::Closed) => return state.drop_queued(count),
-                Err(TryAcquireError::NoPermits) => {}
-            }
-            if shared.drops(&state, Instant::now()) {
-                return state.drop_queued(count);
-            }
-            state.account(Instant::now());
-            state.waiting += 1;
-            shared.work.notify_one();
-        }
-        // From here on the guard gives the count back, whatever becomes of this future.
-        let waiting = Waiting { shared, count };
-        loop {
-            let Some(deadline) = shared.patience() else {
-                match shared.room.acquire_many(permits).await {
-                    Ok(room) => {
-                        room.forget();
-                        return waiting.queue(Queued { packets, permits });
-                    }
-                    Err(_) => return,
-                }
-            };
-            match timeout_at(deadline, shared.room.acquire_many(permits)).await {
-                Ok(Ok(room)) => {
-                    room.forget();
-                    return waiting.queue(Queued { packets, permits });
-                }
-                Ok(Err(_)) => return,
-                Err(_) if shared.drops(&shared.lock(), Instant::now()) => return,
-                // It has moved meanwhile: the wait is worth it.
-                Err(_) => {}
+        let queued = Queued { packets, permits };
+        match shared.offer(queued, count) {
+            Ok(say) => shared.say(&say),
+            Err(queued) => {
+                // From here on the guard gives the count back, whatever becomes of this future.
+                let waiting = Waiting::new(shared, count);
+                let say = waiting.wait(queued).await;
+                shared.say(&say);
             }
         }
     }
@@ -298,84 +266,5 @@ impl Shared {
         self.state
             .lock()
             .expect("nothing panics while it holds this lock")
-    }
-
-    fn push(&self, state: &mut State, queued: Queued) {
-        if !state.has_work() {
-            state.moved = Instant::now();
-        }
-        let half = self.capacity.div_ceil(2);
-        let was_half = state.held >= half;
-        state.held += queued.permits;
-        state.queue.push_back(queued);
-        // The task looks at the state anew each time; it need only know that it has changed.
-        if state.queue.len() == 1 || (state.held >= half && !was_half) || state.closing {
-            self.work.notify_one();
-        }
-    }
-
-    /// Whether a full lane drops now.
-    fn drops(&self, state: &State, now: Instant) -> bool {
-        match self.options.on_full {
-            Some(OnFull::Drop) => true,
-            Some(OnFull::Block) => false,
-            None => {
-                !self.options.only
-                    && state.has_work()
-                    && now.saturating_duration_since(state.moved) >= self.options.stall_after
-            }
-        }
-    }
-
-    /// How long a sender waits before it looks whether the sink has moved; `None`: for ever.
-    fn patience(&self) -> Option<Instant> {
-        if self.options.only || self.options.on_full == Some(OnFull::Block) {
-            return None;
-        }
-        let state = self.lock();
-        // With nothing to do the sink cannot be late: another sender is about to fill the room.
-        let since = if state.has_work() {
-            state.moved
-        } else {
-            Instant::now()
-        };
-        since.checked_add(self.options.stall_after)
-    }
-}
-
-/// A sender that waits for room. Dropping it without having queued drops and counts its packets.
-struct Waiting<'a> {
-    shared: &'a Shared,
-    count: u64,
-}
-
-impl Waiting<'_> {
-    fn queue(self, queued: Queued) {
-        let mut state = self.shared.lock();
-        // A lane that was buried meanwhile has counted these packets already.
-        if !state.buried {
-            self.shared.push(&mut state, queued);
-        }
-        self.leave(&mut state);
-        drop(state);
-        std::mem::forget(self);
-    }
-
-    fn leave(&self, state: &mut State) {
-        state.account(Instant::now());
-        state.waiting -= 1;
-        if state.closing {
-            self.shared.work.notify_one();
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if !state.buried {
-            state.drop_queued(self.count);
-        }
-        self.leave(&mut state);
     }
 }

@@ -104,7 +104,10 @@ pub struct Origin {
     utc: bool,
     date: Option<Date>,
     modified: Option<i64>,
-    form: StampForm,
+    /// Which of the two it was said to be.
+    form: Option<StampForm>,
+    /// Stamps were met that could be either, and nothing was said.
+    guessed: bool,
     /// The civil day and time of day of the last stamp without a date.
     clock: Option<(i64, i64)>,
     /// The instant of the first and of the last packet.
@@ -126,7 +129,8 @@ impl Origin {
             utc: true,
             date: None,
             modified: None,
-            form: StampForm::default(),
+            form: None,
+            guessed: false,
             clock: None,
             first: None,
             last: None,
@@ -163,8 +167,14 @@ impl Origin {
 
     /// Says which of `-ttt` and `-ttttt` printed the stamps.
     pub fn stamp(mut self, form: StampForm) -> Origin {
-        self.form = form;
+        self.form = Some(form);
         self
+    }
+
+    /// Whether stamps of `-ttt` were met, which could be those of `-ttttt`, and
+    /// [`Origin::stamp`] was not called.
+    pub fn has_guessed(&self) -> bool {
+        self.guessed
     }
 
     /// Gives the packets their sensor, stream, ordinals and times. In order, each batch once.
@@ -324,7 +334,7 @@ impl Origin {
     }
 
     /// An instant from a difference.
-    fn since(&self, ns: i64, arrival: Option<i64>) -> i64 {
+    fn since(&mut self, ns: i64, arrival: Option<i64>) -> i64 {
         let Some(first) = self.first else {
             let midnight = self.date.map(|d| {
                 let days = days_from_civil(
@@ -341,7 +351,8 @@ impl Origin {
                 .saturating_add(ns);
         };
         let last = self.last.unwrap_or(first);
-        match self.form {
+        self.guessed |= self.form.is_none();
+        match self.form.unwrap_or_default() {
             StampForm::Delta => last.saturating_add(ns),
             // The difference is printed modulo a day.
             StampForm::Elapsed => {

@@ -330,7 +330,14 @@ impl Input<'_> {
     /// Sends on what was held back.
     async fn release(&mut self) {
         for (mut packets, bytes) in std::mem::take(&mut self.held) {
+            let guessed = self.origin.has_guessed();
             self.origin.place(&mut packets);
+            if self.origin.has_guessed() && !guessed {
+                warn!(
+                    "Stamps are taken as those of -ttt, since the packet before; \
+                     --stamp elapsed reads those of -ttttt."
+                );
+            }
             self.count(&packets, bytes);
             self.options.rejects.unparsed(&packets).await;
             self.deliver(packets).await;

@@ -54,6 +54,13 @@ pub trait Sink: Send + Sync {
     /// When what was written before cannot be made safe.
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// Tells a write that is under way to stop as soon as it can: its time is over. Returns how
+    /// many of its rows are where they belong by now, never more than there are; it may be asked
+    /// again. Nothing is written after that.
+    fn give_up(&self) -> u64 {
+        0
+    }
+
     /// The least time between the starts of two writes, for a place that prefers few large ones.
     /// A lane does not wait for it when its queue is half full, or when it is closing.
     fn linger(&self) -> Duration {
@@ -66,6 +73,9 @@ pub trait Sink: Send + Sync {
 pub struct Written {
     /// Rows that are there now, also those that were there before.
     pub delivered: u64,
+    /// Those of `delivered` that were there before and stayed as they were; 0 where the place
+    /// cannot tell.
+    pub present: u64,
     /// Rows that the place refused for what they are.
     pub rejected: u64,
     /// Rows that the sink gave up.
@@ -77,7 +87,7 @@ pub struct Written {
 #[non_exhaustive]
 pub enum SinkError {
     /// The URL names no sink of this build.
-    #[error("unknown sink `{url}`; a sink is one of {}", known().join(", "))]
+    #[error("unknown sink `{url}`{}; a sink is one of {}", meant(url), known().join(", "))]
     UnknownSink {
         /// As it was typed.
         url: String,
@@ -233,6 +243,22 @@ fn known() -> Vec<&'static str> {
     SCHEMES.iter().map(|s| s.2).collect()
 }
 
+/// What a bare file's name was meant for, by how it ends.
+fn meant(url: &str) -> String {
+    if url.contains(':') {
+        return String::new();
+    }
+    let end = url.rsplit_once('.').map_or("", |(_, end)| end);
+    let scheme = match end {
+        "jsonl" | "json" | "ndjson" => "jsonl",
+        "csv" => "csv",
+        "db" | "sqlite" | "sqlite3" | "db3" if cfg!(feature = "sqlite") => "sqlite",
+        _ if url == "-" => "jsonl",
+        _ => return String::new(),
+    };
+    format!(" (did you mean `{scheme}:{url}`?)")
+}
+
 /// The name of a sink: `SCHEME:PLACE[?PARAMETER=VALUE[&…]]`, as `-o` takes it.
 ///
 /// ```
@@ -290,8 +316,8 @@ impl SinkUrl {
         self.on_full
     }
 
-    /// Opens the sink: creates the file, or the tables. A `jsonl` or `csv` file that is there is
-    /// replaced, unless files are rotated; a database is added to. It blocks for as long as that takes.
+    /// Opens the sink: creates the file, or the tables. What is there is added to: rows of text
+    /// stand at the end of a file, whatever it had. It blocks for as long as that takes.
     ///
     /// # Errors
     /// When the place is not one to write to; the text says what to do.
@@ -419,6 +445,8 @@ mod tests {
             "{}",
             error("packets.db")
         );
+        assert!(error("packets.db").contains("`sqlite:packets.db`"));
+        assert!(error("-").contains("`jsonl:-`"));
         assert!(error("kafka:x").contains("null:"));
         assert!(error("jsonl:a.b?c=d").contains("on_full=block|drop"));
         assert!(error("jsonl:-?on_full=maybe").contains("block, drop"));

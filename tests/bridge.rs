@@ -713,6 +713,29 @@ async fn connect_gives_up_on_a_server_that_brings_nothing() {
 }
 
 #[tokio::test]
+async fn connect_slows_down_for_a_server_that_closes_at_once() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let retry = Retry::new().spans(Duration::from_millis(100), Duration::from_secs(10));
+    let connecting = Connecting::start(server.local_addr().unwrap(), retry);
+    let serve = async {
+        loop {
+            send(server.accept().await.unwrap().0, &records(1, 1)).await;
+        }
+    };
+    let served = tokio::time::timeout(Duration::from_millis(1500), serve).await;
+    assert!(served.is_err());
+    connecting.cancel.cancel();
+    let (outcome, _) = connecting.end().await;
+    // Waits of 50, 100, 200, 400 and 800 ms at least.
+    assert!(
+        (1..=6).contains(&outcome.connections),
+        "{}",
+        outcome.connections
+    );
+    assert_eq!(outcome.summary.records, outcome.connections);
+}
+
+#[tokio::test]
 async fn connect_stops_when_told_while_it_waits() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();

@@ -257,6 +257,7 @@ async fn on_full_overrides() {
     let counters = lane.close(None).await;
     balanced(&counters);
     assert_eq!((counters.delivered, counters.dropped), (10, 90));
+    assert_eq!(counters.undrained, 0, "they were dropped long before");
 
     let sink = Recorder::new(Cue::Stall);
     let lane = sink.lane(LaneOptions {
@@ -368,11 +369,13 @@ async fn closing_has_a_deadline() {
         (counters.packets, counters.dropped, counters.error),
         (25, 25, None)
     );
+    assert_eq!(counters.undrained, 25);
     sender.await.unwrap();
     lane.send(batches[5].clone()).await;
     let counters = lane.close(None).await;
     balanced(&counters);
     assert_eq!((counters.packets, counters.dropped), (30, 30));
+    assert_eq!(counters.undrained, 30);
     // Before the deadline it ends as soon as all is written.
     let lane = Recorder::new(Cue::Write).lane(LaneOptions::default());
     lane.send(batches[0].clone()).await;

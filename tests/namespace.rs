@@ -426,7 +426,7 @@ fn keys_are_known_and_none_is_left_out() {
     wrong(
         r#"{"name": "hops", "in": "network", "type": "int"}"#,
         "}",
-        "field \"hops\": missing field `regex`",
+        "field \"hops\": `regex` is missing",
     );
     wrong(
         r#"{"name": "hops", "in": "network", "regex": 7, "type": "int"}"#,

@@ -53,6 +53,7 @@ impl Db {
             let rows = packets.len() as u64;
             assert_eq!(written.delivered + written.rejected + written.dropped, rows);
             sum.delivered += written.delivered;
+            sum.present += written.present;
             sum.rejected += written.rejected;
             sum.dropped += written.dropped;
         }
@@ -347,16 +348,22 @@ async fn the_same_file_twice_adds_nothing() {
     let first = db.rows("SELECT * FROM packet");
     assert_eq!(first.len(), 100);
     // Again; cut otherwise; with the clock a day on; more of it than before.
-    assert_eq!(db.write(&context, &tens(DAY)).await, delivered);
+    let again = Written {
+        present: 100,
+        ..delivered
+    };
+    assert_eq!(db.write(&context, &tens(DAY)).await, again);
     assert_eq!(
         db.write(&context, &batches(origin("a", DAY), 100, &[7, 61]))
             .await,
-        delivered
+        again
     );
-    assert_eq!(db.write(&context, &tens(LATER)).await, delivered);
+    assert_eq!(db.write(&context, &tens(LATER)).await, again);
     assert_eq!(db.rows("SELECT * FROM packet"), first);
-    db.write(&context, &batches(origin("a", LATER), 120, &[]))
+    let more = db
+        .write(&context, &batches(origin("a", LATER), 120, &[]))
         .await;
+    assert_eq!((more.delivered, more.present), (120, 100));
     assert_eq!(db.number("SELECT count(*) FROM packet"), 120);
     assert_eq!(db.stream(), (120, 1));
 }
@@ -609,7 +616,7 @@ async fn a_row_that_is_refused_is_counted_and_alone() {
         Written {
             delivered: 99,
             rejected: 1,
-            dropped: 0
+            ..Written::default()
         }
     );
     assert_eq!(db.stream(), (99, 0));

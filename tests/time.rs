@@ -111,7 +111,9 @@ fn four_hundred_years_of_midnights() {
         let mut packets = parse(&parser, &text, None);
         origin.place(&mut packets);
         for (i, packet) in packets.iter().enumerate() {
-            let midnight = start + (day + i as i64 / 3) * DAY;
+            // The days alone are more nanoseconds than 63 bits hold.
+            let days = i128::from(day + i as i64 / 3) * i128::from(DAY);
+            let midnight = (i128::from(start) + days) as i64;
             let expected = midnight + [0, DAY / 2, DAY - 1_000][i % 3];
             assert_eq!(packet.time(), expected, "day {}", day + i as i64 / 3);
             assert_eq!(packet.time_source(), TimeSource::Date);

@@ -41,6 +41,11 @@ impl Access {
         !self.nets.is_empty()
     }
 
+    /// Whether a network of them is all of IPv4, or of IPv6.
+    pub fn is_everyone(&self) -> bool {
+        self.nets.iter().any(|net| net.prefix_len() == 0)
+    }
+
     /// Whether the host may connect. An IPv4 address within IPv6 is the IPv4 address.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -126,6 +131,8 @@ mod tests {
         assert!(!allows("::ffff:10.0.0.0/104", "11.1.2.3"));
         assert!(!allows("::/0", "10.1.2.3"), "all of IPv6 is none of IPv4");
         assert!(allows("0.0.0.0/0,::/0", "10.1.2.3"));
+        let everyone = |list: &str| list.parse::<Access>().expect("a list").is_everyone();
+        assert!(everyone("10.0.0.0/8,0.0.0.0/0") && everyone("::/0") && !everyone("10.0.0.0/8"));
     }
 
     #[test]

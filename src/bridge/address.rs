@@ -12,26 +12,13 @@ use crate::run::Error;
 /// # Errors
 /// [`Error::Address`] if the text is none; [`Error::Lookup`] if the host is not found.
 pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
-    let wrong = |reason: String| Error::Address {
-        text: text.to_owned(),
-        reason,
-    };
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(vec![address]);
     }
-    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-    let port: u16 = port
-        .parse()
-        .map_err(|_| wrong("there is no port number".to_owned()))?;
+    let (host, port) = parts(text)?;
     if host.is_empty() {
         return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
     }
-    if host.contains(':') && !host.starts_with('[') {
-        return Err(wrong(
-            "an IPv6 address needs brackets before its port".to_owned(),
-        ));
-    }
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     let unknown = |source| Error::Lookup {
         address: text.to_owned(),
         source,
@@ -41,6 +28,40 @@ pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
         return Err(unknown(io::ErrorKind::AddrNotAvailable.into()));
     }
     Ok(found)
+}
+
+/// Whether the text is an address to [`resolve`], as far as that can be told without asking for
+/// its host.
+///
+/// # Errors
+/// [`Error::Address`].
+pub fn check(text: &str) -> Result<(), Error> {
+    match text.parse::<SocketAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => parts(text).map(|_| ()),
+    }
+}
+
+/// Host, without brackets, and port; the host may be empty.
+fn parts(text: &str) -> Result<(&str, u16), Error> {
+    let wrong = |reason: String| Error::Address {
+        text: text.to_owned(),
+        reason,
+    };
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let port: u16 = port
+        .parse()
+        .map_err(|_| wrong("there is no port number".to_owned()))?;
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(wrong(
+            "an IPv6 address needs brackets before its port".to_owned(),
+        ));
+    }
+    // It would be read as an address of 32 bits, which nobody means.
+    if !host.is_empty() && host.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong(format!("{host} is a number, and no host")));
+    }
+    Ok((host.trim_start_matches('[').trim_end_matches(']'), port))
 }
 
 #[cfg(test)]
@@ -70,6 +91,7 @@ mod tests {
             "127.0.0.1",
             "::1:4444",
             "1:2:3",
+            "4444:5555",
         ] {
             let error = resolve(text).await.expect_err(text);
             assert!(error.is_usage(), "{error}");

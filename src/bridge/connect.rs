@@ -6,9 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Connection, Outcome, RECEIVE_BUFFER, resolve};
 use crate::run::{Error, Summary};
@@ -17,8 +17,9 @@ use crate::run::{Error, Summary};
 /// two minutes to give up.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// When to connect again, after the server is gone or did not answer: after a random part of a
-/// span that doubles each time, so that many receivers do not come back at once.
+/// When to connect again, after the server is gone or did not answer: after a span that doubles
+/// each time, less a random part of up to half of it, so that many receivers do not come back at
+/// once. A connection that lasted longer than the wait before it begins anew with the first span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
@@ -26,8 +27,8 @@ pub struct Retry {
     pub first: Duration,
     /// The longest span.
     pub most: Duration,
-    /// How many more tries in a row there are, after one came to nothing: failed, or brought not a
-    /// byte. `None`: for ever. 0: nor after a good connection.
+    /// How many more tries there are after one that came to nothing: failed, or brought not a byte.
+    /// One that brings some begins the count anew. `None`: for ever. 0: nor after a good connection.
     pub tries: Option<u32>,
 }
 
@@ -72,7 +73,7 @@ impl Retry {
         let span = self.first.saturating_mul(doubled).min(self.most);
         // A hash under a random key is random enough to spread receivers.
         let part = RandomState::new().hash_one(failures) >> 11;
-        span.mul_f64(part as f64 / (1u64 << 53) as f64)
+        span.mul_f64(0.5 + 0.5 * (part as f64 / (1u64 << 53) as f64))
     }
 }
 
@@ -99,17 +100,20 @@ where
 {
     let mut outcome = Outcome::default();
     let mut failures = 0;
+    let (mut spans, mut wait) = (0u32, Duration::ZERO);
     loop {
         let opened = tokio::select! {
             biased;
             () = cancel.cancelled() => return outcome,
             opened = open(address) => opened,
         };
+        let ended;
         let failed = match opened {
             Ok(connection) => {
                 outcome.connections += 1;
                 info!(peer = %connection.peer(), stream = connection.stream(), "Connected.");
                 let before = outcome.summary.bytes;
+                let start = Instant::now();
                 let result = make(connection, cancel.clone()).await;
                 let broken = matches!(result, Err(Error::Read { .. }));
                 let refused = matches!(result, Err(Error::AsciiText { .. }));
@@ -121,11 +125,18 @@ where
                 if outcome.summary.bytes > before {
                     failures = 0;
                 }
-                warn!(address, broken, "The server closed the connection.");
+                if start.elapsed() > wait {
+                    spans = 0;
+                }
+                ended = if broken {
+                    "broke off"
+                } else {
+                    "closed the connection"
+                };
                 None
             }
             Err(error) => {
-                warn!(%error, "The server did not answer.");
+                ended = why(&error);
                 Some(error)
             }
         };
@@ -136,13 +147,31 @@ where
             return outcome;
         }
         failures = failures.saturating_add(1);
-        let wait = retry.wait(failures);
-        debug!(address, ?wait, "Connecting again.");
+        spans = spans.saturating_add(1);
+        wait = retry.wait(spans);
+        let shown = Duration::from_millis(wait.as_millis() as u64);
+        warn!("{address} {ended}; trying again in {shown:?}.");
         tokio::select! {
             biased;
             () = cancel.cancelled() => return outcome,
             () = sleep(wait) => {}
         }
+    }
+}
+
+/// What became of a try that failed, to be said of the address.
+fn why(error: &Error) -> &'static str {
+    match error {
+        Error::Lookup { .. } => "was not found",
+        Error::Connect { source, .. } => match source.kind() {
+            io::ErrorKind::ConnectionRefused => "refused the connection",
+            io::ErrorKind::TimedOut => "did not answer",
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                "cannot be reached"
+            }
+            _ => "cannot be connected to",
+        },
+        _ => "is no address to connect to",
     }
 }
 
@@ -184,7 +213,8 @@ mod tests {
         let retry = Retry::new();
         for failures in 1..100 {
             let span = Duration::from_millis(200 << (failures - 1).min(10)).min(retry.most);
-            assert!(retry.wait(failures) <= span, "{failures}");
+            let wait = retry.wait(failures);
+            assert!(wait <= span && wait >= span / 2, "{failures}");
         }
         let waits: std::collections::HashSet<_> = (0..100).map(|_| retry.wait(20)).collect();
         assert!(waits.len() > 90);

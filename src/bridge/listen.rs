@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{Access, Connection, Outcome, RECEIVE_BUFFER};
 use crate::run::{Error, Summary};
@@ -116,13 +116,13 @@ impl Listener {
             };
             if !self.access.allows(peer.ip()) {
                 self.counts.denied.fetch_add(1, Relaxed);
-                warn!(%peer, "A connection was closed: its host is not on the list (`--allow`).");
+                error!(%peer, "A connection was closed: its host is not on the list (`--allow`).");
                 reset(tcp);
                 continue;
             }
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
                 self.counts.over_cap.fetch_add(1, Relaxed);
-                warn!(%peer, cap = self.cap, "A connection was closed: there are too many.");
+                error!(%peer, cap = self.cap, "A connection was closed: there are too many.");
                 reset(tcp);
                 continue;
             };
@@ -259,8 +259,10 @@ where
 impl Outcome {
     fn end(&mut self, ended: Result<Result<Summary, Error>, JoinError>, only: bool) {
         let result = ended.unwrap_or_else(|error| Err(Error::Task(error.to_string())));
-        if let Err(error) = &result {
-            warn!(%error, "A connection ended early.");
+        match &result {
+            Ok(_) => {}
+            Err(error @ Error::AsciiText { .. }) => error!("A sender was refused: {error}."),
+            Err(error) => warn!(%error, "A connection ended early."),
         }
         self.add(result, only);
     }

@@ -22,7 +22,7 @@ pub(super) struct Connect {
     /// The port, as nc takes it.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
-    /// Give up after N tries in a row that came to nothing; without it never.
+    /// After a try that came to nothing, N more, then the end; without it there is none.
     #[arg(long, value_name = "N")]
     retry: Option<u32>,
     /// One connection, and the end.
@@ -44,6 +44,7 @@ impl Connect {
 
     async fn connect(self, manner: Manner) -> anyhow::Result<Exit> {
         let address = address::joined(&self.address, self.port)?;
+        bridge::check(&address)?;
         let retry = match (self.no_retry, self.retry) {
             (true, _) => Retry::never(),
             (_, Some(tries)) => Retry::new().tries(tries),

@@ -27,14 +27,21 @@ const PLAYED: Duration = Duration::from_secs(8);
 /// When the demo ends, whatever it is at.
 const LONGEST: Duration = Duration::from_secs(25);
 
-/// Five talkers of the store.
-const TALKERS: &str = "SELECT source, count(*) n, sum(length) bytes FROM packets \
-                       GROUP BY 1 ORDER BY n DESC LIMIT 5";
+/// Five talkers of the store, or of one stream of it.
+fn talkers(stream: Option<&str>) -> String {
+    // The name is of hexadecimal digits.
+    let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
+    format!(
+        "SELECT source, count(*) n, sum(length) bytes FROM packets \
+         {which}GROUP BY 1 ORDER BY n DESC LIMIT 5"
+    )
+}
 
 /// Show the whole flow over TCP, by itself and within 30 s: listen, replay, query.
 ///
 /// A recorded sample is sent over a real connection into a real database, which stays; every
-/// figure on the screen is computed from that run.
+/// figure on the screen is computed from that run. The folder that it is in, and its size, are told
+/// at the end.
 #[derive(Args, Debug)]
 pub(super) struct Demo {
     /// The database [default: packets.db in a new folder for temporary files].
@@ -58,6 +65,9 @@ impl Demo {
             fs::write(&sample, SMALL).with_context(|| sample.display().to_string())?;
         }
         let database = self.database.unwrap_or_else(|| folder.join("packets.db"));
+        // What other runs have left there is none of this one's.
+        let stream = database.exists().then(|| stream_name("demo"));
+        let talkers = talkers(stream.as_deref());
         let json = folder.join("packets.jsonl");
         let scan = Scan::read(&sample)?;
         let times = (scan.span.as_secs_f64() / PLAYED.as_secs_f64())
@@ -68,13 +78,17 @@ impl Demo {
             format!("sqlite:{}", database.display()),
             format!("jsonl:{}", json.display()),
         ];
-        let listen = |port: &str| words(&["listen", port, "-o", &stores[0], "-o", &stores[1]]);
+        let listen = |port: &str| {
+            let mut listen = words(&["listen", port, "-o", &stores[0], "-o", &stores[1]]);
+            listen.extend(stream.iter().flat_map(|s| words(&["--stream", s])));
+            listen
+        };
         let listening = typed::<Listen>(&listen("0"))?.open().await?;
         let address = listening.listener.address();
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         let (file, times) = (sample.display().to_string(), times.to_string());
         let replay = words(&["replay", &file, &host, &port, "-x", &times]);
-        let query = words(&["query", "-d", &database.display().to_string(), TALKERS]);
+        let query = words(&["query", "-d", &database.display().to_string(), &talkers]);
 
         show("The whole flow over TCP, in one process. By hand, in three terminals, it is:\n")?;
         for command in [&listen(&port), &replay, &query] {
@@ -120,13 +134,18 @@ impl Demo {
             "{} rows of this stream can be read in the database.",
             amount::grouped(rows)
         ))?;
-        show(&format!("The five top talkers:\n\n  {TALKERS}\n"))?;
+        show(&format!("The five top talkers:\n\n  {talkers}\n"))?;
         typed::<Query>(&query)?.print(&store, manner)?;
         show(
             "\nWith your own packets: `dumpstream listen -k 4444` here, and on the sensor (HOST is \
              this machine;\nfor others than itself see --allow)\n\n  \
              sudo tcpdump -i any -nn -v -l 'not port 4444' | nc HOST 4444",
         )?;
+        show(&format!(
+            "\nIt has left {} in {}: remove that when you are done.",
+            megabytes(size_of(&folder)?),
+            folder.display()
+        ))?;
         let received = outcome.summary.records;
         anyhow::ensure!(
             rows == scan.records && received == scan.records,
@@ -218,6 +237,19 @@ fn new_folder() -> anyhow::Result<PathBuf> {
         .create(&folder)
         .with_context(|| folder.display().to_string())?;
     Ok(folder)
+}
+
+/// Bytes of the files of a folder.
+fn size_of(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for file in fs::read_dir(folder)? {
+        bytes += file?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dumpstream::bridge::{self, Access, Connections, Listener, MAX_CONNECTIONS, Outcome};
+use dumpstream::run::Error;
 use dumpstream::{Progress, RunOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,8 @@ pub(super) struct Listen {
     #[arg(long, value_name = "CIDR")]
     allow: Vec<Access>,
     /// Connections at once; one more is closed at once, and counted.
-    #[arg(short, long, value_name = "N", default_value_t = MAX_CONNECTIONS)]
+    #[arg(short, long, value_name = "N", value_parser = some,
+          default_value_t = MAX_CONNECTIONS)]
     max_connections: usize,
     /// The kernel's buffer for each connection.
     #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "1MiB")]
@@ -52,6 +54,14 @@ pub(super) struct Listen {
     numeric: bool,
     #[command(flatten)]
     records: Records,
+}
+
+fn some(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 connections at once let nobody in".to_owned()),
+        Ok(n) => Ok(n),
+        Err(e) => Err(format!("{e}")),
+    }
 }
 
 /// How a connection is read.
@@ -90,7 +100,15 @@ impl Listen {
         }
         let at = bridge::resolve(&address::joined(&self.address, self.port)?).await?;
         let access = self.allow.into_iter().fold(Access::loopback(), Access::and);
+        let everyone = access.is_everyone();
         let listener = Listener::bind_with(at[0], access, self.max_connections, self.rcvbuf)?;
+        if everyone && !at[0].ip().is_loopback() {
+            tracing::warn!(
+                "Every host that reaches {} may connect, and its text is stored: --allow has all \
+                 of them.",
+                listener.address()
+            );
+        }
         let session = Session::new(self.records.open("sqlite:packets.db", true)?);
         Ok(Listening {
             session,
@@ -150,6 +168,7 @@ impl Session {
         signals::watch(self.stop.clone(), move |signal| match signal {
             signals::Signal::Stop if !manner.quiet => say("stopping; once more ends at once"),
             signals::Signal::Stop => {}
+            signals::Signal::Now => say(&report::given_up(&session.pipeline)),
             signals::Signal::Tell => say(&report::passing(&session.pipeline, &session.live)),
             signals::Signal::Reopen => session.pipeline.hangup.raise(),
         })
@@ -175,7 +194,7 @@ impl Session {
             .flush_after(receive.flush_after)
             .connection(peer, local)
             .rejects(self.pipeline.rejects.clone());
-        dumpstream::run(
+        let done = dumpstream::run(
             connection,
             self.pipeline.codec(),
             &self.pipeline.parser,
@@ -185,7 +204,11 @@ impl Session {
             cancel,
             &self.live,
         )
-        .await
+        .await;
+        let summary = done.as_ref().map_or_else(Error::summary, Some);
+        let packets = summary.map_or(0, |summary| summary.records);
+        tracing::debug!(%peer, packets, "A sender has gone.");
+        done
     }
 
     /// The live line, where standard error is a terminal.
@@ -212,7 +235,9 @@ impl Session {
             amount::grouped(rate.of(records))
         );
         if let Some(connections) = connections {
-            line += &format!("  {} connections", connections.open());
+            let open = connections.open();
+            let plural = if open == 1 { "" } else { "s" };
+            line += &format!("  {open} connection{plural}");
         }
         if let Some(p99) = self.pipeline.p99() {
             line += &format!("  p99 {}", amount::time(p99));

@@ -1,5 +1,6 @@
 //! `dumpstream parse`: files or standard input into sinks.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,20 @@ impl Parse {
             }
             self.records.amend = true;
         }
+        let files = match &self.from_rejects {
+            Some(file) => vec![file.clone()],
+            None if self.files.is_empty() => vec![PathBuf::from("-")],
+            None => self.files,
+        };
+        self.records.apart(&files)?;
+        let missing = files.iter().filter_map(|file| readable(file).err());
+        let missing: Vec<_> = missing.collect();
+        // One that is followed may come later.
+        if !self.follow && missing.len() == files.len() {
+            // Nothing will come: no output is made.
+            missing.iter().for_each(|e| say_error(manner, e));
+            return Ok(Exit::Said(1));
+        }
         let session = Session::new(self.records.open("jsonl:-", self.origin)?);
         session.watch(manner)?;
         let mut total = Summary::default();
@@ -101,7 +116,7 @@ impl Parse {
             done(again(&file, &session).await);
         } else if self.follow {
             let status = session.status(manner, None);
-            let followed = self.files.into_iter().map(|file| follow(file, &session));
+            let followed = files.into_iter().map(|file| follow(file, &session));
             join_all(followed)
                 .await
                 .into_iter()
@@ -109,10 +124,6 @@ impl Parse {
                 .for_each(&mut done);
             drop(status);
         } else {
-            let files = match self.files.is_empty() {
-                true => vec![PathBuf::from("-")],
-                false => self.files,
-            };
             for file in files {
                 if session.stop.is_cancelled() {
                     break;
@@ -127,6 +138,8 @@ impl Parse {
             || !report::reader_left(&pipeline) && (io::stderr().is_terminal() || !perfect);
         if wanted && !manner.quiet {
             say(&report::closing(&pipeline, &total, undrained));
+        } else if let Some(present) = report::present(&pipeline).filter(|_| !manner.quiet) {
+            say(&present);
         }
         let exit = report::exit(&pipeline, undrained)?;
         match failed {
@@ -134,6 +147,24 @@ impl Parse {
             None => Ok(exit),
         }
     }
+}
+
+/// Whether an input is there to be read. A pipe is not opened: that would take what it has.
+fn readable(path: &Path) -> anyhow::Result<()> {
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    let look = || -> io::Result<()> {
+        let about = fs::metadata(path)?;
+        if about.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if about.is_file() {
+            fs::File::open(path)?;
+        }
+        Ok(())
+    };
+    look().with_context(|| path.display().to_string())
 }
 
 /// One input, to its end.

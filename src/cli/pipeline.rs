@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Usage, amount, namespace};
+use super::{Usage, amount, namespace, same};
 
 /// A limit below this would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
@@ -35,8 +35,8 @@ pub(super) struct Records {
     ///
     /// `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it,
     /// whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour
-    /// is over or the next row would make it larger; either alone will do. Without it a file that
-    /// is there is replaced. SIGHUP opens files of text anew, as logrotate wants it.
+    /// is over or the next row would make it larger; either alone will do. Without it rows
+    /// are added at the end of a file that is there. SIGHUP opens files of text anew, as logrotate wants it.
     ///
     /// A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.
     #[arg(short, long, value_name = "URL", help_heading = "Records")]
@@ -95,7 +95,7 @@ pub(super) struct Records {
           help_heading = "Records")]
     stall_after: Duration,
     /// What waits in memory for one sink.
-    #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "64MiB",
+    #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
     queue: usize,
     /// After a signal, how long sinks have for what is still queued.
@@ -156,6 +156,13 @@ pub(super) fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
+fn queue(text: &str) -> Result<usize, String> {
+    match amount::size(text)? {
+        0 => Err("a queue of nothing passes nothing on".to_owned()),
+        size => Ok(size),
+    }
+}
+
 fn longest(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
@@ -181,6 +188,7 @@ pub(super) struct Pipeline {
     sensor: Option<String>,
     stream: Option<String>,
     drain_timeout: Duration,
+    pub(super) replace: bool,
     pub(super) max_record: usize,
     pub(super) rejects: Rejects,
     /// Where they are kept.
@@ -205,6 +213,32 @@ impl Records {
         }
     }
 
+    /// Refuses to write to what is read, which would empty it, or never end. `-` is standard input.
+    ///
+    /// # Errors
+    /// The two names of it.
+    pub(super) fn apart(&self, inputs: &[PathBuf]) -> Result<(), Usage> {
+        let (read, written) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
+        let stdout = (self.output.is_empty() || self.output.iter().any(SinkUrl::is_stdout))
+            .then(|| ("standard output".to_owned(), written));
+        let files = self.output.iter();
+        let files = files.filter_map(|url| Some((url.to_string(), Path::new(url.file()?))));
+        let rejects = self.rejects.as_deref();
+        let rejects = rejects.map(|file| (format!("--rejects {}", file.display()), file));
+        for (name, file) in files.chain(stdout).chain(rejects) {
+            for input in inputs {
+                let stdin = input == Path::new("-");
+                if same::one(if stdin { read } else { input }, file) {
+                    return Err(Usage::new(format!(
+                        "{name} is the file that is read as {}; name another",
+                        input.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Opens everything. `otherwise` is where packets go if nothing was typed; `identity` says
     /// whether JSON has the columns of ours.
     ///
@@ -225,9 +259,12 @@ impl Records {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
         };
-        let parser = Parser::new(namespace)?
-            .engine(engine)
-            .keep_info(self.keep_info);
+        let from = self.namespace.as_ref().map(|f| f.display().to_string());
+        let parser = match (Parser::new(namespace), from) {
+            (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
+            (parser, _) => parser?,
+        };
+        let parser = parser.engine(engine).keep_info(self.keep_info);
         let framer = Framer::new().max_record(self.max_record);
         let urls = match self.output.is_empty() {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
@@ -238,6 +275,9 @@ impl Records {
             let twice = |u: &SinkUrl| {
                 u.scheme() == url.scheme() && u.place() == url.place()
                     || file.is_some() && u.file() == file
+                    || file
+                        .zip(u.file())
+                        .is_some_and(|(a, b)| same::one(a.as_ref(), b.as_ref()))
             };
             if urls[..i].iter().any(twice) {
                 return Err(Usage::new(format!("{url} is given twice")).into());
@@ -288,6 +328,7 @@ impl Records {
             sensor: self.sensor,
             stream: self.stream,
             drain_timeout: self.drain_timeout,
+            replace: self.replace,
             max_record: self.max_record,
             rejects,
             rejects_file: self.rejects,
@@ -389,13 +430,7 @@ impl Pipeline {
         if flushed.is_err() {
             self.rejects.abandon();
         }
-        let alive = self.counters().filter(|(_, c)| c.error.is_none());
-        let dropped = alive.map(|(_, c)| c.dropped).sum();
-        if Instant::now() < deadline {
-            0
-        } else {
-            dropped
-        }
+        self.counters().map(|(_, c)| c.undrained).sum()
     }
 
     fn deadline(&self) -> Instant {

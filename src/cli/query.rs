@@ -1,5 +1,6 @@
 //! `dumpstream query`: read-only SQL on the store.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,6 +86,15 @@ pub(super) fn open(file: &Path) -> anyhow::Result<Connection> {
             file.display()
         );
     }
+    if file.is_dir() {
+        anyhow::bail!(
+            "{} is a directory; -d names a database in it",
+            file.display()
+        );
+    }
+    if let Err(e) = fs::File::open(file) {
+        anyhow::bail!("database {}: {e}{}", file.display(), readers(file));
+    }
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(file, flags)?;
@@ -95,6 +105,30 @@ pub(super) fn open(file: &Path) -> anyhow::Result<Connection> {
         Ok::<_, rusqlite::Error>(database)
     };
     open().map_err(|e| anyhow::anyhow!("database {}: {e}", file.display()))
+}
+
+/// Who may read a file that we may not.
+#[cfg(unix)]
+fn readers(file: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(about) = fs::metadata(file) else {
+        return "; its folder is closed to you".to_owned();
+    };
+    let who = match about.mode() & 0o040 {
+        0 => "",
+        _ => " and its group",
+    };
+    format!(
+        "; its owner{who} may read it (user {}, group {}, mode {:03o}): run this as one of them",
+        about.uid(),
+        about.gid(),
+        about.mode() & 0o777
+    )
+}
+
+#[cfg(not(unix))]
+fn readers(_: &Path) -> String {
+    String::new()
 }
 
 /// Runs one statement and prints its rows; returns how many there were.
@@ -138,6 +172,9 @@ fn hinted(database: &Connection, error: &rusqlite::Error) -> anyhow::Error {
         // The hint is a courtesy: where it fails, the message stands alone.
         list().unwrap_or_default()
     };
+    if message.ends_with("no such table: packets") {
+        return anyhow::anyhow!("{message}: this is no database of dumpstream; -d names another");
+    }
     let (what, names) = if message.contains("no such column") {
         (
             "the columns of packets",
@@ -171,7 +208,7 @@ fn interruptible(database: &Connection) -> anyhow::Result<Runtime> {
     signals::watch(CancellationToken::new(), move |signal| match signal {
         Signal::Stop => handle.interrupt(),
         // A query has no figures but its rows, and no file of its own.
-        Signal::Tell | Signal::Reopen => {}
+        Signal::Tell | Signal::Reopen | Signal::Now => {}
     })?;
     drop(entered);
     Ok(runtime)

@@ -50,7 +50,7 @@ impl Replay {
         let stop = CancellationToken::new();
         let file = self.file.display().to_string();
         signals::watch(stop.clone(), move |signal| match signal {
-            signals::Signal::Stop | signals::Signal::Reopen => {}
+            signals::Signal::Stop | signals::Signal::Reopen | signals::Signal::Now => {}
             signals::Signal::Tell => say(&format!("replaying {file:?}")),
         })?;
         let replayed = self.send(stop).await?;

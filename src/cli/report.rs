@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use dumpstream::{Progress, Summary};
+use dumpstream::{Counters, Progress, Summary};
 
 use super::pipeline::Pipeline;
 use super::{Exit, amount, visible};
@@ -29,19 +29,19 @@ pub(super) fn passing(pipeline: &Pipeline, live: &Progress) -> String {
 fn lanes(text: &mut String, pipeline: &Pipeline) {
     let mut more = String::new();
     for (name, counters) in pipeline.counters() {
+        *text += &format!("\n{}", written(name, &counters, pipeline.replace));
         let mut line = |n: u64, what: &str| {
-            let packets = if n == 1 { "packet" } else { "packets" };
-            *text += &format!("\n{n} {packets} {what} {name}");
+            *text += &format!("\n{} {what} {name}", packets(n));
         };
-        line(counters.delivered, "written to");
         if counters.queued > 0 {
             line(counters.queued, "queued for");
         }
         if counters.rejected > 0 {
             line(counters.rejected, "rejected by");
         }
-        // tcpdump, too, says that none was.
-        line(counters.dropped, "dropped by");
+        if counters.dropped > 0 {
+            line(counters.dropped, "dropped by");
+        }
         // Of a single sink the figures above say it.
         if !counters.stalled.is_zero() && pipeline.lanes.len() > 1 {
             more += &format!("\n{} waited for {name}", amount::time(counters.stalled));
@@ -70,9 +70,47 @@ fn lanes(text: &mut String, pipeline: &Pipeline) {
     *text += &more;
 }
 
+/// The last word of a run that is ended at once: what the sinks did not get.
+pub(super) fn given_up(pipeline: &Pipeline) -> String {
+    let queued = pipeline.counters().filter(|(_, c)| c.queued > 0);
+    let queued: Vec<_> = queued
+        .map(|(name, c)| format!("{} not written to {name}", packets(c.queued)))
+        .collect();
+    let what = match queued.is_empty() {
+        true => "no packet was queued".to_owned(),
+        false => queued.join(", "),
+    };
+    visible::lines(&format!("ended at once: {what}")).into_owned()
+}
+
+fn packets(n: u64) -> String {
+    format!("{n} {}", if n == 1 { "packet" } else { "packets" })
+}
+
+/// What a sink has of a run, and how much of that it had before.
+fn written(name: &str, counters: &Counters, replace: bool) -> String {
+    let mut line = format!("{} written to {name}", packets(counters.delivered));
+    if counters.present > 0 {
+        line += &format!(", {} of them there before", counters.present);
+        if !replace {
+            line += "; --replace rewrites them";
+        }
+    }
+    line
+}
+
+/// The lines of sinks that had rows before: whoever parses again should know that nothing changed.
+pub(super) fn present(pipeline: &Pipeline) -> Option<String> {
+    let lines = pipeline.counters().filter(|(_, c)| c.present > 0);
+    let lines: Vec<_> = lines
+        .map(|(name, c)| written(name, &c, pipeline.replace))
+        .collect();
+    (!lines.is_empty()).then(|| visible::lines(&lines.join("\n")).into_owned())
+}
+
 /// Whether every packet was parsed and written, and every byte belonged to one.
 pub(super) fn perfect(pipeline: &Pipeline, summary: &Summary) -> bool {
-    let whole = summary.skipped.total() == 0
+    let whole = summary.skipped.total() == summary.skipped.empty
         && summary.refused == 0
         && summary.unparsed == 0
         && summary.truncated == 0

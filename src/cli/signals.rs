@@ -1,8 +1,12 @@
 //! Signals: the first asks everything to end as if its input had, the second ends the process.
 
 use std::io;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+
+/// What the last word may take.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +17,12 @@ pub(super) enum Signal {
     Tell,
     /// To open files anew.
     Reopen,
+    /// The end at once, asked for again: the last moment to say what is given up.
+    Now,
 }
 
 /// Listens for signals until the process ends. SIGINT and SIGTERM cancel the token, a second one
-/// exits at once with 130 or 143; SIGUSR1 asks for the figures; SIGHUP asks to open files anew,
+/// exits with 130 or 143 after a last word; SIGUSR1 asks for the figures; SIGHUP asks to open files anew,
 /// unless the terminal has gone: then it is as SIGTERM.
 ///
 /// # Errors
@@ -52,13 +58,23 @@ pub(super) fn watch(
                 }
             };
             if std::mem::replace(&mut before, true) {
-                std::process::exit(code);
+                leave(code, &told);
             }
             stop.cancel();
             told(Signal::Stop);
         }
     });
     Ok(())
+}
+
+/// Ends the process, after a last word; whoever reads that may have stopped reading.
+fn leave(code: i32, told: &impl Fn(Signal)) -> ! {
+    std::thread::spawn(move || {
+        std::thread::sleep(LAST_WORD);
+        std::process::exit(code);
+    });
+    told(Signal::Now);
+    std::process::exit(code);
 }
 
 /// Whether there is a terminal that signals come from.
@@ -77,7 +93,7 @@ pub(super) fn watch(
         let mut before = false;
         while tokio::signal::ctrl_c().await.is_ok() {
             if std::mem::replace(&mut before, true) {
-                std::process::exit(130);
+                leave(130, &told);
             }
             stop.cancel();
             told(Signal::Stop);

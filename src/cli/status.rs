@@ -57,17 +57,20 @@ impl Drop for Status {
     }
 }
 
-/// Standard error, with the line kept at its foot.
+/// Standard error, with the line kept at its foot. A write to it never fails: where it is full or
+/// closed nobody can be told, and the data goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match line {
-            Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
-            None => io::stderr().write(bytes),
-        }
+        let written = match line {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
+            None => io::stderr().write_all(bytes),
+        };
+        drop(written);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

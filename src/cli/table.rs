@@ -1,6 +1,7 @@
 //! Rows of a query as a table, CSV or JSON Lines.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use rusqlite::Statement;
@@ -25,9 +26,14 @@ pub(super) struct Layout {
     pub(super) terminal: bool,
 }
 
+/// A table of more columns than this leaves out those without a value, on a terminal: `SELECT *`
+/// has a column for every field that any packet could have.
+const MANY: usize = 16;
+
 struct Cell {
     text: String,
     right: bool,
+    null: bool,
 }
 
 /// Prints all rows; returns how many there were.
@@ -43,6 +49,7 @@ pub(super) fn print(
         names,
         widths: Vec::new(),
         held: Vec::new(),
+        left_out: BTreeMap::new(),
         out,
     };
     let mut rows = statement.query([])?;
@@ -66,6 +73,9 @@ struct Printer<'a> {
     widths: Vec<usize>,
     /// The rows that wait for that; at most [`MEASURED`].
     held: Vec<Vec<Cell>>,
+    /// Columns that are left out, as none of the rows that were held has a value there; and
+    /// whether a later one had.
+    left_out: BTreeMap<usize, bool>,
     out: &'a mut dyn Write,
 }
 
@@ -84,6 +94,7 @@ impl Printer<'_> {
             Format::Csv => {
                 let cells = values.iter().map(|&value| match value {
                     ValueRef::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
+                    ValueRef::Blob(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
@@ -100,7 +111,7 @@ impl Printer<'_> {
                     line.push_str(&match value {
                         ValueRef::Null => Cow::Borrowed("null"),
                         ValueRef::Text(t) => Cow::Owned(quoted(&text(t))),
-                        ValueRef::Blob(b) => Cow::Owned(quoted(&hex(b))),
+                        ValueRef::Blob(b) => Cow::Owned(quoted(&blob(b))),
                         // JSON has no word for them.
                         ValueRef::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
                         value => Cow::Owned(shown(value)),
@@ -113,9 +124,11 @@ impl Printer<'_> {
                 let cells = values.iter().map(|&value| Cell {
                     text: match value {
                         ValueRef::Text(t) => visible::line(&text(t)).into_owned(),
+                        ValueRef::Blob(b) => visible::line(&blob(b)).into_owned(),
                         value => shown(value),
                     },
                     right: matches!(value, ValueRef::Integer(_) | ValueRef::Real(_)),
+                    null: value == ValueRef::Null,
                 });
                 let cells: Vec<Cell> = cells.collect();
                 if !self.widths.is_empty() {
@@ -141,12 +154,21 @@ impl Printer<'_> {
                 *width = (*width).max(wide(&cell.text));
             }
         }
+        let empty = |i: &usize| held.iter().all(|row| row[*i].null);
+        if self.layout.terminal && self.names.len() > MANY && !held.is_empty() {
+            let empty: Vec<usize> = (0..self.names.len()).filter(empty).collect();
+            // Of rows of nothing all is shown.
+            if empty.len() < self.names.len() {
+                self.left_out = empty.into_iter().map(|i| (i, false)).collect();
+            }
+        }
         // A column of numbers has its name over them.
         let numbers = |i: usize| held.iter().any(|row| row[i].right);
         let header = self.names.iter().enumerate();
         let header = header.map(|(i, name)| Cell {
             text: visible::line(name).into_owned(),
             right: numbers(i),
+            null: false,
         });
         let header: Vec<Cell> = header.collect();
         let header = self.aligned(&header);
@@ -158,14 +180,21 @@ impl Printer<'_> {
     }
 
     fn line(&mut self, cells: &[Cell]) -> io::Result<()> {
+        for (i, late) in &mut self.left_out {
+            *late |= !cells[*i].null;
+        }
         let line = self.aligned(cells);
         writeln!(self.out, "{line}")
     }
 
     fn aligned(&self, cells: &[Cell]) -> String {
         let mut line = String::new();
+        let mut first = true;
         for (i, cell) in cells.iter().enumerate() {
-            if i > 0 {
+            if self.left_out.contains_key(&i) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
                 line.push_str("  ");
             }
             let width = self.widths[i];
@@ -182,6 +211,24 @@ impl Printer<'_> {
         if self.layout.format == Format::Table && self.widths.is_empty() {
             self.measure()?;
         }
+        let names = |late: bool| {
+            let left_out = self.left_out.iter().filter(|(_, l)| **l == late);
+            let names: Vec<_> = left_out
+                .map(|(i, _)| visible::line(&self.names[*i]).into_owned())
+                .collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let (empty, late) = (names(false), names(true));
+        if let Some(names) = empty {
+            writeln!(self.out, "\nLeft out, as no row has a value: {names}")?;
+        }
+        if let Some(names) = late {
+            writeln!(
+                self.out,
+                "\nLeft out, as only rows after the first {MEASURED} have a value: {names}; \
+                 -f jsonl shows them"
+            )?;
+        }
         self.out.flush()
     }
 }
@@ -194,8 +241,12 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// Bytes as the text that they are, a record's own for one; others in hexadecimal.
+fn blob(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+    }
 }
 
 /// What needs no quotes anywhere.
@@ -206,7 +257,7 @@ fn shown(value: ValueRef<'_>) -> String {
         // `{:?}` keeps the point of a whole number: 2.0, as sqlite3 prints it.
         ValueRef::Real(x) => format!("{x:?}"),
         ValueRef::Text(t) => text(t).into_owned(),
-        ValueRef::Blob(b) => hex(b),
+        ValueRef::Blob(b) => blob(b).into_owned(),
     }
 }
 
@@ -241,12 +292,16 @@ mod tests {
     use rusqlite::Connection;
 
     fn printed(format: Format, sql: &str) -> String {
+        shown_to(false, format, sql)
+    }
+
+    fn shown_to(terminal: bool, format: Format, sql: &str) -> String {
         let database = Connection::open_in_memory().unwrap();
         let mut statement = database.prepare(sql).unwrap();
         let layout = Layout {
             format,
             bold: false,
-            terminal: false,
+            terminal,
         };
         let mut out = Vec::new();
         print(&mut statement, layout, &mut out).unwrap();
@@ -270,6 +325,41 @@ mod tests {
         let out = printed(Format::Table, sql);
         assert_eq!(out.lines().count(), 5001);
         assert!(out.ends_with("5000  x\n"));
+    }
+
+    #[test]
+    fn a_wide_table_leaves_out_what_no_row_has() {
+        let nulls = (0..MANY).map(|i| format!("NULL AS c{i}"));
+        let nulls = nulls.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {nulls}, 7 AS n");
+        let table = shown_to(true, Format::Table, &sql);
+        assert!(
+            table.starts_with("n\n7\n\nLeft out, as no row has a value: c0, c1,"),
+            "{table}"
+        );
+        assert!(printed(Format::Table, &sql).starts_with("c0  c1"));
+        assert!(shown_to(true, Format::Csv, &sql).starts_with("c0,c1"));
+        let late = format!(
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 1001)
+             SELECT {nulls}, CASE WHEN n > 1000 THEN 1 END AS late, n FROM c"
+        );
+        let table = shown_to(true, Format::Table, &late);
+        assert!(
+            table.contains("after the first 1000 have a value: late;"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_text_are_text() {
+        let sql = "SELECT CAST('a' || char(10) || 'b' AS BLOB) AS raw";
+        assert_eq!(printed(Format::Table, sql), "raw\na\\u{a}b\n");
+        assert_eq!(printed(Format::Jsonl, sql), "{\"raw\":\"a\\nb\"}\n");
+        assert_eq!(printed(Format::Csv, sql), "raw\r\n\"a\nb\"\r\n");
+        assert_eq!(
+            printed(Format::Table, "SELECT x'00ff' AS raw"),
+            "raw\n00ff\n"
+        );
     }
 
     #[test]

@@ -9,10 +9,15 @@ pub struct Counters {
     pub packets: u64,
     /// Packets that the sink has acknowledged.
     pub delivered: u64,
+    /// Those of `delivered` that were there before and stayed as they were.
+    pub present: u64,
     /// Packets that the sink's place refused.
     pub rejected: u64,
     /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.
     pub dropped: u64,
+    /// Those of `dropped` that were still there, or came, when the lane's closing had taken too
+    /// long.
+    pub undrained: u64,
     /// Packets that are waiting or being written.
     pub queued: u64,
     /// How long sources have waited for room, summed over the sources.

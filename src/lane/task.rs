@@ -2,13 +2,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
 
 use super::Shared;
 use crate::packet::Packets;
 use crate::sink::{Sink, SinkError, Written};
+
+/// How long a sink that was told to give up has to say how far it has come. It is in no system
+/// call for longer, or in one that never ends.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Ends the lane even when the sink panics or the runtime drops its task: nobody may wait for it.
 struct Ending<'a>(&'a Shared);
@@ -33,8 +38,22 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Box<dyn Sink>) {
         };
         let Some((rows, permits)) = taken else { break };
         due = Instant::now().checked_add(sink.linger());
-        let Some(answer) = shared.unless_aborted(sink.write(&rows)).await else {
-            return shared.end(None);
+        let write = sink.write(&rows);
+        tokio::pin!(write);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut write => answer,
+            () = shared.abort.cancelled() => {
+                sink.give_up();
+                match timeout(MOMENT, write).await {
+                    Ok(Ok(written)) if balanced(&rows, written).is_ok() => {
+                        shared.answered(&rows, permits, written);
+                        shared.lock().counters.undrained += written.dropped;
+                    }
+                    _ => shared.partly(&rows, sink.give_up()),
+                }
+                return shared.end(None);
+            }
         };
         match answer.and_then(|written| balanced(&rows, written)) {
             Ok(written) => shared.answered(&rows, permits, written),
@@ -109,6 +128,7 @@ impl Shared {
         let mut state = self.lock();
         state.counters.queued -= given;
         state.counters.delivered += written.delivered;
+        state.counters.present += written.present.min(written.delivered);
         state.counters.rejected += written.rejected;
         state.counters.dropped += written.dropped;
         state.moved = Instant::now();
@@ -122,19 +142,40 @@ impl Shared {
             }
         }
         self.room.add_permits(permits as usize);
+        let say = state.moves();
+        drop(state);
+        self.say(&say);
+    }
+
+    /// Counts the rows of a write that was given up and is not answered.
+    fn partly(&self, rows: &[Packets], written: u64) {
+        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
+        let written = written.min(given);
+        let mut state = self.lock();
+        state.counters.queued -= written;
+        state.counters.delivered += written;
     }
 
     fn end(&self, error: Option<SinkError>) {
         let mut state = self.lock();
         state.writing = false;
+        if error.is_none() {
+            state.counters.undrained += state.counters.queued;
+        }
         state.bury();
+        let mut died = None;
         if let Some(error) = error {
+            died = Some(chain(&error)).filter(|_| !matches!(error, SinkError::ReaderGone { .. }));
             state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
             state.counters.error = Some(chain(&error));
             self.died.cancel();
         }
         drop(state);
         self.room.close();
+        if let Some(error) = died {
+            // The error names the sink.
+            error!("{error}; packets for it are dropped.");
+        }
         self.done.cancel();
     }
 }

@@ -9,7 +9,10 @@ use crate::value::FieldType;
 
 /// The document as its author wrote it; slices that remember where they stand in the source.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object {\"namespace\": NAME, \"fields\": [FIELD, …]}"
+)]
 struct Document<'a> {
     namespace: String,
     #[serde(borrow)]
@@ -17,7 +20,10 @@ struct Document<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object {\"name\": NAME, \"regex\": PATTERN, …}"
+)]
 struct Entry<'a> {
     #[serde(borrow)]
     name: &'a RawValue,
@@ -75,12 +81,27 @@ impl<'a> Source<'a> {
             }
             offset += error.column().saturating_sub(1);
             let text = error.to_string();
-            let what = text
-                .rsplit_once(" at line ")
-                .map_or(text.as_str(), |(what, _)| what);
+            let what = in_words(
+                text.rsplit_once(" at line ")
+                    .map_or(text.as_str(), |(what, _)| what),
+            );
             let offset = (offset_in(self.text, slice) + offset).min(self.text.len());
             NamespaceError::whole(what, Some(self.position(offset)))
         })
+    }
+}
+
+/// What serde says, for those who never heard of it.
+fn in_words(what: &str) -> String {
+    if let Some(name) = what.strip_prefix("missing field ") {
+        return format!("{name} is missing");
+    }
+    match what
+        .strip_prefix("invalid type: ")
+        .and_then(|what| what.split_once(", expected "))
+    {
+        Some((found, wanted)) => format!("this is to be {wanted}, and is {found}"),
+        None => what.to_owned(),
     }
 }
 

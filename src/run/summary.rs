@@ -123,7 +123,10 @@ impl fmt::Display for Summary {
         }
         let reasons = [
             (self.skipped.preamble, "before the first packet"),
-            (self.skipped.late, "too late for their packet"),
+            (
+                self.skipped.late - self.skipped.empty,
+                "too late for their packet",
+            ),
             (self.skipped.oversize, "of packets over the limit"),
             (self.skipped.messages, "of tcpdump's own messages"),
         ];
@@ -316,8 +319,8 @@ mod tests {
         let skipped = Skipped {
             preamble: 1,
             late: 1,
-            oversize: 0,
             messages: 1,
+            ..Skipped::default()
         };
         let mut summary = Summary {
             bytes: 10,

@@ -1,5 +1,7 @@
 //! A sink of text, a line a row, whatever a line looks like.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::output::Output;
@@ -24,6 +26,7 @@ pub(crate) trait Spell: Send + 'static {
 #[derive(Debug)]
 pub(crate) struct TextSink {
     writer: Writer,
+    written: Arc<AtomicU64>,
 }
 
 impl TextSink {
@@ -33,21 +36,35 @@ impl TextSink {
         spell: impl Spell,
         hangup: &Hangup,
     ) -> Result<TextSink, SinkError> {
+        let abandoned = Abandoned::default();
+        let written = Arc::new(AtomicU64::new(0));
         let mut lines = Lines {
             out,
             spell,
             rows: 0,
+            ends: Vec::new(),
+            written: Arc::clone(&written),
+            abandoned: abandoned.clone(),
         };
+        lines.spell.header();
+        lines.out.continues(lines.spell.text())?;
         lines.begin();
-        let writer = Writer::spawn(url, Abandoned::default(), lines)?;
+        let writer = Writer::spawn(url, abandoned, lines)?;
         writer.reopens(hangup);
-        Ok(TextSink { writer })
+        Ok(TextSink { writer, written })
     }
 }
 
 impl Sink for TextSink {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
+        // The thread is at rest: there is one write at a time.
+        self.written.store(0, Relaxed);
         Box::pin(self.writer.write(rows))
+    }
+
+    fn give_up(&self) -> u64 {
+        self.writer.abandon();
+        self.written.load(Relaxed)
     }
 
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
@@ -60,6 +77,11 @@ struct Lines<S> {
     spell: S,
     /// Rows of the present file, those not yet written too.
     rows: u64,
+    /// Where each row ends that was spelt and not yet written.
+    ends: Vec<usize>,
+    /// Rows of this write that were written.
+    written: Arc<AtomicU64>,
+    abandoned: Abandoned,
 }
 
 impl<S: Spell> Lines<S> {
@@ -67,18 +89,36 @@ impl<S: Spell> Lines<S> {
     fn begin(&mut self) {
         self.rows = 0;
         self.spell.text().clear();
+        self.ends.clear();
         if self.out.is_new() {
             self.spell.header();
         }
     }
 
-    /// Writes what was spelt.
+    /// Writes what was spelt, whole rows at a time; of a write that was given up, not all of it.
     fn put(&mut self) -> Result<(), SinkError> {
         let text = self.spell.text();
-        if !text.is_empty() {
-            self.out.write(text)?;
-            text.clear();
+        let (mut start, mut row) = (0, 0);
+        while start < text.len() && !self.abandoned.get() {
+            let first = row;
+            let mut end = start;
+            while let Some(next) = self.ends.get(row) {
+                if row > first && next - start > self.out.piece() {
+                    break;
+                }
+                end = *next;
+                row += 1;
+            }
+            if row == first {
+                // A header alone.
+                end = text.len();
+            }
+            self.out.write(&text[start..end])?;
+            self.written.fetch_add((row - first) as u64, Relaxed);
+            start = end;
         }
+        text.clear();
+        self.ends.clear();
         Ok(())
     }
 
@@ -100,7 +140,9 @@ impl<S: Spell> Lines<S> {
             self.spell.text().extend_from_slice(&row);
         }
         self.rows += 1;
-        if self.spell.text().len() >= CHUNK {
+        let end = self.spell.text().len();
+        self.ends.push(end);
+        if end >= CHUNK {
             self.put()?;
         }
         Ok(())
@@ -110,17 +152,21 @@ impl<S: Spell> Lines<S> {
 impl<S: Spell> Store for Lines<S> {
     fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
         self.tick()?;
-        let mut delivered = 0;
+        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
         for packet in rows.iter().flat_map(Packets::iter) {
+            if self.abandoned.get() {
+                break;
+            }
             self.row(packet)?;
-            delivered += 1;
         }
         if self.rows > 0 || !self.out.discards_empty() {
             self.put()?;
         }
         self.out.flush()?;
+        let delivered = self.written.load(Relaxed);
         Ok(Written {
             delivered,
+            dropped: given - delivered,
             ..Written::default()
         })
     }

@@ -1,7 +1,7 @@
 //! Where sinks of text write: a stream, a file, or files that take turns.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,6 +12,11 @@ use super::SinkError;
 mod rotated;
 mod rotation;
 
+/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
+/// cut when its reader stops, and it is known how many were written. Elsewhere it may be less: then
+/// one may be cut.
+const PIPE: usize = 4096;
+
 /// The place, and how much of it was written.
 pub(crate) struct Output {
     /// The sink's URL, for errors.
@@ -19,6 +24,8 @@ pub(crate) struct Output {
     place: Place,
     /// Bytes that the present file has.
     bytes: u64,
+    /// Whether it is a pipe, whose reader may stop reading.
+    pipe: bool,
 }
 
 enum Place {
@@ -28,34 +35,57 @@ enum Place {
 }
 
 impl Output {
-    /// `-` is standard output; a file that is there is replaced, unless files are rotated: then
-    /// none is.
+    /// `-` is standard output; a file that is there is added to.
     pub(crate) fn open(
         sink: &str,
         place: &str,
         rotation: Option<Rotation>,
     ) -> Result<Output, SinkError> {
         let path = PathBuf::from(place);
+        if place != "-" {
+            check(sink, &path)?;
+        }
+        let (mut bytes, mut pipe) = (0, false);
         let place = match rotation {
-            _ if place == "-" => Place::Stream(Box::new(io::stdout())),
+            _ if place == "-" => {
+                pipe = stdout_is_pipe();
+                Place::Stream(Box::new(io::stdout()))
+            }
             Some(rotation) => Place::Rotated(Rotated::open(sink, path, rotation)?),
             None => {
-                let file = append(&path).and_then(|file| {
-                    // A device or a pipe has no length.
-                    if file.metadata()?.is_file() {
-                        file.set_len(0)?;
-                    }
-                    Ok(file)
-                });
-                let file = file.map_err(doing(sink, "create the file"))?;
+                let (file, length) = append(&path).map_err(doing(sink, "open the file"))?;
+                bytes = length;
+                pipe = file.metadata().is_ok_and(|about| is_pipe(&about));
                 Place::File { path, file }
             }
         };
         Ok(Output {
             sink: sink.to_owned(),
             place,
-            bytes: 0,
+            bytes,
+            pipe,
         })
+    }
+
+    /// Refuses a file that was there and begins otherwise.
+    pub(crate) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
+        let Place::File { path, .. } = &self.place else {
+            return Ok(());
+        };
+        if self.is_new() || header.is_empty() {
+            return Ok(());
+        }
+        let mut begin = Vec::with_capacity(header.len());
+        File::open(path)
+            .and_then(|file| file.take(header.len() as u64).read_to_end(&mut begin))
+            .map_err(doing(&self.sink, "read how the file begins"))?;
+        if begin == header {
+            return Ok(());
+        }
+        Err(refused(
+            &self.sink,
+            "the file has other columns, or is no table; name another file".to_owned(),
+        ))
     }
 
     /// Anything that is written to.
@@ -65,7 +95,13 @@ impl Output {
             sink: sink.to_owned(),
             place: Place::Stream(out),
             bytes: 0,
+            pipe: false,
         }
+    }
+
+    /// How many bytes to write at once.
+    pub(crate) fn piece(&self) -> usize {
+        if self.pipe { PIPE } else { usize::MAX }
     }
 
     /// Whether nothing stands there yet: a header is due.
@@ -136,8 +172,8 @@ impl Output {
     /// Opens by name again. Of files that rotate nothing: they take turns instead.
     pub(crate) fn reopen(&mut self) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
-            let opened = append(path).and_then(|new| Ok((new.metadata()?.len(), new)));
-            let (length, opened) = opened.map_err(doing(&self.sink, "open the file again"))?;
+            let opened = append(path);
+            let (opened, length) = opened.map_err(doing(&self.sink, "open the file again"))?;
             *file = opened;
             self.bytes = length;
         }
@@ -159,9 +195,78 @@ impl Output {
     }
 }
 
-/// Opens a file to write at its end, wherever that is by then: another program may cut it.
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+/// Opens a file to write at its end, wherever that is by then: another program may cut it. Its
+/// length comes with it; what a crash has left of a last line is ended, so that the next stands
+/// alone.
+fn append(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let about = file.metadata()?;
+    // A device or a pipe has no length.
+    let mut length = if about.is_file() { about.len() } else { 0 };
+    if length > 0 {
+        let mut last = [0];
+        let read = File::open(path).and_then(|mut file| {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)
+        });
+        // A file that we may not read is added to as it is.
+        if read.is_ok() && last != *b"\n" {
+            file.write_all(b"\n")?;
+            length += 1;
+        }
+    }
+    Ok((file, length))
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&about.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn stdout_is_pipe() -> bool {
+    use std::os::fd::AsFd;
+    let file = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| file.metadata())
+        .is_ok_and(|about| is_pipe(&about))
+}
+
+#[cfg(not(unix))]
+fn stdout_is_pipe() -> bool {
+    false
+}
+
+/// Refuses a place that cannot be a file, with the remedy.
+fn check(sink: &str, path: &Path) -> Result<(), SinkError> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(refused(
+            sink,
+            "is a directory; name a file in it".to_owned(),
+        ));
+    }
+    match parent.filter(|p| !p.is_dir()) {
+        Some(parent) => Err(refused(
+            sink,
+            format!(
+                "there is no directory `{}`; make it first",
+                parent.display()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn refused(sink: &str, why: String) -> SinkError {
+    SinkError::Refused {
+        sink: sink.to_owned(),
+        why,
+    }
 }
 
 fn doing(sink: &str, action: &'static str) -> impl FnOnce(io::Error) -> SinkError {

@@ -32,6 +32,9 @@ const LINGER: Duration = Duration::from_millis(250);
 /// so that the thread can end in between.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// How long to wait after an attempt that SQLite did not wait for: some locks it refuses at once.
+const REFUSED: Duration = Duration::from_millis(20);
+
 /// Prepared statements kept: more than this file and the ledger's together have.
 const STATEMENTS: usize = 32;
 
@@ -66,7 +69,9 @@ impl Sqlite {
         conn.busy_timeout(BUSY)
             .map_err(fail.doing("open the database"))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        schema::prepare(&fail, &mut conn, context)?;
+        patiently(&fail.sink, &Abandoned::default(), || {
+            schema::prepare(&fail, &mut conn, context)
+        })?;
 
         let abandoned = Abandoned::default();
         let database = Database {
@@ -96,6 +101,12 @@ impl Sink for Sqlite {
 
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(self.writer.close())
+    }
+
+    fn give_up(&self) -> u64 {
+        self.writer.abandon();
+        // All of a transaction or nothing.
+        0
     }
 
     fn linger(&self) -> Duration {
@@ -196,19 +207,9 @@ impl Database {
     /// Takes the write lock, however long another process holds it: the lane knows what to do with
     /// a sink that does not move.
     fn begin(&self) -> Result<(), SinkError> {
-        let mut told = false;
-        loop {
-            match run(&self.conn, "BEGIN IMMEDIATE") {
-                Err(e) if busy(&e) && !self.abandoned.get() => {
-                    if !told {
-                        tracing::warn!(sink = %self.fail.sink,
-                            "Another program holds the database; waiting for it.");
-                        told = true;
-                    }
-                }
-                begun => return begun.map_err(self.fail.doing("begin a transaction")),
-            }
-        }
+        patiently(&self.fail.sink, &self.abandoned, || {
+            run(&self.conn, "BEGIN IMMEDIATE").map_err(self.fail.doing("begin a transaction"))
+        })
     }
 
     fn transaction(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
@@ -233,7 +234,10 @@ impl Database {
             text: &mut self.text,
         };
         for packets in rows {
-            let refused = write_packets(
+            if self.abandoned.get() {
+                break;
+            }
+            let (refused, present) = write_packets(
                 conn,
                 ledger,
                 &mut insert,
@@ -243,12 +247,22 @@ impl Database {
             .map_err(fail.doing("insert"))?;
             written.delivered += packets.len() as u64 - refused.len() as u64;
             written.rejected += refused.len() as u64;
+            written.present += present;
             for (index, why) in refused {
                 self.rejects
                     .refused_blocking(packets, index, &fail.sink, &why);
             }
         }
         drop(insert);
+        if self.abandoned.get() {
+            // Whoever gave it up has counted its rows as lost: they shall not be found here.
+            run(conn, "ROLLBACK").map_err(fail.doing("roll back"))?;
+            ledger.forget();
+            return Ok(Written {
+                dropped: rows.iter().map(|r| r.len() as u64).sum(),
+                ..Written::default()
+            });
+        }
         ledger
             .save(conn)
             .map_err(fail.doing("keep the streams' state"))?;
@@ -258,24 +272,24 @@ impl Database {
 }
 
 /// Inserts those rows of one batch that are not there yet, or, to amend, all of them. Returns the
-/// indices of those that were refused, and why.
+/// indices of those that were refused, and why; and how many were there and stayed.
 fn write_packets(
     conn: &Connection,
     ledger: &mut Ledger,
     insert: &mut Insert<'_>,
     (replace, amend): (bool, bool),
     packets: &Packets,
-) -> rusqlite::Result<Vec<(usize, String)>> {
+) -> rusqlite::Result<(Vec<(usize, String)>, u64)> {
     let first = packets.first_record() as i64;
     let len = packets.len() as i64;
     let mut refused = Vec::new();
     if len == 0 {
-        return Ok(refused);
+        return Ok((refused, 0));
     }
     if first == 0 {
         // Nobody has said whose they are: such rows have no key.
         let nobody = |index| (index, "it was not placed".to_owned());
-        return Ok((0..packets.len()).map(nobody).collect());
+        return Ok(((0..packets.len()).map(nobody).collect(), 0));
     }
     let last = first + len - 1;
     let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
@@ -284,6 +298,8 @@ fn write_packets(
         stream.remove(conn)?;
     }
     let admitted = stream.admit(conn, first, last)?;
+    let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
+    let present = if amend { 0 } else { len - fresh };
     let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
     let amended: Vec<i64> = match amend {
         true => (first..=last).filter(old).collect(),
@@ -313,7 +329,7 @@ fn write_packets(
             Err(e) => return Err(e),
         }
     }
-    Ok(refused)
+    Ok((refused, present.unsigned_abs()))
 }
 
 /// The prepared statement and what it needs to bind a packet.
@@ -373,9 +389,36 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-fn busy(error: &rusqlite::Error) -> bool {
+/// Tries again while another program holds the database; says so once.
+fn patiently<T>(
+    sink: &str,
+    abandoned: &Abandoned,
+    mut attempt: impl FnMut() -> Result<T, SinkError>,
+) -> Result<T, SinkError> {
+    let mut told = false;
+    loop {
+        match attempt() {
+            Err(e) if busy(&e) && !abandoned.get() => {
+                if !told {
+                    tracing::warn!(sink, "Another program holds the database; waiting for it.");
+                    told = true;
+                }
+                std::thread::sleep(REFUSED);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn busy(error: &SinkError) -> bool {
+    let SinkError::Database { source, .. } = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
     matches!(
-        error.sqlite_error_code(),
+        code,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
 }

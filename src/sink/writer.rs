@@ -38,7 +38,6 @@ pub(crate) trait Store: Send + 'static {
 pub(crate) struct Abandoned(Arc<AtomicBool>);
 
 impl Abandoned {
-    #[cfg(feature = "sqlite")]
     pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -95,6 +94,11 @@ impl Writer {
             jobs.upgrade()
                 .is_some_and(|jobs| jobs.send(Job::Reopen).is_ok())
         });
+    }
+
+    /// Has the thread end what it is at as soon as it can.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.0.store(true, Ordering::Relaxed);
     }
 
     pub(crate) async fn write(&self, rows: &[Packets]) -> Result<Written, SinkError> {

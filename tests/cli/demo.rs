@@ -1,4 +1,6 @@
-use super::program::ran;
+use std::path::Path;
+
+use super::program::{fed, ran, records};
 
 #[test]
 fn the_demo_shows_what_it_computes() {
@@ -30,4 +32,31 @@ fn the_demo_shows_what_it_computes() {
     let sql = "SELECT count(*) AS n FROM packets";
     let stored = ran(folder.path(), &["query", "-d", "demo.db", "-f", "csv", sql]).quiet();
     assert_eq!(stored.out, format!("n\r\n{told}\r\n"));
+    let left = demo
+        .out
+        .lines()
+        .find(|line| line.starts_with("It has left "));
+    let left = left
+        .expect("where its files are")
+        .split(" in ")
+        .nth(1)
+        .unwrap();
+    assert!(
+        Path::new(left.split(": ").next().unwrap()).is_dir(),
+        "{left}"
+    );
+}
+
+#[test]
+fn the_demo_asks_for_its_own_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = ["parse", "-o", "sqlite:demo.db"];
+    fed(folder.path(), &before, records(5).as_bytes()).quiet();
+    let demo = ran(folder.path(), &["demo", "--database", "demo.db"]);
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    assert!(
+        demo.out.contains("FROM packets WHERE stream = '"),
+        "{}",
+        demo.out
+    );
 }

@@ -121,6 +121,16 @@ impl Running {
         }
     }
 
+    /// Where standard error goes elsewhere.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) fn mute(command: &mut Command) -> Running {
+        Running {
+            child: command.spawn().unwrap(),
+            said: Arc::default(),
+            reader: None,
+        }
+    }
+
     /// What standard error has so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
@@ -143,6 +153,12 @@ impl Running {
         after.split(',').next().unwrap().parse().unwrap()
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal, by its id and to it alone.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
@@ -159,7 +175,9 @@ impl Running {
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let status = until("it has ended", || self.child.try_wait().unwrap());
-        self.reader.take().unwrap().join().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         (status, self.said())
     }
 }

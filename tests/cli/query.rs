@@ -84,6 +84,24 @@ fn mistakes_are_told_with_the_remedy() {
     )
     .unwrap();
     ran(folder.path(), &["query", "-d", "text.db", "SELECT 1"]).failed(1, &["not a database"]);
+    ran(folder.path(), &["query", "-d", ".", "SELECT 1"]).failed(1, &["is a directory"]);
+    let other = rusqlite::Connection::open(folder.path().join("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE t (x)").unwrap();
+    let sql = "SELECT * FROM packets";
+    let ran_other = ran(folder.path(), &["query", "-d", "other.db", sql]);
+    ran_other.failed(1, &["no database of dumpstream"]);
+    let closed = folder.path().join("packets.db");
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o000);
+    // Root reads it all the same.
+    if fs::File::open(&closed).is_err() {
+        ran(folder.path(), &["query", sql])
+            .failed(1, &["Permission denied", "its owner", "mode 000"]);
+    }
+    mode(0o600);
 }
 
 #[test]

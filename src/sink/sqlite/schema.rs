@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS streams(
     sensor TEXT NOT NULL,
     stream TEXT NOT NULL,
     records INTEGER NOT NULL DEFAULT 0,
+    -- 1: none is missing between record 1 and the last that is here; whether more were to come is
+    -- not known, as of a sender that was killed.
     complete INTEGER NOT NULL DEFAULT 1,
     first_time INTEGER,
     last_time INTEGER,

@@ -1,0 +1,231 @@
+//! Packets on their way into the queue: at once, after a wait for room, or not at all.
+
+use std::time::Duration;
+
+use tokio::sync::TryAcquireError;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::{Queued, Shared, State};
+use crate::sink::OnFull;
+
+/// How long nothing is dropped before a lane is said to keep up again: one that is full again and
+/// again is told of once.
+const CALM: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy)]
+pub(super) struct Dropping {
+    /// Packets that had been dropped before.
+    before: u64,
+    last: Instant,
+}
+
+/// What is to be said of a lane, once its lock is free: standard error may block.
+#[must_use]
+pub(super) enum Say {
+    Nothing,
+    Drops,
+    /// It moves again, after so many packets.
+    Moves(u64),
+}
+
+impl State {
+    /// Drops queued packets, as the lane does not keep up.
+    fn pass_over(&mut self, packets: u64) -> Say {
+        let now = Instant::now();
+        let before = self.counters.dropped;
+        self.drop_queued(packets);
+        match &mut self.dropping {
+            Some(dropping) => {
+                dropping.last = now;
+                Say::Nothing
+            }
+            None => {
+                self.dropping = Some(Dropping { before, last: now });
+                Say::Drops
+            }
+        }
+    }
+
+    /// Whether the lane has kept up for a while after it did not.
+    pub(super) fn moves(&mut self) -> Say {
+        match self.dropping {
+            Some(dropping) if dropping.last.elapsed() >= CALM => {
+                self.dropping = None;
+                Say::Moves(self.counters.dropped - dropping.before)
+            }
+            _ => Say::Nothing,
+        }
+    }
+}
+
+impl Shared {
+    /// Queues or drops, and says what of it is news; or gives back what has to wait.
+    pub(super) fn offer(&self, queued: Queued, count: u64) -> Result<Say, Queued> {
+        let mut state = self.lock();
+        state.counters.packets += count;
+        if state.closing || state.buried {
+            state.counters.dropped += count;
+            // Of a dead sink the time is not to blame.
+            if state.counters.error.is_none() {
+                state.counters.undrained += count;
+            }
+            return Ok(Say::Nothing);
+        }
+        state.counters.queued += count;
+        match self.room.try_acquire_many(queued.permits) {
+            Ok(room) => {
+                room.forget();
+                self.push(&mut state, queued);
+                return Ok(state.moves());
+            }
+            Err(TryAcquireError::Closed) => {
+                state.drop_queued(count);
+                return Ok(Say::Nothing);
+            }
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        if self.drops(&state, Instant::now()) {
+            return Ok(state.pass_over(count));
+        }
+        state.account(Instant::now());
+        state.waiting += 1;
+        self.work.notify_one();
+        Err(queued)
+    }
+
+    /// Says it, once.
+    pub(super) fn say(&self, say: &Say) {
+        let name = &self.name;
+        match say {
+            Say::Nothing => {}
+            Say::Drops if self.options.on_full == Some(OnFull::Drop) => {
+                warn!("{name} does not keep up: packets for it are dropped from now on.");
+            }
+            Say::Drops => warn!(
+                "{name} has stood still for {:?}: packets for it are dropped until it moves.",
+                self.options.stall_after
+            ),
+            Say::Moves(dropped) => {
+                warn!("{name} keeps up again; {dropped} packets for it were dropped.");
+            }
+        }
+    }
+
+    fn push(&self, state: &mut State, queued: Queued) {
+        if !state.has_work() {
+            state.moved = Instant::now();
+        }
+        let half = self.capacity.div_ceil(2);
+        let was_half = state.held >= half;
+        state.held += queued.permits;
+        state.queue.push_back(queued);
+        // The task looks at the state anew each time; it need only know that it has changed.
+        if state.queue.len() == 1 || (state.held >= half && !was_half) || state.closing {
+            self.work.notify_one();
+        }
+    }
+
+    /// Whether a full lane drops now.
+    fn drops(&self, state: &State, now: Instant) -> bool {
+        match self.options.on_full {
+            Some(OnFull::Drop) => true,
+            Some(OnFull::Block) => false,
+            None => {
+                !self.options.only
+                    && state.has_work()
+                    && now.saturating_duration_since(state.moved) >= self.options.stall_after
+            }
+        }
+    }
+
+    /// How long a sender waits before it looks whether the sink has moved; `None`: for ever.
+    fn patience(&self) -> Option<Instant> {
+        if self.options.only || self.options.on_full == Some(OnFull::Block) {
+            return None;
+        }
+        let state = self.lock();
+        // With nothing to do the sink cannot be late: another sender is about to fill the room.
+        let since = if state.has_work() {
+            state.moved
+        } else {
+            Instant::now()
+        };
+        since.checked_add(self.options.stall_after)
+    }
+}
+
+/// A sender that waits for room. Dropping it without having queued drops and counts its packets.
+pub(super) struct Waiting<'a> {
+    shared: &'a Shared,
+    count: u64,
+}
+
+impl<'a> Waiting<'a> {
+    /// Of packets that are counted as queued, and as waiting.
+    pub(super) fn new(shared: &'a Shared, count: u64) -> Waiting<'a> {
+        Waiting { shared, count }
+    }
+
+    /// Waits for room, for as long as the lane is worth it; says what of the end is news.
+    pub(super) async fn wait(self, queued: Queued) -> Say {
+        let shared = self.shared;
+        loop {
+            let room = shared.room.acquire_many(queued.permits);
+            let room = match shared.patience() {
+                None => Ok(room.await),
+                Some(deadline) => timeout_at(deadline, room).await,
+            };
+            match room {
+                Ok(Ok(room)) => {
+                    room.forget();
+                    return self.queue(queued);
+                }
+                Ok(Err(_)) => return Say::Nothing,
+                Err(_) => {
+                    let mut state = shared.lock();
+                    // Otherwise it has moved meanwhile: the wait is worth it.
+                    if !state.buried && shared.drops(&state, Instant::now()) {
+                        let say = state.pass_over(self.count);
+                        self.leave(&mut state);
+                        drop(state);
+                        std::mem::forget(self);
+                        return say;
+                    }
+                }
+            }
+        }
+    }
+
+    fn queue(self, queued: Queued) -> Say {
+        let mut state = self.shared.lock();
+        let mut say = Say::Nothing;
+        // A lane that was buried meanwhile has counted these packets already.
+        if !state.buried {
+            self.shared.push(&mut state, queued);
+            say = state.moves();
+        }
+        self.leave(&mut state);
+        drop(state);
+        std::mem::forget(self);
+        say
+    }
+
+    fn leave(&self, state: &mut State) {
+        state.account(Instant::now());
+        state.waiting -= 1;
+        if state.closing {
+            self.shared.work.notify_one();
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if !state.buried {
+            state.drop_queued(self.count);
+        }
+        self.leave(&mut state);
+    }
+}
