@@ -201,7 +201,7 @@ pub(crate) fn terminal(data: &[u8]) {
         let mut packets = SLOT.parse(batch.expect("a slice can be read"));
         dumpstream::Origin::new(text.chars().take(20).collect::<String>()).place(&mut packets);
         // An explanation compiles every pattern in pieces: too slow for each case.
-        if data.len().is_multiple_of(16) {
+        if data.iter().fold(0, |sum, b| b.wrapping_add(sum)) < 16 {
             let told = packets.iter().next().map(|packet| packet.explain());
             let told = serde_json::to_string(&told).expect("it is JSON");
             harmless(&visible::json(&told));
