@@ -386,6 +386,10 @@ pub(crate) fn record(
         waits = match waits {
             Await::Endpoints(header) => {
                 let Some(text) = four_blanks(text) else { break };
+                // Small numbers of `-#` stand behind four blanks, too.
+                if style.numbered() && style.head(&buf[next..]).is_some() {
+                    break;
+                }
                 walk.continues(text);
                 ip::endpoints(&mut walk, text, header);
                 Await::Nothing

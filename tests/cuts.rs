@@ -303,6 +303,18 @@ proptest! {
 
 /// A stream that is joined in the midst of a record, at every byte of its first ones, is read right
 /// from its second head on at the latest.
+/// A small number stands behind four blanks, as endpoints do: a header whose second line was lost
+/// does not take the next record for it.
+#[test]
+fn a_numbered_head_is_no_line_of_endpoints() {
+    let header = "00:00:00.000001 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), \
+                  length 40)\n";
+    let text = format!("    1  {header}    2  {header}    10.0.0.1 > 10.0.0.2: x\n");
+    let alone = whole(text.as_bytes(), Framer::new(), false);
+    assert_eq!(alone.len(), 2);
+    assert_eq!(whole(text.as_bytes(), Framer::new(), true), alone);
+}
+
 #[test]
 fn a_stream_joined_anywhere_is_read_right() {
     for (path, text) in samples() {

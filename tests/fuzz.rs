@@ -165,5 +165,5 @@ fn namespace() {
 
 #[test]
 fn terminal() {
-    run(cases::terminal, 300, 800, &[]);
+    run(cases::terminal, 1_000, 800, &[]);
 }
