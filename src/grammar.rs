@@ -294,8 +294,8 @@ impl<'a> Walk<'_, 'a> {
         self.slots.set(slot::IP_VERSION, if six { 6 } else { 4 });
     }
 
-    /// The second place of [`Part::Udp`]: a DNS message's closing `(N)`.
-    fn udp_closing(&mut self, text: &[u8]) {
+    /// The second place of [`Part::Udp`]: a DNS message's closing `(N)`, or a decoder's `length N`.
+    fn udp_length(&mut self, text: &[u8]) {
         self.parts.spans[UDP_CLOSING] = self.span(text);
         self.parts.present |= 1 << UDP_CLOSING;
     }

@@ -26,12 +26,19 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)
     if !verdict.is_empty() {
         walk.part(Part::Udp, verdict);
     }
-    if is_dns(ports)
-        && let Ok((closing, ())) = dns(i)
-    {
-        walk.udp_closing(closing);
-        match int(&closing[1..]) {
-            Ok((b")", n)) => walk.number(slot::PAYLOAD_LENGTH, n),
+    let closing = if is_dns(ports) {
+        dns(i).ok().map(|(closing, ())| closing)
+    } else {
+        None
+    };
+    if let Some(length) = closing.or_else(|| decoder_length(i)) {
+        walk.udp_length(length);
+        let digits = length
+            .iter()
+            .position(u8::is_ascii_digit)
+            .map_or(length, |at| &length[at..]);
+        match int(digits) {
+            Ok((b"" | b")", n)) => walk.number(slot::PAYLOAD_LENGTH, n),
             // Beyond an int's range: the regexes say so.
             _ => walk.parts.odd |= 1 << Part::Udp as u32,
         }
@@ -68,6 +75,25 @@ fn bad(i: &[u8]) -> Res<'_, ()> {
 fn length(i: &[u8]) -> Res<'_, u64> {
     let (i, ()) = lit(b"UDP, length ")(i)?;
     int(i)
+}
+
+/// The datagram's length in the words of a decoder, before anything that the sender can spell:
+/// `"NTPv%u, %s, length %u"`, `"BOOTP/DHCP, Request from %s, length %u"`, `"TFTP, length %u"`,
+/// `"SYSLOG %s.%s (%u), length: %u"`, `"SIP, length: %u"`.
+fn decoder_length(i: &[u8]) -> Option<&[u8]> {
+    const DECODERS: [&[u8]; 5] = [b"NTPv", b"BOOTP/DHCP, ", b"TFTP, ", b"SYSLOG ", b"SIP, "];
+    if !DECODERS.iter().any(|decoder| i.starts_with(decoder)) {
+        return None;
+    }
+    // A version, an operation, a link address, a facility: words of these letters only.
+    let own = |b: &u8| b.is_ascii_alphanumeric() || b" ,:./()-".contains(b);
+    let at = memchr::memmem::find(i, b", length")?;
+    let text = &i[at + 2..];
+    let (rest, ()) = lit(b"length")(text).ok()?;
+    let rest = rest.strip_prefix(b":").unwrap_or(rest).strip_prefix(b" ")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let end = text.len() - rest.len() + digits;
+    (digits > 0 && at < 60 && i[..at].iter().all(own)).then(|| &text[..end])
 }
 
 /// The ports whose datagrams `udp_print` gives to `domain_print`: DNS, mDNS, LLMNR.
