@@ -1,5 +1,9 @@
-//! The fuzz targets under plain `cargo test`: some seconds of seeded cases for each. `CASES` sets
-//! how many; `cargo +nightly fuzz run framer` runs the same for as long as one likes.
+//! The fuzz targets under plain `cargo test`: some seconds of seeded cases for each; `CASES` sets
+//! how many. Under a fuzzer, with the samples as its corpus, for as long as one likes:
+//!
+//! ```text
+//! cargo +nightly fuzz run framer fuzz/corpus/framer samples -- -max_len=4096 -max_total_time=3600
+//! ```
 
 #[path = "fuzz/cases.rs"]
 mod cases;
