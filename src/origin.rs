@@ -319,12 +319,7 @@ impl Origin {
             };
         }
         if let Some(date) = self.date {
-            let (year, month, day) = (date.year(), date.month(), date.day());
-            return days_from_civil(
-                year.into(),
-                month.unsigned_abs().into(),
-                day.unsigned_abs().into(),
-            );
+            return days(date);
         }
         let Some(modified) = self.modified else {
             return 0;
@@ -336,14 +331,7 @@ impl Origin {
     /// An instant from a difference.
     fn since(&mut self, ns: i64, arrival: Option<i64>) -> i64 {
         let Some(first) = self.first else {
-            let midnight = self.date.map(|d| {
-                let days = days_from_civil(
-                    d.year().into(),
-                    d.month().unsigned_abs().into(),
-                    d.day().unsigned_abs().into(),
-                );
-                days.saturating_mul(DAY)
-            });
+            let midnight = self.date.map(|date| days(date).saturating_mul(DAY));
             return midnight
                 .or(self.modified)
                 .or(arrival)
@@ -456,6 +444,12 @@ impl Origin {
             }
         }
     }
+}
+
+/// The day number of a date, from 1970-01-01.
+fn days(date: Date) -> i64 {
+    let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+    days_from_civil(date.year().into(), month.into(), day.into())
 }
 
 /// A civil time from its nanoseconds since 1970; 64 bits of them stay within the years that jiff

@@ -31,7 +31,6 @@ const SAFE: &[(&[u8], &str)] = &[
     (b"VRRPv", "router states"),
     (b"CARPv", "router states"),
     (b"vrrp ", "router states"),
-    (b"\tRIP", "a routing protocol"),
     (b"OSPFv", "a routing protocol"),
     (b"EIGRP", "a routing protocol"),
     (b"igmp", "group addresses"),
