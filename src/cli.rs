@@ -5,6 +5,8 @@ mod amount;
 mod check;
 mod columns;
 mod connect;
+#[cfg(feature = "cassandra")]
+mod cql;
 mod demo;
 mod explain;
 mod listen;
@@ -13,6 +15,8 @@ mod paint;
 mod parse;
 mod pipeline;
 mod query;
+#[cfg(feature = "cassandra")]
+mod read;
 mod replay;
 mod report;
 mod runtime;
@@ -55,6 +59,8 @@ enum Command {
     Connect(connect::Connect),
     Replay(replay::Replay),
     Query(query::Query),
+    #[cfg(feature = "cassandra")]
+    Read(read::Read),
     Explain(explain::Explain),
     Check(check::Check),
     Schema(schema::Schema),
@@ -155,6 +161,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Connect(connect) => connect.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
+        #[cfg(feature = "cassandra")]
+        Command::Read(read) => read.run(manner),
         Command::Explain(explain) => explain.run(manner),
         Command::Check(check) => check.run(manner),
         Command::Schema(schema) => schema.run(manner),
@@ -263,20 +271,30 @@ fn say(text: &str) {
 /// The log: warnings, and with `-v` more. tracing-subscriber escapes control characters itself
 /// (since 0.3.20).
 fn logs(manner: Manner) {
-    use tracing_subscriber::filter::LevelFilter;
-    let level = match (manner.quiet, manner.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (_, 0) => LevelFilter::WARN,
-        // There is nothing finer to say; `-vv` is typed out of habit.
-        (_, _) => LevelFilter::DEBUG,
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    // What the driver of a cluster tells of its own work is for who looks for a fault in it: the
+    // sink says what there is to say.
+    let (level, driver) = match (manner.quiet, manner.verbose) {
+        (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
+        (_, 0) => (LevelFilter::WARN, LevelFilter::OFF),
+        (_, 1) => (LevelFilter::DEBUG, LevelFilter::WARN),
+        (_, _) => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(status::Stderr)
         .with_ansi(manner.coloured(io::stderr().is_terminal()))
-        .with_max_level(level)
         .with_target(false)
         // They would be told on standard error too, by `eprintln!`, which panics where that is
         // closed.
-        .log_internal_errors(false)
+        .log_internal_errors(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(
+            Targets::new()
+                .with_default(level)
+                .with_target("scylla", driver),
+        )
         .init();
 }

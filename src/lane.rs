@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -108,6 +108,8 @@ struct Shared {
     died: CancellationToken,
     /// The task has ended.
     done: CancellationToken,
+    /// The task's sink, while it has one.
+    sink: Weak<dyn Sink>,
 }
 
 struct State {
@@ -169,7 +171,9 @@ impl Lane {
             .unwrap_or(u32::MAX)
             .max(1);
         let capacity = capacity.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let sink: Arc<dyn Sink> = sink.into();
         let shared = Arc::new(Shared {
+            sink: Arc::downgrade(&sink),
             name: name.into(),
             options,
             capacity,

@@ -61,6 +61,8 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
+#[cfg(feature = "cassandra")]
+pub mod cassandra;
 mod explain;
 #[cfg(feature = "net")]
 pub mod feed;
@@ -88,6 +90,8 @@ mod schema;
 mod sequence;
 #[cfg(feature = "net")]
 mod sink;
+#[cfg(feature = "cassandra")]
+mod stored;
 mod value;
 
 pub use ascii::AsciiGuard;

@@ -201,6 +201,11 @@ impl Parser {
         self.plan.columns.clone()
     }
 
+    #[cfg(feature = "cassandra")]
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        self.plan.clone()
+    }
+
     /// The namespace that was compiled.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace

@@ -11,6 +11,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+#[cfg(feature = "cassandra")]
+use crate::cassandra::{Address, Cassandra};
 use crate::namespace::Column;
 use crate::packet::Packets;
 use crate::rejects::Rejects;
@@ -65,6 +69,12 @@ pub trait Sink: Send + Sync {
     /// A lane does not wait for it when its queue is half full, or when it is closing.
     fn linger(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// When a part of a write that still goes on was last done, where a sink can say so: a long
+    /// write that gets on is not one that stands still.
+    fn moved(&self) -> Option<Instant> {
+        None
     }
 }
 
@@ -165,6 +175,10 @@ pub enum SinkError {
         /// The type of the namespace.
         wanted: &'static str,
     },
+    /// The URL of a cluster is wrong.
+    #[cfg(feature = "cassandra")]
+    #[error(transparent)]
+    Address(#[from] crate::cassandra::AddressError),
     /// The thread that writes has ended, which is a fault of this program.
     #[error("{sink}: its writer has ended unexpectedly")]
     Stopped {
@@ -222,6 +236,8 @@ enum Scheme {
     Csv,
     #[cfg(feature = "sqlite")]
     Sqlite,
+    #[cfg(feature = "cassandra")]
+    Cassandra,
     Null,
 }
 
@@ -231,6 +247,12 @@ const SCHEMES: &[(&str, Scheme, &str)] = &[
     ("csv", Scheme::Csv, "csv:- or csv:FILE"),
     #[cfg(feature = "sqlite")]
     ("sqlite", Scheme::Sqlite, "sqlite:FILE"),
+    #[cfg(feature = "cassandra")]
+    (
+        "cassandra",
+        Scheme::Cassandra,
+        "cassandra://HOST[,HOST]/KEYSPACE.TABLE",
+    ),
     ("null", Scheme::Null, "null:"),
 ];
 
@@ -277,6 +299,8 @@ pub struct SinkUrl {
     place: String,
     on_full: Option<OnFull>,
     rotation: Option<Rotation>,
+    #[cfg(feature = "cassandra")]
+    address: Option<Box<Address>>,
 }
 
 impl Scheme {
@@ -316,8 +340,9 @@ impl SinkUrl {
         self.on_full
     }
 
-    /// Opens the sink: creates the file, or the tables. What is there is added to: rows of text
-    /// stand at the end of a file, whatever it had. It blocks for as long as that takes.
+    /// Opens the sink: creates the file, or the tables; a cluster is connected to meanwhile, in a
+    /// tokio runtime. What is there is added to: rows of text stand at the end of a file, whatever
+    /// it had. It blocks for as long as that takes.
     ///
     /// # Errors
     /// When the place is not one to write to; the text says what to do.
@@ -327,6 +352,12 @@ impl SinkUrl {
             Scheme::Csv => Box::new(self.text(csv::Table::new(context), context)?),
             #[cfg(feature = "sqlite")]
             Scheme::Sqlite => Box::new(sqlite::Sqlite::open(&self.text, &self.place, context)?),
+            #[cfg(feature = "cassandra")]
+            Scheme::Cassandra => {
+                let address = self.address.as_deref();
+                let address = address.expect("a URL of a cluster has its address");
+                Box::new(Cassandra::open(&self.text, address, context)?)
+            }
             Scheme::Null => Box::new(null::Null),
         })
     }
@@ -354,6 +385,23 @@ impl FromStr for SinkUrl {
         let scheme = SCHEMES.iter().find(|s| s.0 == name).ok_or_else(unknown)?.1;
         // The last `?`, so that a file's name may have one: `what?.jsonl?`.
         let (place, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
+        #[cfg(feature = "cassandra")]
+        if scheme == Scheme::Cassandra {
+            let address: Address = text.parse()?;
+            let on_full = query.split('&').rev().find_map(|pair| match pair {
+                "on_full=block" => Some(OnFull::Block),
+                "on_full=drop" => Some(OnFull::Drop),
+                _ => None,
+            });
+            return Ok(SinkUrl {
+                text: url(),
+                scheme,
+                place: place.to_owned(),
+                on_full,
+                rotation: None,
+                address: Some(Box::new(address)),
+            });
+        }
         let refused = |why: &str| SinkError::Refused {
             sink: url(),
             why: why.to_owned(),
@@ -410,6 +458,8 @@ impl FromStr for SinkUrl {
             place: place.to_owned(),
             on_full,
             rotation,
+            #[cfg(feature = "cassandra")]
+            address: None,
         })
     }
 }

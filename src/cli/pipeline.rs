@@ -28,7 +28,8 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// What becomes of records.
 #[derive(Args, Debug)]
 pub(super) struct Records {
-    /// Where packets go; repeatable: jsonl:- jsonl:FILE csv:- csv:FILE sqlite:FILE null:
+    /// Where packets go; repeatable: jsonl:- jsonl:FILE csv:- csv:FILE sqlite:FILE
+    /// cassandra://HOST[,HOST]/KEYSPACE.TABLE null:
     ///
     /// `?on_full=block` makes the sender wait for a slow sink, `?on_full=drop` never; without it a
     /// sink among several is waited for until it has stood still for --stall-after.
@@ -199,6 +200,36 @@ pub(super) struct Pipeline {
 }
 
 impl Records {
+    /// What becomes of packets that come from a table, where nothing is parsed.
+    #[cfg(feature = "cassandra")]
+    pub(super) fn of_table(
+        output: Vec<SinkUrl>,
+        namespace: Option<PathBuf>,
+        tz: Option<Zone>,
+        (raw, keep_payload): (bool, bool),
+    ) -> Records {
+        Records {
+            output,
+            namespace,
+            engine: EngineName::Slot,
+            tz,
+            date: None,
+            stamp: None,
+            max_record: DEFAULT_MAX_RECORD,
+            keep_info: false,
+            keep_payload,
+            raw,
+            sensor: None,
+            stream: None,
+            replace: false,
+            rejects: None,
+            amend: false,
+            stall_after: dumpstream::DEFAULT_STALL_AFTER,
+            queue: dumpstream::DEFAULT_QUEUE,
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+
     /// Says that there may be several inputs.
     ///
     /// # Errors
@@ -367,6 +398,12 @@ impl Pipeline {
             Some(stream) => origin.stream(stream),
             None => origin,
         }
+    }
+
+    /// The zone that times are typed in.
+    #[cfg(feature = "cassandra")]
+    pub(super) fn tz(&self) -> &TimeZone {
+        &self.zone.tz
     }
 
     /// How the report names the zone.

@@ -27,13 +27,14 @@ const BUSY: Duration = Duration::from_secs(10);
 ///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
 ///     dumpstream query --format csv "SELECT * FROM packets WHERE destination_port = 53" > dns.csv
 ///     dumpstream query -d other.db --format jsonl "SELECT * FROM packets LIMIT 3"
+///     dumpstream query -d cassandra://10.0.0.1/pk "SELECT count(*) FROM packets WHERE …"
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Query {
-    /// One SELECT statement, as SQLite reads it.
+    /// One SELECT statement, as SQLite reads it; of a cluster, as Cassandra does.
     sql: String,
-    /// The database.
-    #[arg(short, long, value_name = "FILE", default_value = "packets.db")]
+    /// The database: a file, or cassandra://HOST[,HOST]/KEYSPACE[.TABLE].
+    #[arg(short, long, value_name = "FILE|URL", default_value = "packets.db")]
     database: PathBuf,
     /// How rows are printed.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -52,6 +53,18 @@ pub(super) enum Format {
 
 impl Query {
     pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        #[cfg(feature = "cassandra")]
+        if let Some(url) = self.database.to_str()
+            && url.starts_with("cassandra:")
+        {
+            let address = super::cql::address(url)?;
+            return super::runtime::block_on(super::cql::query(
+                address,
+                self.sql,
+                self.format,
+                manner,
+            ));
+        }
         let database = open(&self.database)?;
         let _signals = interruptible(&database)?;
         self.print(&database, manner)

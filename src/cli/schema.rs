@@ -7,17 +7,29 @@ use dumpstream::{JsonSchema, SinkContext, sqlite_schema};
 
 use super::{Exit, Manner, namespace};
 
-/// Print the schema of what is stored: of a JSON record, or of the SQLite tables
+/// Print the schema of what is stored: of a JSON record, or of a database's tables
 ///
 ///     dumpstream schema json > record.schema.json
 ///     dumpstream schema json --namespace mine.json --origin
 ///     dumpstream schema sqlite | sqlite3 empty.db
+///     dumpstream schema cassandra 'cassandra://10.0.0.1/pk.packets?ttl=7d&shards=16' | cqlsh
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Schema {
     /// Of what.
     #[arg(value_enum)]
     of: Of,
+    /// Of a cluster: the table, and its parameters, as for -o.
+    #[cfg(feature = "cassandra")]
+    #[arg(
+        value_name = "URL",
+        default_value = "cassandra://localhost/dumpstream.packets"
+    )]
+    url: String,
+    /// Of a cluster: packets a second of one sensor, which say how large partitions become.
+    #[cfg(feature = "cassandra")]
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    rate: u64,
     /// Fields of this file instead of the built-in ones.
     #[arg(long, value_name = "FILE")]
     namespace: Option<PathBuf>,
@@ -38,6 +50,9 @@ enum Of {
     Json,
     /// The CREATE statements of `-o sqlite:FILE`.
     Sqlite,
+    /// The CREATE statements of `-o cassandra://…`; with `?create=true` it runs them itself.
+    #[cfg(feature = "cassandra")]
+    Cassandra,
 }
 
 impl Schema {
@@ -64,6 +79,13 @@ impl Schema {
                 };
                 let statements = sqlite_schema(&context)?;
                 statements.iter().map(|s| format!("{s};\n")).collect()
+            }
+            #[cfg(feature = "cassandra")]
+            Of::Cassandra => {
+                let address = super::cql::address(&self.url)?;
+                let columns = names.columns();
+                dumpstream::cassandra::schema(&address, &columns, self.raw, self.rate)
+                    .map_err(super::Usage::new)?
             }
         };
         namespace::print(&text)

@@ -30,6 +30,29 @@ pub(super) struct Layout {
 /// has a column for every field that any packet could have.
 const MANY: usize = 16;
 
+/// A value of a row, of whichever store.
+#[derive(Clone, Debug)]
+pub(super) enum Datum<'a> {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Real(f64),
+    Text(Cow<'a, [u8]>),
+    Blob(Cow<'a, [u8]>),
+}
+
+impl<'a> From<ValueRef<'a>> for Datum<'a> {
+    fn from(value: ValueRef<'a>) -> Datum<'a> {
+        match value {
+            ValueRef::Null => Datum::Null,
+            ValueRef::Integer(n) => Datum::Integer(n),
+            ValueRef::Real(x) => Datum::Real(x),
+            ValueRef::Text(t) => Datum::Text(t.into()),
+            ValueRef::Blob(b) => Datum::Blob(b.into()),
+        }
+    }
+}
+
 struct Cell {
     text: String,
     right: bool,
@@ -44,21 +67,14 @@ pub(super) fn print(
 ) -> anyhow::Result<u64> {
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let columns = names.len();
-    let mut printer = Printer {
-        layout,
-        names,
-        widths: Vec::new(),
-        held: Vec::new(),
-        left_out: BTreeMap::new(),
-        out,
-    };
+    let mut printer = Printer::new(layout, out);
     let mut rows = statement.query([])?;
     let mut count = 0;
-    printer.begin().map_err(Stdout)?;
+    printer.begin(names).map_err(Stdout)?;
     while let Some(row) = rows.next()? {
         count += 1;
-        let values: Vec<ValueRef<'_>> = (0..columns)
-            .map(|i| row.get_ref(i))
+        let values: Vec<Datum<'_>> = (0..columns)
+            .map(|i| row.get_ref(i).map(Datum::from))
             .collect::<Result<_, _>>()?;
         printer.row(&values).map_err(Stdout)?;
     }
@@ -66,7 +82,8 @@ pub(super) fn print(
     Ok(count)
 }
 
-struct Printer<'a> {
+/// Prints rows as they come.
+pub(super) struct Printer<'a> {
     layout: Layout,
     names: Vec<String>,
     /// Empty until they are measured.
@@ -79,8 +96,21 @@ struct Printer<'a> {
     out: &'a mut dyn Write,
 }
 
-impl Printer<'_> {
-    fn begin(&mut self) -> io::Result<()> {
+impl<'a> Printer<'a> {
+    pub(super) fn new(layout: Layout, out: &'a mut dyn Write) -> Printer<'a> {
+        Printer {
+            layout,
+            names: Vec::new(),
+            widths: Vec::new(),
+            held: Vec::new(),
+            left_out: BTreeMap::new(),
+            out,
+        }
+    }
+
+    /// The columns' names, before any row.
+    pub(super) fn begin(&mut self, names: Vec<String>) -> io::Result<()> {
+        self.names = names;
         if self.layout.format == Format::Csv {
             let cells = self.names.iter().map(|n| csv(n, self.layout.terminal));
             let header = cells.collect::<Vec<_>>().join(",");
@@ -89,12 +119,12 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
+    pub(super) fn row(&mut self, values: &[Datum<'_>]) -> io::Result<()> {
         match self.layout.format {
             Format::Csv => {
-                let cells = values.iter().map(|&value| match value {
-                    ValueRef::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
-                    ValueRef::Blob(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
+                let cells = values.iter().map(|value| match value {
+                    Datum::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
+                    Datum::Blob(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
@@ -102,18 +132,18 @@ impl Printer<'_> {
             }
             Format::Jsonl => {
                 let mut line = String::from("{");
-                for (name, &value) in self.names.iter().zip(values) {
+                for (name, value) in self.names.iter().zip(values) {
                     if line.len() > 1 {
                         line.push(',');
                     }
                     line.push_str(&quoted(name));
                     line.push(':');
                     line.push_str(&match value {
-                        ValueRef::Null => Cow::Borrowed("null"),
-                        ValueRef::Text(t) => Cow::Owned(quoted(&text(t))),
-                        ValueRef::Blob(b) => Cow::Owned(quoted(&blob(b))),
+                        Datum::Null => Cow::Borrowed("null"),
+                        Datum::Text(t) => Cow::Owned(quoted(&text(t))),
+                        Datum::Blob(b) => Cow::Owned(quoted(&blob(b))),
                         // JSON has no word for them.
-                        ValueRef::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
+                        Datum::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
                         value => Cow::Owned(shown(value)),
                     });
                 }
@@ -121,14 +151,14 @@ impl Printer<'_> {
                 writeln!(self.out, "{}", visible::json(&line))
             }
             Format::Table => {
-                let cells = values.iter().map(|&value| Cell {
+                let cells = values.iter().map(|value| Cell {
                     text: match value {
-                        ValueRef::Text(t) => visible::line(&text(t)).into_owned(),
-                        ValueRef::Blob(b) => visible::line(&blob(b)).into_owned(),
+                        Datum::Text(t) => visible::line(&text(t)).into_owned(),
+                        Datum::Blob(b) => visible::line(&blob(b)).into_owned(),
                         value => shown(value),
                     },
-                    right: matches!(value, ValueRef::Integer(_) | ValueRef::Real(_)),
-                    null: value == ValueRef::Null,
+                    right: matches!(value, Datum::Integer(_) | Datum::Real(_)),
+                    null: matches!(value, Datum::Null),
                 });
                 let cells: Vec<Cell> = cells.collect();
                 if !self.widths.is_empty() {
@@ -207,7 +237,7 @@ impl Printer<'_> {
         line
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    pub(super) fn end(&mut self) -> io::Result<()> {
         if self.layout.format == Format::Table && self.widths.is_empty() {
             self.measure()?;
         }
@@ -250,14 +280,15 @@ fn blob(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// What needs no quotes anywhere.
-fn shown(value: ValueRef<'_>) -> String {
+fn shown(value: &Datum<'_>) -> String {
     match value {
-        ValueRef::Null => String::new(),
-        ValueRef::Integer(n) => n.to_string(),
+        Datum::Null => String::new(),
+        Datum::Bool(b) => b.to_string(),
+        Datum::Integer(n) => n.to_string(),
         // `{:?}` keeps the point of a whole number: 2.0, as sqlite3 prints it.
-        ValueRef::Real(x) => format!("{x:?}"),
-        ValueRef::Text(t) => text(t).into_owned(),
-        ValueRef::Blob(b) => blob(b).into_owned(),
+        Datum::Real(x) => format!("{x:?}"),
+        Datum::Text(t) => text(t).into_owned(),
+        Datum::Blob(b) => blob(b).into_owned(),
     }
 }
 

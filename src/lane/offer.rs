@@ -126,6 +126,12 @@ impl Shared {
         }
     }
 
+    /// When the sink last got something done: a whole write, or, where it says so, a part of one.
+    fn moved(&self, state: &State) -> Instant {
+        let part = self.sink.upgrade().and_then(|sink| sink.moved());
+        part.map_or(state.moved, |part| part.max(state.moved))
+    }
+
     /// Whether a full lane drops now.
     fn drops(&self, state: &State, now: Instant) -> bool {
         match self.options.on_full {
@@ -134,7 +140,7 @@ impl Shared {
             None => {
                 !self.options.only
                     && state.has_work()
-                    && now.saturating_duration_since(state.moved) >= self.options.stall_after
+                    && now.saturating_duration_since(self.moved(state)) >= self.options.stall_after
             }
         }
     }
@@ -147,7 +153,7 @@ impl Shared {
         let state = self.lock();
         // With nothing to do the sink cannot be late: another sender is about to fill the room.
         let since = if state.has_work() {
-            state.moved
+            self.moved(&state)
         } else {
             Instant::now()
         };

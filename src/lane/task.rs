@@ -29,7 +29,7 @@ impl Drop for Ending<'_> {
 }
 
 /// The lane's task.
-pub(super) async fn drain(shared: Arc<Shared>, sink: Box<dyn Sink>) {
+pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
     let _ending = Ending(&shared);
     let mut due = None;
     loop {

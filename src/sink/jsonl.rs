@@ -51,6 +51,14 @@ impl Object {
         }
     }
 
+    /// One object alone, its line feed included.
+    #[cfg(feature = "cassandra")]
+    pub(crate) fn json(&mut self, packet: Packet<'_>) -> &[u8] {
+        self.text.out.clear();
+        self.line(packet);
+        &self.text.out
+    }
+
     /// One object and its line feed.
     fn line(&mut self, packet: Packet<'_>) {
         let text = &mut self.text;

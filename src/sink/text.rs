@@ -129,7 +129,7 @@ impl Text {
     }
 
     /// Bytes as text: what is UTF-8 as it stands, any other byte as `\xHH`.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "cassandra"))]
     pub(crate) fn lossless(&mut self, bytes: &[u8]) {
         for chunk in bytes.utf8_chunks() {
             self.out.extend_from_slice(chunk.valid().as_bytes());

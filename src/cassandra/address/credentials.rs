@@ -1,0 +1,96 @@
+//! A user's name and password: of a file, or of the environment; never of the command line.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+/// Where the user's name is taken from if the URL names no file.
+pub const USER_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_USER";
+/// Where the password is taken from if the URL names no file.
+pub const PASSWORD_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_PASSWORD";
+
+/// A file of a name and a password is not longer.
+const LARGEST_CREDENTIALS: u64 = 64 << 10;
+
+/// The name and the password of the environment, if they are there.
+///
+/// # Errors
+/// A sentence: one of the two is not.
+pub(super) fn of_environment() -> Result<Option<(String, String)>, String> {
+    match (
+        std::env::var(USER_VARIABLE),
+        std::env::var(PASSWORD_VARIABLE),
+    ) {
+        (Ok(user), Ok(password)) => Ok(Some((user, password))),
+        (Err(_), Err(_)) => Ok(None),
+        _ => Err(format!(
+            "{USER_VARIABLE} and {PASSWORD_VARIABLE} belong together; set both or none"
+        )),
+    }
+}
+
+/// Lines `username = …` and `password = …`, as in the credentials file of cqlsh; sections, comments
+/// and other keys are passed over.
+pub(super) fn of_file(file: &Path) -> Result<(String, String), String> {
+    let named = |why: &dyn std::fmt::Display| format!("credentials {}: {why}", file.display());
+    private(file).map_err(|why| named(&why))?;
+    let mut text = String::new();
+    fs::File::open(file)
+        .and_then(|f| f.take(LARGEST_CREDENTIALS).read_to_string(&mut text))
+        .map_err(|e| named(&e))?;
+    let value = |name: &str| {
+        text.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().to_owned())
+        })
+    };
+    match (value("username"), value("password")) {
+        (Some(user), Some(password)) => Ok((user, password)),
+        _ => Err(named(
+            &"needs a line `username = …` and a line `password = …`",
+        )),
+    }
+}
+
+/// Refuses a file that others can read, as ssh does.
+#[cfg(unix)]
+fn private(file: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(file)
+        .map_err(|e| e.to_string())?
+        .permissions()
+        .mode();
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => Err("others can read it; `chmod 600` it".to_owned()),
+    }
+}
+
+#[cfg(not(unix))]
+fn private(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_credentials_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cqlsh");
+        fs::write(
+            &file,
+            "[PlainTextAuthProvider]\nusername = me\npassword = a = b\n",
+        )
+        .unwrap();
+        let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o644);
+        assert!(of_file(&file).unwrap_err().contains("chmod 600"));
+        mode(0o600);
+        let read = of_file(&file).unwrap();
+        assert_eq!(read, ("me".to_owned(), "a = b".to_owned()));
+    }
+}

@@ -1,0 +1,417 @@
+//! A session with a cluster, and what stands there: connecting, looking, making.
+//!
+//! Whatever is not there yet is waited for, and said once: the cluster, the keyspace, a table, its
+//! columns. Only what no waiting mends ends a sink.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::PoolSize;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::ExecutionError;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::statement::Consistency;
+use scylla::statement::unprepared::Statement;
+use scylla::value::CqlValue;
+
+use super::address::Address;
+use super::fault;
+use super::schema::{self, Difference, Found, FoundColumn, Note};
+use super::target::Target;
+
+/// How long a request may take: longer than the server's own limit for a write (2 s) and for a
+/// read (5 s), so that the server's answer, which says more, comes first.
+const REQUEST: Duration = Duration::from_secs(6);
+
+/// A node that does not answer in so long, on a connection that is idle otherwise, is taken for
+/// dead, and its rows go to another.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at a connection; the driver advises against less than a second.
+const LOOK: Duration = Duration::from_millis(1_500);
+
+/// For a connection and its first words.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long the driver may take for anything, its own waits included: not all of them have a limit.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The result, if it comes in time.
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, work).await.ok()
+}
+
+/// Between two looks at what is not there yet.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What is waited for is said again after so long.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// Connections to each node. With batches one is as fast as four; two, so that one that breaks is
+/// not the last.
+const CONNECTIONS: usize = 2;
+
+/// Checks what a connection needs of this machine.
+///
+/// # Errors
+/// A sentence: TLS cannot be had.
+pub(crate) fn check(address: &Address) -> Result<(), String> {
+    match &address.tls {
+        Some(ca) => tls(SessionBuilder::new(), ca).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Connects once.
+///
+/// # Errors
+/// A sentence: who does not answer, and what it says.
+pub(crate) async fn connect(address: &Address) -> Result<Session, String> {
+    let mut profile = ExecutionProfile::builder()
+        .consistency(address.consistency)
+        .request_timeout(Some(REQUEST))
+        .retry_policy(Arc::new(FallthroughRetryPolicy::new()));
+    if let Some(datacenter) = &address.datacenter {
+        let policy = DefaultPolicy::builder()
+            .prefer_datacenter(datacenter.clone())
+            .token_aware(true)
+            .build();
+        profile = profile.load_balancing_policy(policy);
+    }
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&address.nodes)
+        .compression(address.compression)
+        .default_execution_profile_handle(profile.build().into_handle())
+        .pool_size(PoolSize::PerHost(
+            CONNECTIONS.try_into().expect("it is not zero"),
+        ))
+        .connection_timeout(CONNECT)
+        .keepalive_interval(LOOK)
+        .keepalive_timeout(SILENCE)
+        .schema_agreement_timeout(PATIENCE / 2)
+        .keyspaces_to_fetch([address.keyspace.as_str()])
+        .driver_config_reporting(false);
+    if let Some((user, password)) = address.credentials()? {
+        builder = builder.user(user, password);
+    }
+    builder.build().await.map_err(|e| {
+        format!(
+            "no node of {} answers: {}",
+            address.nodes(),
+            fault::chain(&e)
+        )
+    })
+}
+
+/// Trusts whom the certificates of a file are of, and nobody else.
+#[cfg(feature = "cassandra-tls")]
+fn tls(builder: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    let named = |e: &dyn std::fmt::Display| format!("tls {}: {e}", ca.display());
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca).map_err(|e| named(&e))? {
+        let certificate = certificate.map_err(|e| named(&e))?;
+        roots.add(certificate).map_err(|e| named(&e))?;
+    }
+    if roots.is_empty() {
+        return Err(named(&"it has no certificate"));
+    }
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(builder.tls_context(Some(Arc::new(config))))
+}
+
+#[cfg(not(feature = "cassandra-tls"))]
+fn tls(_: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
+    Err(format!(
+        "tls={}: this build has no TLS; `cargo install dumpstream --features cassandra-tls` makes \
+         one that has",
+        ca.display()
+    ))
+}
+
+/// Why the tables are not ready.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    /// Something is not there yet: what, and what would make it.
+    Wait(String),
+    /// No waiting mends it.
+    Never(Halt),
+}
+
+/// Why a sink ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Halt {
+    Refused(String),
+    Column {
+        column: String,
+        found: String,
+        wanted: &'static str,
+    },
+}
+
+impl Halt {
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Halt::Refused(why) => why.clone(),
+            Halt::Column {
+                column,
+                found,
+                wanted,
+            } => format!("column `{column}` is {found} there and must be {wanted}"),
+        }
+    }
+}
+
+/// Says what is waited for: once, again when it is something else, and once a minute.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    sink: &'a str,
+    said: Option<(String, tokio::time::Instant)>,
+}
+
+impl<'a> Waiting<'a> {
+    pub(crate) fn new(sink: &'a str) -> Waiting<'a> {
+        Waiting { sink, said: None }
+    }
+
+    /// Waits a moment.
+    pub(crate) async fn wait(&mut self, what: String) {
+        let new = match &self.said {
+            Some((said, at)) => *said != what || at.elapsed() >= REMIND,
+            None => true,
+        };
+        if new {
+            tracing::warn!(sink = %self.sink, "Waits: {what}");
+            self.said = Some((what, tokio::time::Instant::now()));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+
+    /// What was waited for is there.
+    pub(crate) fn over(self) {
+        if self.said.is_some() {
+            tracing::warn!(sink = %self.sink, "Goes on.");
+        }
+    }
+}
+
+/// Looks at the tables, and makes what lacks if the URL says so.
+///
+/// # Errors
+/// When they are not as they must be.
+pub(crate) async fn ensure(
+    session: &Session,
+    address: &Address,
+    targets: &[Target],
+    note: Note,
+) -> Result<(), Pending> {
+    let keyspace = keyspace_is_there(session, address).await?;
+    if !keyspace {
+        if !address.create {
+            return Err(Pending::Wait(format!(
+                "there is no keyspace {}; `dumpstream schema cassandra '{address}'` prints what \
+                 makes it, create=true makes it",
+                address.keyspace
+            )));
+        }
+        run(session, schema::create_keyspace(address)).await?;
+    }
+    for target in targets {
+        let table = &target.table;
+        let found = match look(session, address, table).await? {
+            Some(found) => found,
+            None if address.create => {
+                run(
+                    session,
+                    schema::create_table(address, table, &target.layout),
+                )
+                .await?;
+                let found = look(session, address, table).await?;
+                found.ok_or_else(|| {
+                    Pending::Wait(format!("table {}.{table} was made", address.keyspace))
+                })?
+            }
+            None => {
+                return Err(Pending::Wait(format!(
+                    "there is no table {}.{table}; `dumpstream schema cassandra '{address}'` \
+                     prints what makes it, create=true makes it",
+                    address.keyspace
+                )));
+            }
+        };
+        let placed = schema::placed(address, &found)
+            .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}"))))?;
+        if placed != note {
+            return Err(Pending::Never(Halt::Refused(format!(
+                "table {table} was made anew with another bucket or number of shards"
+            ))));
+        }
+        match schema::compare(address, table, &target.layout, &found) {
+            Ok(()) => {}
+            Err(Difference::Lacks(statements)) if address.create => {
+                for statement in statements {
+                    run(session, statement).await?;
+                }
+            }
+            Err(Difference::Lacks(statements)) => {
+                return Err(Pending::Wait(format!(
+                    "table {table} lacks what the namespace has; run these, or add create=true:\n{}",
+                    statements.join(";\n") + ";"
+                )));
+            }
+            Err(Difference::Column {
+                column,
+                found,
+                wanted,
+            }) => {
+                return Err(Pending::Never(Halt::Column {
+                    column,
+                    found,
+                    wanted,
+                }));
+            }
+            Err(Difference::Other(why)) => {
+                return Err(Pending::Never(Halt::Refused(format!(
+                    "table {table}: {why}"
+                ))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How the table that is there places its rows; as the URL says where it is not.
+///
+/// # Errors
+/// The URL contradicts it.
+pub(crate) async fn note(
+    session: &Session,
+    address: &Address,
+    table: &str,
+) -> Result<Note, Pending> {
+    match look(session, address, table).await? {
+        None => Ok(Note::of(address)),
+        Some(found) => schema::placed(address, &found)
+            .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}")))),
+    }
+}
+
+async fn keyspace_is_there(session: &Session, address: &Address) -> Result<bool, Pending> {
+    let rows = system(
+        session,
+        format!(
+            "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{}'",
+            address.keyspace
+        ),
+    )
+    .await?;
+    Ok(!rows.is_empty())
+}
+
+/// What the cluster says of a table.
+///
+/// # Errors
+/// It does not answer.
+pub(crate) async fn look(
+    session: &Session,
+    address: &Address,
+    table: &str,
+) -> Result<Option<Found>, Pending> {
+    let place = format!(
+        "WHERE keyspace_name = '{}' AND table_name = '{table}'",
+        address.keyspace
+    );
+    let tables = system(
+        session,
+        format!("SELECT comment, default_time_to_live FROM system_schema.tables {place}"),
+    )
+    .await?;
+    let Some(options) = tables.first() else {
+        return Ok(None);
+    };
+    let mut found = Found {
+        comment: text(&options[0]),
+        ttl: u64::try_from(int(&options[1])).unwrap_or(0),
+        columns: Vec::new(),
+    };
+    let columns = system(
+        session,
+        format!(
+            "SELECT column_name, type, kind, position, clustering_order FROM \
+             system_schema.columns {place}"
+        ),
+    )
+    .await?;
+    for row in &columns {
+        found.columns.push(FoundColumn {
+            name: text(&row[0]),
+            kind: text(&row[1]),
+            role: text(&row[2]),
+            position: int(&row[3]),
+            descending: text(&row[4]) == "desc",
+        });
+    }
+    // The table's rows are there before its columns' where another node has just made it.
+    Ok(Some(found).filter(|f| !f.columns.is_empty()))
+}
+
+fn text(value: &Option<CqlValue>) -> String {
+    match value {
+        Some(CqlValue::Text(text) | CqlValue::Ascii(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn int(value: &Option<CqlValue>) -> i32 {
+    match value {
+        Some(CqlValue::Int(n)) => *n,
+        _ => 0,
+    }
+}
+
+/// Rows of the server's own tables, which each node answers by itself.
+async fn system(
+    session: &Session,
+    statement: String,
+) -> Result<Vec<Vec<Option<CqlValue>>>, Pending> {
+    let mut statement = Statement::new(statement);
+    statement.set_consistency(Consistency::One);
+    statement.set_is_idempotent(true);
+    let result = session.query_unpaged(statement, ()).await;
+    let result = result.map_err(|e| waits(&e))?;
+    let rows = result
+        .into_rows_result()
+        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))?;
+    let rows = rows
+        .rows::<scylla::value::Row>()
+        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))?;
+    rows.map(|row| row.map(|row| row.columns))
+        .collect::<Result<_, _>>()
+        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))
+}
+
+fn waits(error: &ExecutionError) -> Pending {
+    Pending::Wait(format!(
+        "the cluster does not answer: {}",
+        fault::said(error)
+    ))
+}
+
+/// Runs a statement that makes or changes a table.
+async fn run(session: &Session, statement: String) -> Result<(), Pending> {
+    tracing::debug!("{statement};");
+    let result = session.query_unpaged(statement.as_str(), ()).await;
+    match result {
+        Ok(_) => Ok(()),
+        // Another writer makes the same, or we lack the right to: look again in a moment.
+        Err(e) => Err(Pending::Wait(format!("{}: {statement}", fault::said(&e)))),
+    }
+}

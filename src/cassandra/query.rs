@@ -1,0 +1,232 @@
+//! A question in CQL, and its rows, page by page.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use scylla::response::{PagingState, PagingStateResponse};
+use scylla::statement::unprepared::Statement;
+use scylla::value::{CqlValue, Row};
+
+use super::address::Address;
+use super::cluster;
+use super::fault;
+use crate::sink::SinkError;
+use crate::value::{Value, civil_from_days};
+
+/// Rows of one page: what is held at once.
+const PAGE: i32 = 1_000;
+
+/// How often a page is asked for.
+const TRIES: u32 = 5;
+
+/// Between two tries.
+const WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A value of an answer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Datum {
+    /// None.
+    Null,
+    /// `boolean`.
+    Bool(bool),
+    /// `tinyint` to `bigint`, and counters.
+    Int(i64),
+    /// `float`, `double`.
+    Real(f64),
+    /// `text`, and what is spelt as text: `inet`, `timestamp` (RFC 3339, UTC), `time`, `date`,
+    /// `uuid`, and collections.
+    Text(String),
+    /// `blob`.
+    Bytes(Vec<u8>),
+}
+
+/// Asks, and hands every row on: first the names of the columns, then rows. Names without a
+/// keyspace are of the URL's. Returns how many rows there were; `row` may end it.
+///
+/// # Errors
+/// The statement is none that reads, or the cluster refuses it, or no node answers.
+pub async fn query(
+    address: &Address,
+    statement: &str,
+    names: impl FnOnce(Vec<String>) -> ControlFlow<()>,
+    mut row: impl FnMut(Vec<Datum>) -> ControlFlow<()>,
+) -> Result<u64, SinkError> {
+    let refused = |why: String| SinkError::Refused {
+        sink: address.to_string(),
+        why,
+    };
+    if !reads(statement) {
+        return Err(refused(
+            "a query only reads: it is one SELECT statement; `cqlsh` changes a table".to_owned(),
+        ));
+    }
+    let session = cluster::connect(address).await.map_err(refused)?;
+    let keyspace = session.use_keyspace(&address.keyspace, false).await;
+    keyspace.map_err(|e| refused(fault::chain(&e)))?;
+    let mut statement = Statement::new(statement);
+    statement.set_page_size(PAGE);
+    statement.set_is_idempotent(true);
+    let mut names = Some(names);
+    let mut rows = 0;
+    let mut next = Some(PagingState::start());
+    while let Some(state) = next {
+        let mut tries = 0;
+        let (result, after) = loop {
+            let asked = session.query_single_page(statement.clone(), (), state.clone());
+            match asked.await {
+                Ok(answer) => break answer,
+                Err(e) if fault::transient(&e) && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                Err(e) => return Err(refused(fault::said(&e))),
+            }
+        };
+        for warning in result.warnings() {
+            tracing::debug!("{warning}");
+        }
+        next = match after {
+            PagingStateResponse::HasMorePages { state } => Some(state),
+            PagingStateResponse::NoMorePages => None,
+        };
+        let wrong = |e: &dyn std::fmt::Display| refused(format!("its answer cannot be read: {e}"));
+        let result = result.into_rows_result().map_err(|e| wrong(&e))?;
+        if let Some(names) = names.take() {
+            let columns = result.column_specs();
+            let columns = columns.iter().map(|c| c.name().to_owned()).collect();
+            if names(columns).is_break() {
+                return Ok(rows);
+            }
+        }
+        for answer in result.rows::<Row>().map_err(|e| wrong(&e))? {
+            let answer = answer.map_err(|e| wrong(&e))?;
+            rows += 1;
+            let values = answer.columns.into_iter();
+            if row(values.map(datum).collect()).is_break() {
+                return Ok(rows);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether it is a SELECT, behind comments.
+fn reads(statement: &str) -> bool {
+    let mut rest = statement.trim_start();
+    loop {
+        let after = if rest.starts_with("--") || rest.starts_with("//") {
+            rest.find('\n').map(|end| &rest[end..])
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map(|end| &rest[end + 2..])
+        } else {
+            break;
+        };
+        rest = after.unwrap_or_default().trim_start();
+    }
+    let word = rest.split(|c: char| !c.is_ascii_alphabetic()).next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case("select"))
+}
+
+fn datum(value: Option<CqlValue>) -> Datum {
+    let Some(value) = value else {
+        return Datum::Null;
+    };
+    match value {
+        CqlValue::Boolean(b) => Datum::Bool(b),
+        CqlValue::TinyInt(n) => Datum::Int(n.into()),
+        CqlValue::SmallInt(n) => Datum::Int(n.into()),
+        CqlValue::Int(n) => Datum::Int(n.into()),
+        CqlValue::BigInt(n) => Datum::Int(n),
+        CqlValue::Counter(n) => Datum::Int(n.0),
+        CqlValue::Float(x) => Datum::Real(x.into()),
+        CqlValue::Double(x) => Datum::Real(x),
+        CqlValue::Blob(bytes) => Datum::Bytes(bytes),
+        CqlValue::Ascii(text) | CqlValue::Text(text) => Datum::Text(text),
+        CqlValue::Inet(ip) => Datum::Text(spelt(&ip)),
+        CqlValue::Timestamp(at) => Datum::Text(match at.0.checked_mul(1_000_000) {
+            Some(ns) => Value::Timestamp(ns).to_string(),
+            None => format!("{} ms", at.0),
+        }),
+        CqlValue::Time(at) => Datum::Text(Value::Time(at.0).to_string()),
+        CqlValue::Date(date) => {
+            // Day 2³¹ is 1970-01-01.
+            let (year, month, day) = civil_from_days(i64::from(date.0) - (1 << 31));
+            Datum::Text(format!("{year:04}-{month:02}-{day:02}"))
+        }
+        CqlValue::Uuid(id) => Datum::Text(id.to_string()),
+        CqlValue::Timeuuid(id) => Datum::Text(id.to_string()),
+        CqlValue::Varint(n) => integer(n.as_signed_bytes_be_slice()),
+        CqlValue::Empty => Datum::Text(String::new()),
+        // None of our columns is one; what a function or another table gives is shown as it is.
+        other => Datum::Text(other.to_string()),
+    }
+}
+
+fn spelt(ip: &IpAddr) -> String {
+    ip.to_string()
+}
+
+/// A `varint`, as `sum` of large columns gives it, where 64 bits hold it.
+fn integer(bytes: &[u8]) -> Datum {
+    match bytes {
+        [] => Datum::Int(0),
+        [first, ..] if bytes.len() <= 8 => {
+            let fill = if first & 0x80 == 0 { 0 } else { 0xff };
+            let mut wide = [fill; 8];
+            wide[8 - bytes.len()..].copy_from_slice(bytes);
+            Datum::Int(i64::from_be_bytes(wide))
+        }
+        bytes => Datum::Bytes(bytes.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_select_reads() {
+        for good in [
+            "SELECT 1",
+            " select * from x",
+            "-- a\nSELECT 1",
+            "/* a */ // b\n select(1)",
+        ] {
+            assert!(reads(good), "{good}");
+        }
+        for bad in [
+            "",
+            "DROP TABLE x",
+            "-- SELECT",
+            "/* SELECT 1",
+            "selected",
+            "BEGIN BATCH",
+        ] {
+            assert!(!reads(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_of_every_kind() {
+        use scylla::value::{CqlDate, CqlTime, CqlTimestamp};
+        let text = |v| match datum(Some(v)) {
+            Datum::Text(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            text(CqlValue::Timestamp(CqlTimestamp(1_700_000_000_123))),
+            "2023-11-14T22:13:20.123000Z"
+        );
+        assert_eq!(
+            text(CqlValue::Timestamp(CqlTimestamp(i64::MAX))),
+            format!("{} ms", i64::MAX)
+        );
+        assert_eq!(text(CqlValue::Date(CqlDate((1 << 31) + 1))), "1970-01-02");
+        assert_eq!(text(CqlValue::Time(CqlTime(1_000))), "00:00:00.000001");
+        assert_eq!(text(CqlValue::Inet("::1".parse().unwrap())), "::1");
+        assert_eq!(integer(&[0xff]), Datum::Int(-1));
+        assert_eq!(integer(&[1, 0]), Datum::Int(256));
+        assert_eq!(datum(None), Datum::Null);
+    }
+}

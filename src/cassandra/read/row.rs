@@ -1,0 +1,113 @@
+//! A row as the server sends it, and its values.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::super::layout::Content;
+use crate::value::{FieldType, Value};
+
+const MILLISECOND: i64 = 1_000_000;
+
+/// A row's columns as bytes.
+#[derive(Debug, Default)]
+pub(super) struct RawRow {
+    bytes: Vec<u8>,
+    /// Where each column ends; `None`: it has no value.
+    ends: Vec<(u32, bool)>,
+}
+
+impl RawRow {
+    pub(super) fn push(&mut self, value: Option<&[u8]>) {
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let end = u32::try_from(self.bytes.len()).expect("a frame has fewer bytes");
+        self.ends.push((end, value.is_some()));
+    }
+
+    pub(super) fn get(&self, column: usize) -> Option<&[u8]> {
+        let (end, there) = *self.ends.get(column)?;
+        let start = match column {
+            0 => 0,
+            column => self.ends[column - 1].0,
+        };
+        there.then(|| &self.bytes[start as usize..end as usize])
+    }
+}
+
+/// A row, and what orders it.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) time: i64,
+    pub(super) record: u64,
+    pub(super) raw: RawRow,
+}
+
+impl Line {
+    pub(super) fn read(raw: RawRow, sources: &[Content]) -> Result<Line, String> {
+        let (mut ms, mut ns, mut record) = (None, None, None);
+        for (i, source) in sources.iter().enumerate() {
+            match (source, raw.get(i)) {
+                (Content::Time, Some(bytes)) => ms = Some(long(bytes)?),
+                (Content::TimeNs, Some(bytes)) => ns = Some(int(bytes)?),
+                (Content::Record, Some(bytes)) => record = Some(long(bytes)?),
+                _ => {}
+            }
+        }
+        let (Some(ms), Some(ns), Some(record)) = (ms, ns, record) else {
+            return Err("a row without its key".to_owned());
+        };
+        let time = ms.checked_mul(MILLISECOND);
+        let time = time.and_then(|ms| ms.checked_add(i64::from(ns)));
+        Ok(Line {
+            time: time.ok_or("a row of a time that no packet has")?,
+            record: u64::try_from(record).map_err(|_| "a row with a negative ordinal")?,
+            raw,
+        })
+    }
+}
+
+/// A column's bytes as a value of its field's type.
+pub(super) fn value<'a>(
+    kind: FieldType,
+    bytes: &'a [u8],
+    ns: impl Fn() -> Option<&'a [u8]>,
+) -> Result<Value<'a>, String> {
+    Ok(match kind {
+        FieldType::Text => Value::Text(bytes),
+        FieldType::Int | FieldType::Port => Value::Int(int(bytes)?.into()),
+        FieldType::Bigint | FieldType::Hex => Value::Int(long(bytes)?),
+        FieldType::Real => Value::Real(f64::from_bits(long(bytes)? as u64)),
+        FieldType::Bool => Value::Bool(bytes == [1]),
+        FieldType::Inet => Value::Inet(match bytes.len() {
+            4 => IpAddr::V4(Ipv4Addr::from(fixed::<4>(bytes)?)),
+            _ => IpAddr::V6(Ipv6Addr::from(fixed::<16>(bytes)?)),
+        }),
+        FieldType::Mac => {
+            let bits = crate::value::mac(bytes);
+            let bits = bits.ok_or_else(|| format!("`{}` is no mac", bytes.escape_ascii()))?;
+            let [_, _, mac @ ..] = bits.to_be_bytes();
+            Value::Mac(mac)
+        }
+        FieldType::Time => Value::Time(long(bytes)?),
+        FieldType::Timestamp => {
+            let ns = ns().map(int).transpose()?.unwrap_or(0);
+            Value::Timestamp(
+                long(bytes)?
+                    .saturating_mul(MILLISECOND)
+                    .saturating_add(ns.into()),
+            )
+        }
+    })
+}
+
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], String> {
+    let found = bytes.len();
+    let fixed = bytes.try_into();
+    fixed.map_err(|_| format!("a value of {found} bytes where {N} were expected"))
+}
+
+fn int(bytes: &[u8]) -> Result<i32, String> {
+    fixed(bytes).map(i32::from_be_bytes)
+}
+
+pub(super) fn long(bytes: &[u8]) -> Result<i64, String> {
+    fixed(bytes).map(i64::from_be_bytes)
+}
