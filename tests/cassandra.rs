@@ -1,0 +1,134 @@
+//! A real Cassandra, of one node and of three: what is promised of the sink, and of what comes
+//! back.
+//!
+//! They start nodes, and take minutes and memory: so only with `CI=true`, or when they are asked for
+//! with `DUMPSTREAM_CASSANDRA=1`. Elsewhere, or where a tool lacks, a test is reported as ignored,
+//! with the reason in its name, and fails if it is run all the same; with `CI=true` it is not ignored. `DUMPSTREAM_CASSANDRA_ROWS` (default
+//! 60,000) and `DUMPSTREAM_CASSANDRA_FAULTS` (default 6) say how much the tests of load do.
+
+#[path = "cassandra/ask.rs"]
+mod ask;
+#[path = "cassandra/load.rs"]
+mod load;
+#[path = "cassandra/node.rs"]
+mod node;
+// The tests of the command line use more of it.
+#[allow(dead_code)]
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cassandra/proxy.rs"]
+mod proxy;
+#[path = "cassandra/store.rs"]
+mod store;
+#[path = "cassandra/text.rs"]
+mod text;
+#[path = "cassandra/three.rs"]
+mod three;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They share one cluster, and this machine has no room for two.
+    arguments.test_threads = Some(1);
+    let trials: Vec<(&str, fn())> = vec![
+        #[cfg(feature = "cassandra-tls")]
+        ("tls", store::tls),
+        ("everything_comes_back", store::everything_comes_back),
+        ("a_range_comes_back", store::a_range_comes_back),
+        ("the_printed_schema", store::the_printed_schema),
+        (
+            "what_is_missing_is_waited_for",
+            store::what_is_missing_is_waited_for,
+        ),
+        (
+            "a_table_that_lacks_columns",
+            store::a_table_that_lacks_columns,
+        ),
+        ("a_table_of_other_columns", store::a_table_of_other_columns),
+        ("a_table_that_goes_away", store::a_table_that_goes_away),
+        (
+            "a_cluster_that_never_comes",
+            store::a_cluster_that_never_comes,
+        ),
+        ("queries", store::queries),
+        ("the_page_of_worked_cql", store::the_page_of_worked_cql),
+        ("rows_that_are_refused", load::rows_that_are_refused),
+        ("replay_changes_nothing", load::replay_changes_nothing),
+        ("killed_and_parsed_again", load::killed_and_parsed_again),
+        ("memory_is_flat", load::memory_is_flat),
+        ("a_password", store::a_password),
+        (
+            "every_error_of_the_server",
+            proxy::every_error_of_the_server,
+        ),
+        ("frames_that_are_dropped", proxy::frames_that_are_dropped),
+        ("connections_that_are_cut", proxy::connections_that_are_cut),
+        (
+            "statements_are_of_a_fixed_list",
+            proxy::statements_are_of_a_fixed_list,
+        ),
+        ("one_node_at_a_time", three::one_node_at_a_time),
+        ("without_own_retries", three::without_own_retries),
+        ("two_nodes_down", three::two_nodes_down),
+    ];
+    let listing = arguments.list;
+    let trials = trials.into_iter();
+    let trials = trials.map(|(name, test)| trial(name, listing, test));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    node::stop_all();
+    conclusion.exit_code()
+}
+
+fn trial(name: &str, listing: bool, test: fn()) -> Trial {
+    let available = match listing {
+        true => Ok(()),
+        false if !must() && !set("DUMPSTREAM_CASSANDRA", "1") => {
+            Err("DUMPSTREAM_CASSANDRA=1 starts real nodes".to_owned())
+        }
+        false => node::available(),
+    };
+    let must = must();
+    match available {
+        Ok(()) => Trial::test(name, move || {
+            let begun = std::time::Instant::now();
+            test();
+            println!("{:.1?}", begun.elapsed());
+            Ok(())
+        }),
+        Err(reason) => {
+            let named = format!(
+                "{name} (ignored: {})",
+                reason.replace(char::is_control, " ")
+            );
+            let name = if must { name } else { &named };
+            Trial::test(name, move || Err(Failed::from(reason))).with_ignored_flag(!must)
+        }
+    }
+}
+
+fn set(name: &str, value: &str) -> bool {
+    std::env::var(name).is_ok_and(|v| v == value)
+}
+
+fn must() -> bool {
+    set("CI", "true")
+}
+
+/// A number of the environment.
+fn amount(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name);
+    text.map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// How many rows the tests of load write.
+pub(crate) fn rows() -> u64 {
+    amount("DUMPSTREAM_CASSANDRA_ROWS", 60_000)
+}
+
+/// How many faults nodes suffer.
+pub(crate) fn faults() -> u64 {
+    amount("DUMPSTREAM_CASSANDRA_FAULTS", 6)
+}

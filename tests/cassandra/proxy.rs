@@ -1,0 +1,253 @@
+//! Exact faults: a proxy stands between us and the node, and answers in its stead.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dumpstream::{Origin, Packets, Sink, SinkUrl, Written};
+use scylla_proxy::{
+    Condition, Node, Proxy, Reaction, RequestOpcode, RequestReaction, RequestRule, RunningProxy,
+    ShardAwareness, example_db_errors,
+};
+use tokio::sync::mpsc;
+
+use crate::ask;
+use crate::node::{PROXY, proxied};
+use crate::text;
+
+const REAL: &str = "127.0.0.1:9042";
+
+/// Rows of a write: some 80 requests.
+const ROWS: u64 = 5_000;
+
+async fn proxy() -> RunningProxy {
+    let node = Node::builder()
+        .real_address(REAL.parse::<SocketAddr>().unwrap())
+        .proxy_address(SocketAddr::new(PROXY.parse().unwrap(), 9042))
+        .shard_awareness(ShardAwareness::Unaware)
+        .build();
+    Proxy::new([node]).run().await.unwrap()
+}
+
+fn url(keyspace: &str, more: &str) -> SinkUrl {
+    // The proxy reads only what is not compressed.
+    let url = format!(
+        "cassandra://{PROXY}/{keyspace}.packets?replication=1&create=true&compression=none{more}"
+    );
+    url.parse().unwrap()
+}
+
+fn open(keyspace: &str) -> Box<dyn Sink> {
+    url(keyspace, "").open(&text::context()).unwrap()
+}
+
+fn writes() -> Condition {
+    Condition::or(
+        Condition::RequestOpcode(RequestOpcode::Batch),
+        Condition::RequestOpcode(RequestOpcode::Execute),
+    )
+}
+
+fn rule(times: usize, reaction: RequestReaction) -> Vec<RequestRule> {
+    // In this order: only writes are counted.
+    let condition = Condition::and(writes(), Condition::TrueForLimitedTimes(times));
+    vec![RequestRule(condition, reaction)]
+}
+
+fn packets(first: u64) -> Vec<Packets> {
+    let mut origin = Origin::new("s").stream(format!("from {first}"));
+    text::packets(&text::records(first..first + ROWS), &mut origin)
+}
+
+fn all() -> Written {
+    Written {
+        delivered: ROWS,
+        ..Written::default()
+    }
+}
+
+pub(crate) fn every_error_of_the_server() {
+    let cluster = proxied();
+    let keyspace = cluster.keyspace();
+    ask::block_on(async {
+        use example_db_errors::*;
+        let errors = [
+            ("unavailable", unavailable()),
+            ("overloaded", overloaded()),
+            ("is_bootstrapping", is_bootstrapping()),
+            ("truncate_error", truncate_error()),
+            ("read_timeout", read_timeout()),
+            ("write_timeout", write_timeout()),
+            ("read_failure", read_failure()),
+            ("write_failure", write_failure()),
+            ("server_error", server_error()),
+            ("config_error", config_error()),
+            ("authentication_error", authentication_error()),
+            ("unauthorized", unauthorized()),
+            ("unprepared", unprepared()),
+            ("invalid", invalid()),
+            ("syntax_error", syntax_error()),
+            ("function_failure", function_failure()),
+            ("already_exists", already_exists()),
+            ("protocol_error", protocol_error()),
+            ("other", other(0x1234)),
+        ];
+        let mut proxy = proxy().await;
+        let sink = open(&keyspace);
+        sink.write(&packets(1)).await.unwrap();
+        let mut first = 1;
+        let forged = errors.len();
+        for (name, error) in errors {
+            first += ROWS;
+            let (heard, mut answered) = mpsc::unbounded_channel();
+            let reaction = RequestReaction::forge_with_error(error);
+            let reaction = reaction.with_feedback_when_performed(heard);
+            proxy.running_nodes[0].change_request_rules(Some(rule(40, reaction)));
+            let written = sink.write(&packets(first)).await.unwrap();
+            proxy.running_nodes[0].change_request_rules(None);
+            assert_eq!(written, all(), "{name}");
+            let mut count = 0;
+            while answered.try_recv().is_ok() {
+                count += 1;
+            }
+            assert_eq!(count, 40, "{name} was the answer so often");
+        }
+        let session = ask::session(REAL).await;
+        let rows = ask::rows(&session, &format!("{keyspace}.packets"), "record").await;
+        assert_eq!(rows.len() as u64, first + ROWS - 1);
+        println!("{forged} errors, 40 times each, and {} rows", rows.len());
+        sink.close().await.unwrap();
+        proxy.finish().await.ok();
+    });
+}
+
+pub(crate) fn frames_that_are_dropped() {
+    let cluster = proxied();
+    let keyspace = cluster.keyspace();
+    ask::block_on(async {
+        let mut proxy = proxy().await;
+        let sink = open(&keyspace);
+        sink.write(&packets(1)).await.unwrap();
+        // No answer at all to some, and a late one to others.
+        for (first, reaction) in [
+            (10_001, RequestReaction::drop_frame()),
+            (20_001, RequestReaction::delay(Duration::from_secs(3))),
+        ] {
+            proxy.running_nodes[0].change_request_rules(Some(rule(10, reaction)));
+            assert_eq!(sink.write(&packets(first)).await.unwrap(), all());
+            proxy.running_nodes[0].change_request_rules(None);
+        }
+        let session = ask::session(REAL).await;
+        let rows = ask::rows(&session, &format!("{keyspace}.packets"), "record").await;
+        assert_eq!(rows.len() as u64, 3 * ROWS);
+        proxy.finish().await.ok();
+    });
+}
+
+pub(crate) fn connections_that_are_cut() {
+    let cluster = proxied();
+    let keyspace = cluster.keyspace();
+    ask::block_on(async {
+        let mut proxy = proxy().await;
+        let sink = open(&keyspace);
+        sink.write(&packets(1)).await.unwrap();
+        for first in [10_001, 20_001, 30_001] {
+            let reaction = RequestReaction::drop_connection();
+            proxy.running_nodes[0].change_request_rules(Some(rule(3, reaction)));
+            assert_eq!(sink.write(&packets(first)).await.unwrap(), all());
+            proxy.running_nodes[0].change_request_rules(None);
+        }
+        let session = ask::session(REAL).await;
+        let rows = ask::rows(&session, &format!("{keyspace}.packets"), "record").await;
+        assert_eq!(rows.len() as u64, 4 * ROWS);
+        proxy.finish().await.ok();
+    });
+}
+
+/// The statements of a run: what QUERY and PREPARE carry.
+async fn statements(keyspace: &str, rows: &[Packets]) -> BTreeSet<String> {
+    let mut proxy = proxy().await;
+    let (heard, mut frames) = mpsc::unbounded_channel();
+    let reaction = RequestReaction::noop().with_feedback_when_performed(heard);
+    let rule = RequestRule(Condition::True, reaction);
+    proxy.running_nodes[0].change_request_rules(Some(vec![rule]));
+    let sink = url(keyspace, "&by_host=true")
+        .open(&text::context())
+        .unwrap();
+    let given: usize = rows.iter().map(Packets::len).sum();
+    let written = sink.write(rows).await.unwrap();
+    assert_eq!(written.delivered, given as u64);
+    drop(sink);
+    proxy.finish().await.ok();
+    let mut statements = BTreeSet::new();
+    while let Some((frame, _)) = frames.recv().await {
+        if matches!(frame.opcode, RequestOpcode::Query | RequestOpcode::Prepare) {
+            // A long string: its length, then its bytes.
+            let length = u32::from_be_bytes(frame.body[..4].try_into().unwrap()) as usize;
+            let text = String::from_utf8(frame.body[4..4 + length].to_vec()).unwrap();
+            statements.insert(text.replace(keyspace, "KEYSPACE"));
+        }
+    }
+    statements
+}
+
+pub(crate) fn statements_are_of_a_fixed_list() {
+    let cluster = proxied();
+    let (usual, hostile) = (cluster.keyspace(), cluster.keyspace());
+    ask::block_on(async {
+        let fixed = statements(&usual, &packets(1)).await;
+        // What the driver asks of the server's own tables, and what we make and write.
+        for statement in &fixed {
+            let known = [
+                "SELECT ",
+                "CREATE KEYSPACE IF NOT EXISTS KEYSPACE WITH replication = ",
+                "CREATE TABLE IF NOT EXISTS KEYSPACE.packets (",
+                "CREATE TABLE IF NOT EXISTS KEYSPACE.packets_by_host (",
+                "INSERT INTO KEYSPACE.packets (",
+                "INSERT INTO KEYSPACE.packets_by_host (",
+            ];
+            let reads = !statement.starts_with("SELECT ")
+                || statement.to_lowercase().contains("from system");
+            assert!(
+                known.iter().any(|k| statement.starts_with(k)) && reads,
+                "{statement}"
+            );
+        }
+        // Text that would be a statement if it were ever read as one, in every field.
+        let mut rows = Vec::new();
+        let mut count = 0;
+        let quotes = [
+            "'; DROP TABLE packets; --",
+            "\"",
+            "$$",
+            "\u{0}",
+            "');",
+            "\\",
+            "{fn}",
+            "?",
+        ];
+        for (i, quote) in quotes.iter().enumerate() {
+            let mut origin = Origin::new(*quote).stream(*quote);
+            let line = format!(
+                "1700000000.00000{i} IP 10.0.0.1.53 > 10.0.0.2.9: {i} A? {quote}.example. (27)\n"
+            );
+            rows.extend(text::packets(&line, &mut origin));
+        }
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("hostile") && name.ends_with(".txt") {
+                let text = std::fs::read_to_string(&path);
+                let Ok(text) = text else { continue };
+                let mut origin = Origin::new(name);
+                rows.extend(text::packets(&text, &mut origin));
+                count += 1;
+            }
+        }
+        assert!(count > 3, "{count} hostile samples");
+        let seen = statements(&hostile, &rows).await;
+        assert_eq!(seen, fixed);
+        println!("{} statements, whatever the packets hold", fixed.len());
+    });
+}
