@@ -5,7 +5,6 @@ mod amount;
 mod check;
 mod columns;
 mod connect;
-#[cfg(feature = "cassandra")]
 mod cql;
 mod demo;
 mod explain;
@@ -15,7 +14,6 @@ mod paint;
 mod parse;
 mod pipeline;
 mod query;
-#[cfg(feature = "cassandra")]
 mod read;
 mod replay;
 mod report;
@@ -59,7 +57,6 @@ enum Command {
     Connect(connect::Connect),
     Replay(replay::Replay),
     Query(query::Query),
-    #[cfg(feature = "cassandra")]
     Read(read::Read),
     Explain(explain::Explain),
     Check(check::Check),
@@ -161,7 +158,6 @@ pub(crate) fn main() -> ExitCode {
         Command::Connect(connect) => connect.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
-        #[cfg(feature = "cassandra")]
         Command::Read(read) => read.run(manner),
         Command::Explain(explain) => explain.run(manner),
         Command::Check(check) => check.run(manner),

@@ -34,8 +34,6 @@ fn main() -> ExitCode {
     // They share one cluster, and this machine has no room for two.
     arguments.test_threads = Some(1);
     let trials: Vec<(&str, fn())> = vec![
-        #[cfg(feature = "cassandra-tls")]
-        ("tls", store::tls),
         ("everything_comes_back", store::everything_comes_back),
         ("a_range_comes_back", store::a_range_comes_back),
         ("the_printed_schema", store::the_printed_schema),
@@ -60,6 +58,7 @@ fn main() -> ExitCode {
         ("killed_and_parsed_again", load::killed_and_parsed_again),
         ("memory_is_flat", load::memory_is_flat),
         ("a_password", store::a_password),
+        ("tls", store::tls),
         (
             "every_error_of_the_server",
             proxy::every_error_of_the_server,

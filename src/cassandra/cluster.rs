@@ -131,8 +131,7 @@ fn tls(builder: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
 #[cfg(not(feature = "cassandra-tls"))]
 fn tls(_: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
     Err(format!(
-        "tls={}: this build has no TLS; `cargo install dumpstream --features cassandra-tls` makes \
-         one that has",
+        "tls={}: this build has no TLS; the feature `cassandra-tls` adds it",
         ca.display()
     ))
 }

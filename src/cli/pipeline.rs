@@ -201,7 +201,6 @@ pub(super) struct Pipeline {
 
 impl Records {
     /// What becomes of packets that come from a table, where nothing is parsed.
-    #[cfg(feature = "cassandra")]
     pub(super) fn of_table(
         output: Vec<SinkUrl>,
         namespace: Option<PathBuf>,
@@ -401,7 +400,6 @@ impl Pipeline {
     }
 
     /// The zone that times are typed in.
-    #[cfg(feature = "cassandra")]
     pub(super) fn tz(&self) -> &TimeZone {
         &self.zone.tz
     }

@@ -53,7 +53,6 @@ pub(super) enum Format {
 
 impl Query {
     pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
-        #[cfg(feature = "cassandra")]
         if let Some(url) = self.database.to_str()
             && url.starts_with("cassandra:")
         {

@@ -20,14 +20,12 @@ pub(super) struct Schema {
     #[arg(value_enum)]
     of: Of,
     /// Of a cluster: the table, and its parameters, as for -o.
-    #[cfg(feature = "cassandra")]
     #[arg(
         value_name = "URL",
         default_value = "cassandra://localhost/dumpstream.packets"
     )]
     url: String,
     /// Of a cluster: packets a second of one sensor, which say how large partitions become.
-    #[cfg(feature = "cassandra")]
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     rate: u64,
     /// Fields of this file instead of the built-in ones.
@@ -51,7 +49,6 @@ enum Of {
     /// The CREATE statements of `-o sqlite:FILE`.
     Sqlite,
     /// The CREATE statements of `-o cassandra://…`; with `?create=true` it runs them itself.
-    #[cfg(feature = "cassandra")]
     Cassandra,
 }
 
@@ -80,7 +77,6 @@ impl Schema {
                 let statements = sqlite_schema(&context)?;
                 statements.iter().map(|s| format!("{s};\n")).collect()
             }
-            #[cfg(feature = "cassandra")]
             Of::Cassandra => {
                 let address = super::cql::address(&self.url)?;
                 let columns = names.columns();

@@ -449,7 +449,6 @@ pub(crate) fn a_table_that_goes_away() {
 }
 
 /// A node that speaks TLS alone, with a certificate that `keytool` makes.
-#[cfg(feature = "cassandra-tls")]
 pub(crate) fn tls() {
     let mut cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
