@@ -95,6 +95,9 @@ pub(crate) async fn connect(address: &Address) -> Result<Session, String> {
         .schema_agreement_timeout(PATIENCE / 2)
         .keyspaces_to_fetch([address.keyspace.as_str()])
         .driver_config_reporting(false);
+    if let Some(ca) = &address.tls {
+        builder = tls(builder, ca)?;
+    }
     if let Some((user, password)) = address.credentials()? {
         builder = builder.user(user, password);
     }
