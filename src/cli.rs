@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use dumpstream::NamespaceError;
 use dumpstream::run::Error;
@@ -192,8 +192,21 @@ fn typed() -> Result<Cli, clap::Error> {
         .unwrap_or(ColorChoice::Auto);
     let matches = Cli::command()
         .color(color)
-        .try_get_matches_from(arguments)?;
+        .try_get_matches_from(arguments)
+        .map_err(hidden)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// A URL of a cluster may have a password after all, which is not to be said once more; what is
+/// wrong with it is said without it.
+fn hidden(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.starts_with("cassandra:")
+    {
+        let hidden = ContextValue::String("cassandra:…".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
 }
 
 /// What clap says: help, or what was typed wrongly, which it quotes as it is.

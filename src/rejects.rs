@@ -74,20 +74,7 @@ impl Rejects {
     /// # Errors
     /// What the system says when it cannot be opened.
     pub fn open(path: &Path) -> io::Result<Rejects> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        // A crash may have left half a line.
-        if file.metadata()?.is_file() && file.seek(SeekFrom::End(0))? > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                file.write_all(b"\n")?;
-            }
-        }
+        let file = private(path)?;
         let (jobs, queue) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
             jobs,
@@ -216,6 +203,28 @@ impl Job {
             refused: Some((sink.to_owned(), detail.to_owned())),
         }
     }
+}
+
+/// A file at whose end lines are added, made if it is not there, for its owner's eyes only.
+///
+/// # Errors
+/// What the system says when it cannot be opened.
+pub(crate) fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    // A crash may have left half a line.
+    if file.metadata()?.is_file() && file.seek(SeekFrom::End(0))? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
 }
 
 fn work(mut file: File, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<Shared>) {

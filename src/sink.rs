@@ -388,16 +388,11 @@ impl FromStr for SinkUrl {
         #[cfg(feature = "cassandra")]
         if scheme == Scheme::Cassandra {
             let address: Address = text.parse()?;
-            let on_full = query.split('&').rev().find_map(|pair| match pair {
-                "on_full=block" => Some(OnFull::Block),
-                "on_full=drop" => Some(OnFull::Drop),
-                _ => None,
-            });
             return Ok(SinkUrl {
                 text: url(),
                 scheme,
                 place: place.to_owned(),
-                on_full,
+                on_full: address.on_full,
                 rotation: None,
                 address: Some(Box::new(address)),
             });

@@ -26,8 +26,14 @@ mod text;
 mod three;
 
 use std::process::ExitCode;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A program that waits for a cluster waits for ever. A million rows and twenty faults take less than
+/// half of this.
+const LONGEST: Duration = Duration::from_secs(900);
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
             "a_table_that_lacks_columns",
             store::a_table_that_lacks_columns,
         ),
+        ("a_second_table_later", store::a_second_table_later),
         ("a_table_of_other_columns", store::a_table_of_other_columns),
         ("a_table_that_goes_away", store::a_table_that_goes_away),
         (
@@ -62,6 +69,11 @@ fn main() -> ExitCode {
         (
             "every_error_of_the_server",
             proxy::every_error_of_the_server,
+        ),
+        ("a_table_that_takes_none", proxy::a_table_that_takes_none),
+        (
+            "a_row_that_a_node_cannot_handle",
+            proxy::a_row_that_a_node_cannot_handle,
         ),
         ("frames_that_are_dropped", proxy::frames_that_are_dropped),
         ("connections_that_are_cut", proxy::connections_that_are_cut),
@@ -81,7 +93,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn trial(name: &str, listing: bool, test: fn()) -> Trial {
+fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
     let available = match listing {
         true => Ok(()),
         false if !must() && !set("DUMPSTREAM_CASSANDRA", "1") => {
@@ -93,7 +105,16 @@ fn trial(name: &str, listing: bool, test: fn()) -> Trial {
     match available {
         Ok(()) => Trial::test(name, move || {
             let begun = std::time::Instant::now();
+            let (ended, watch) = std::sync::mpsc::channel::<()>();
+            std::thread::spawn(move || {
+                if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                    println!("{name} hangs");
+                    node::stop_all();
+                    std::process::exit(1);
+                }
+            });
             test();
+            drop(ended);
             println!("{:.1?}", begun.elapsed());
             Ok(())
         }),

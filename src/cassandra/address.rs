@@ -10,6 +10,7 @@ use scylla::statement::Consistency;
 
 use super::schema::Replication;
 use crate::amount;
+use crate::sink::OnFull;
 
 pub use credentials::{PASSWORD_VARIABLE, USER_VARIABLE};
 
@@ -25,12 +26,12 @@ const LARGEST_IN_FLIGHT: u32 = 4096;
 /// Partitions that one sensor's bucket is spread over.
 pub(crate) const DEFAULT_SHARDS: u16 = 4;
 /// A report of a minute asks every shard: more than this nobody would.
-const LARGEST_SHARDS: u16 = 1024;
+pub(crate) const LARGEST_SHARDS: u16 = 1024;
 
 /// The time that one partition spans.
 pub(crate) const DEFAULT_BUCKET: Duration = Duration::from_secs(60);
 /// A partition of more than a day of a sensor could only be of one that sees nothing.
-const LARGEST_BUCKET: Duration = Duration::from_secs(86_400);
+pub(crate) const LARGEST_BUCKET: Duration = Duration::from_secs(86_400);
 
 /// Cassandra's own limit, 20 years.
 const LARGEST_TTL: Duration = Duration::from_secs(20 * 365 * 86_400);
@@ -76,6 +77,8 @@ pub struct Address {
     pub(crate) rejected: Option<PathBuf>,
     /// The certificates, in PEM, of whom a node's must be signed by; `None`: no TLS.
     pub(crate) tls: Option<PathBuf>,
+    /// What the lane in front of the sink does when it is full.
+    pub(crate) on_full: Option<OnFull>,
 }
 
 /// What is wrong with a `cassandra://` URL.
@@ -149,10 +152,14 @@ impl Address {
             .strip_prefix("cassandra://")
             .ok_or_else(|| malformed(form))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if let Some(at) = place.rfind('@') {
+        // A password may hold a `?`, and a file's name an `@`.
+        let authority = rest
+            .split_once('/')
+            .map_or(rest, |(authority, _)| authority);
+        if place.contains('@') || authority.contains('@') {
             // The error must not show on a terminal what must not stand on a command line.
             return Err(AddressError::Malformed {
-                url: format!("cassandra://…{}", &place[at..]),
+                url: "cassandra://…".to_owned(),
                 why: format!(
                     "a name or password on the command line is seen by every user of this \
                      machine; put them into {USER_VARIABLE} and {PASSWORD_VARIABLE}, or into a \
@@ -191,6 +198,7 @@ impl Address {
             credentials: None,
             rejected: None,
             tls: None,
+            on_full: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (parameter, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -265,9 +273,13 @@ impl Address {
             "tls" if !value.is_empty() => self.tls = Some(value.into()),
             "datacenter" => return Err(bad("the name of a data centre")),
             "credentials" | "rejected" | "tls" => return Err(bad("the name of a file")),
-            // It is for the lane in front of the sink.
-            "on_full" if ["block", "drop"].contains(&value) => {}
-            "on_full" => return Err(bad("block or drop")),
+            "on_full" => {
+                self.on_full = match value {
+                    "block" => Some(OnFull::Block),
+                    "drop" => Some(OnFull::Drop),
+                    _ => return Err(bad("block or drop")),
+                };
+            }
             "user" | "username" | "password" => {
                 return Err(AddressError::Malformed {
                     url: "cassandra://…".to_owned(),

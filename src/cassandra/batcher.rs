@@ -35,8 +35,10 @@ pub(crate) enum Which {
 pub(crate) struct Work {
     pub(crate) which: Which,
     pub(crate) rows: Vec<RowRef>,
-    /// How often the cluster could not take it.
+    /// How often the cluster did not take it.
     pub(crate) tries: u32,
+    /// When it, or what it is a part of, was sent first of those times.
+    pub(crate) since: Option<Instant>,
     pub(crate) proof: Proof,
     /// The tables are to be looked at after this moment, before it is sent.
     pub(crate) look: Option<Instant>,
@@ -189,6 +191,7 @@ fn work(key: Key, open: Open) -> Work {
         },
         rows: open.rows,
         tries: 0,
+        since: None,
         proof: Proof::None,
         look: None,
     }

@@ -226,6 +226,8 @@ pub(crate) async fn ensure(
         }
         run(session, schema::create_keyspace(address)).await?;
     }
+    // What is made beside a table that is there lives as long.
+    let mut ttl = address.ttl.unwrap_or_default().as_secs();
     for target in targets {
         let table = &target.table;
         let found = match look(session, address, table).await? {
@@ -233,7 +235,7 @@ pub(crate) async fn ensure(
             None if address.create => {
                 run(
                     session,
-                    schema::create_table(address, table, &target.layout),
+                    schema::create_table(address, table, &target.layout, note, ttl),
                 )
                 .await?;
                 let found = look(session, address, table).await?;
@@ -249,6 +251,7 @@ pub(crate) async fn ensure(
                 )));
             }
         };
+        ttl = found.ttl;
         let placed = schema::placed(address, &found)
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}"))))?;
         if placed != note {

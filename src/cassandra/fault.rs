@@ -10,6 +10,8 @@ use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError}
 pub(crate) enum Fault {
     /// The cluster cannot now: again, later.
     Later,
+    /// A node failed at it: for a reason of its own, or because a row is one that it cannot handle.
+    Unclear,
     /// The server refuses what was sent: the table is no longer what it was, or a row is one that
     /// it does not take.
     Refused,
@@ -35,6 +37,12 @@ fn attempt(error: &RequestAttemptError) -> Fault {
         | RequestAttemptError::CqlRequestSerialization(_)
         | RequestAttemptError::RepreparedIdChanged { .. }
         | RequestAttemptError::RepreparedIdMissingInBatch => Fault::Refused,
+        // What a full disk refuses now, it takes when there is room again.
+        RequestAttemptError::DbError(DbError::Invalid, text)
+            if text.starts_with("Guardrail replica") =>
+        {
+            Fault::Later
+        }
         RequestAttemptError::DbError(error, _) => database(error),
         _ => Fault::Later,
     }
@@ -44,28 +52,24 @@ fn database(error: &DbError) -> Fault {
     match error {
         DbError::Invalid
         | DbError::SyntaxError
-        | DbError::Unauthorized
         | DbError::ProtocolError
         | DbError::Unprepared { .. }
         | DbError::FunctionFailure { .. }
         | DbError::AlreadyExists { .. } => Fault::Refused,
-        // Unavailable, Overloaded, IsBootstrapping, WriteTimeout, WriteFailure, ServerError, …:
-        // each may be over in a moment.
+        DbError::ServerError | DbError::WriteFailure { .. } => Fault::Unclear,
+        // Unavailable, Overloaded, IsBootstrapping, WriteTimeout, …: each may be over in a moment.
+        // Unauthorized: somebody may still grant the right, and no row is at fault.
         _ => Fault::Later,
     }
 }
 
-/// Whether it is about rights that somebody may still grant: no row's own fault.
-pub(crate) fn unauthorized(error: &ExecutionError) -> bool {
-    matches!(
-        error,
-        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Unauthorized, _))
-    )
-}
-
 /// Whether a read may be asked again.
 pub(crate) fn transient(error: &ExecutionError) -> bool {
-    of(error) == Fault::Later
+    let unauthorized = matches!(
+        error,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Unauthorized, _))
+    );
+    of(error) != Fault::Refused && !unauthorized
 }
 
 /// What the server itself said of a statement, or what the driver said instead.
@@ -118,8 +122,8 @@ mod tests {
         for later in [
             DbError::Overloaded,
             DbError::IsBootstrapping,
-            DbError::ServerError,
             DbError::TruncateError,
+            DbError::Unauthorized,
             DbError::Unavailable {
                 consistency: Consistency::Quorum,
                 required: 2,
@@ -129,13 +133,10 @@ mod tests {
         ] {
             assert_eq!(of(later), Fault::Later);
         }
-        for refused in [
-            DbError::Invalid,
-            DbError::Unauthorized,
-            DbError::ProtocolError,
-        ] {
+        for refused in [DbError::Invalid, DbError::ProtocolError] {
             assert_eq!(of(refused), Fault::Refused);
         }
+        assert_eq!(of(DbError::ServerError), Fault::Unclear);
         assert_eq!(super::of(&ExecutionError::EmptyPlan), Fault::Later);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS};
+use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS, LARGEST_BUCKET, LARGEST_SHARDS};
 use super::layout::{Layout, Placing};
 use crate::namespace::Column;
 
@@ -117,14 +117,19 @@ impl Note {
         format!("dumpstream: bucket {}s, shards {shards}", bucket.as_secs())
     }
 
+    /// What a comment says, within what a URL may ask for: anybody can change a comment.
     pub(crate) fn read(comment: &str) -> Option<Note> {
         let (bucket, shards) = comment
             .strip_prefix("dumpstream: bucket ")?
             .split_once("s, shards ")?;
-        Some(Note {
+        let note = Note {
             bucket: Duration::from_secs(bucket.parse().ok()?),
             shards: shards.parse().ok()?,
-        })
+        };
+        let possible = !note.bucket.is_zero()
+            && note.bucket <= LARGEST_BUCKET
+            && (1..=LARGEST_SHARDS).contains(&note.shards);
+        possible.then_some(note)
     }
 }
 
@@ -141,7 +146,14 @@ pub(crate) fn create_keyspace(address: &Address) -> String {
     )
 }
 
-pub(crate) fn create_table(address: &Address, table: &str, layout: &Layout) -> String {
+/// `ttl` is in seconds; 0: rows live for ever.
+pub(crate) fn create_table(
+    address: &Address,
+    table: &str,
+    layout: &Layout,
+    note: Note,
+    ttl: u64,
+) -> String {
     let mut text = format!(
         "CREATE TABLE IF NOT EXISTS {}.{table} (\n",
         address.keyspace
@@ -150,7 +162,6 @@ pub(crate) fn create_table(address: &Address, table: &str, layout: &Layout) -> S
         writeln!(text, "    {} {},", quoted(&cell.name), cell.kind).expect("a String takes it");
     }
     let (partition, clustering) = (layout.partition.join(", "), layout.clustering.join(", "));
-    let ttl = address.ttl.unwrap_or_default().as_secs();
     let (size, unit) = window(ttl);
     write!(
         text,
@@ -160,7 +171,7 @@ pub(crate) fn create_table(address: &Address, table: &str, layout: &Layout) -> S
          AND default_time_to_live = {ttl}\n    \
          AND gc_grace_seconds = {GC_GRACE}\n    \
          AND comment = '{}'",
-        Note::of(address).text()
+        note.text()
     )
     .expect("a String takes it");
     text
@@ -277,10 +288,18 @@ pub(crate) fn compare(
 }
 
 /// How rows of a table that is there are placed: as its comment says, which the URL may not
-/// contradict.
+/// contradict; where the comment says nothing, as the URL must say then. To guess would be to double
+/// rows, and to read past them.
 pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
     let Some(note) = Note::read(&found.comment) else {
-        return Ok(Note::of(address));
+        if address.bucket.is_some() && address.shards.is_some() {
+            return Ok(Note::of(address));
+        }
+        return Err(
+            "its comment does not say how its rows are placed (`dumpstream: bucket 60s, shards \
+             4`); restore the comment, or add the bucket= and shards= that it was made with"
+                .to_owned(),
+        );
     };
     let bucket = address.bucket.is_none_or(|b| b == note.bucket);
     if bucket && address.shards.is_none_or(|n| n == note.shards) {
@@ -313,11 +332,12 @@ pub fn print(
     let layout = Layout::packets(columns, note.placing(), raw)?;
     let mut text = partition(note, rate);
     text += &format!("{};\n\n", create_keyspace(address));
-    text += &format!("{};\n", create_table(address, table, &layout));
+    let ttl = address.ttl.unwrap_or_default().as_secs();
+    text += &format!("{};\n", create_table(address, table, &layout, note, ttl));
     if address.by_host {
         let layout = Layout::by_host(columns, note.placing())?;
         let name = by_host_name(table);
-        text += &format!("\n{};\n", create_table(address, &name, &layout));
+        text += &format!("\n{};\n", create_table(address, &name, &layout, note, ttl));
     }
     Ok(text)
 }
@@ -409,7 +429,15 @@ mod tests {
     fn the_note_is_read_back() {
         let note = Note::of(&address("?bucket=1h&shards=16"));
         assert_eq!(Note::read(&note.text()), Some(note));
-        assert_eq!(Note::read("packets of the office"), None);
+        for other in [
+            "packets of the office",
+            "dumpstream: bucket 0s, shards 4",
+            "dumpstream: bucket 9999999999999999999s, shards 4",
+            "dumpstream: bucket 60s, shards 0",
+            "dumpstream: bucket 60s, shards 40000",
+        ] {
+            assert_eq!(Note::read(other), None, "{other}");
+        }
     }
 
     fn found(layout: &Layout) -> Found {
@@ -477,6 +505,14 @@ mod tests {
 
         assert!(placed(&address("?shards=8"), &whole).is_err());
         assert_eq!(placed(&plain, &whole).unwrap().shards, 4);
+        let silent = Found {
+            comment: "packets".to_owned(),
+            ..whole.clone()
+        };
+        assert!(placed(&plain, &silent).is_err());
+        assert!(placed(&address("?shards=8"), &silent).is_err());
+        let told = address("?shards=8&bucket=1h");
+        assert_eq!(placed(&told, &silent).unwrap(), Note::of(&told));
     }
 
     #[test]

@@ -114,6 +114,13 @@ impl Cassandra {
         let Some(table) = address.table() else {
             return Err(refused("it names no table: …/KEYSPACE.TABLE".to_owned()));
         };
+        if context.replace {
+            return Err(refused(
+                "--replace cannot take a stream's old rows out of a cluster; delete them with CQL, \
+                 or write to another table"
+                    .to_owned(),
+            ));
+        }
         address.credentials().map_err(refused)?;
         cluster::check(address).map_err(refused)?;
         let placing = Note::of(address).placing();
@@ -126,6 +133,15 @@ impl Cassandra {
         let rejected = address.rejected.clone().unwrap_or_else(|| {
             PathBuf::from(format!("{}.{table}.rejected.jsonl", address.keyspace()))
         });
+        let letters = Letters::new(rejected, context);
+        if address.rejected.is_some() || !context.rejects.kept_anywhere() {
+            letters.check().map_err(|e| {
+                refused(format!(
+                    "{}, for rows that the server refuses: {e}; name another file, rejected=FILE",
+                    letters.path().display()
+                ))
+            })?;
+        }
         let now = Instant::now();
         let shared = Arc::new(Shared {
             url: url.to_owned(),
@@ -142,7 +158,7 @@ impl Cassandra {
                 rejected: 0,
                 rejected_told: None,
             }),
-            letters: Mutex::new(Letters::new(rejected, context)),
+            letters: Mutex::new(letters),
             stop: CancellationToken::new(),
             delivered: AtomicU64::new(0),
             checked: tokio::sync::Mutex::new(now),
@@ -279,7 +295,7 @@ impl Shared {
             let name = schema::by_host_name(table);
             targets.push(Target::new(address.keyspace(), name, layout));
         }
-        if self.context.replace || self.context.amend {
+        if self.context.amend {
             let written = micros_now();
             for target in &mut targets {
                 target.layout.nulls = true;
@@ -321,6 +337,15 @@ impl Shared {
             note,
             targets,
         } = ready;
+        // A node that has not heard of the table yet refuses what another would take.
+        match session.check_schema_agreement().await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let what = "the nodes do not agree on the schema yet";
+                return Err(Pending::Wait(what.to_owned()));
+            }
+            Err(e) => return Err(Pending::Wait(format!("the cluster's schema: {e}"))),
+        }
         cluster::ensure(session, &self.address, targets, *note).await?;
         for target in targets {
             prepare(session, target).await?;

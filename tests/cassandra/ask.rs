@@ -39,6 +39,13 @@ pub(crate) async fn run(session: &Session, statements: &str) {
     }
 }
 
+/// Whether there is a row.
+pub(crate) async fn any(session: &Session, table: &str) -> bool {
+    let one = format!("SELECT record FROM {table} LIMIT 1");
+    let found = session.query_unpaged(one, ()).await;
+    found.is_ok_and(|found| found.into_rows_result().unwrap().rows_num() > 0)
+}
+
 /// Every row's stream, record and one more number, asked of all replicas.
 pub(crate) async fn rows(session: &Session, table: &str, number: &str) -> Vec<(String, i64, i64)> {
     let mut statement = Statement::new(format!("SELECT stream, record, {number} FROM {table}"));

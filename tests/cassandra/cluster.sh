@@ -27,6 +27,13 @@ node=$data/node$n
 # A third of the ring each, fixed, so that a node need not bootstrap.
 tokens=("" -9223372036854775808 -3074457345618258603 3074457345618258602)
 
+# To this node, if it runs: a file of an earlier day may hold the number of another process by now.
+signal() {
+    local pid
+    pid=$(cat "$node/pid")
+    tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$node/" && kill -"$1" "$pid"
+}
+
 case $command in
 install)
     [ -e "$lib/.complete" ] && exit 0
@@ -106,11 +113,11 @@ nodetool)
         -Dlogback.configurationFile="$here/logback-quiet.xml" -Dcassandra.storagedir="$node/data" \
         -cp "$node/conf:$lib/*" org.apache.cassandra.tools.NodeTool \
         -h 127.0.0.1 -p $((7100 + n * 100)) "$@" ;;
-stop) kill "$(cat "$node/pid")" ;;
-kill) kill -9 "$(cat "$node/pid")" ;;
-pause) kill -STOP "$(cat "$node/pid")" ;;
-resume) kill -CONT "$(cat "$node/pid")" ;;
-gone) while kill -0 "$(cat "$node/pid")" 2>/dev/null; do sleep 0.1; done ;;
+stop) signal TERM ;;
+kill) signal KILL ;;
+pause) signal STOP ;;
+resume) signal CONT ;;
+gone) while signal 0 2>/dev/null; do sleep 0.1; done ;;
 # A running node whose data go away dies at its next flush.
 wipe) rm -rf "$node" ;;
 *)

@@ -29,6 +29,11 @@ async fn proxy() -> RunningProxy {
     Proxy::new([node]).run().await.unwrap()
 }
 
+/// Ends it. Its own account of its workers at the end is at times too early, and panics.
+async fn end(proxy: RunningProxy) {
+    drop(tokio::spawn(proxy.finish()).await);
+}
+
 fn url(keyspace: &str, more: &str) -> SinkUrl {
     // The proxy reads only what is not compressed.
     let url = format!(
@@ -117,7 +122,52 @@ pub(crate) fn every_error_of_the_server() {
         assert_eq!(rows.len() as u64, first + ROWS - 1);
         println!("{forged} errors, 40 times each, and {} rows", rows.len());
         sink.close().await.unwrap();
-        proxy.finish().await.ok();
+        end(proxy).await;
+    });
+}
+
+/// A server that refuses everything for a while does not mean the rows.
+pub(crate) fn a_table_that_takes_none() {
+    let cluster = proxied();
+    let keyspace = cluster.keyspace();
+    ask::block_on(async {
+        let mut proxy = proxy().await;
+        let sink = open(&keyspace);
+        sink.write(&packets(1)).await.unwrap();
+        let reaction = RequestReaction::forge_with_error(example_db_errors::invalid());
+        // Each row of all 80 requests would be refused alone, more than once.
+        proxy.running_nodes[0].change_request_rules(Some(rule(20_000, reaction)));
+        let writing = tokio::spawn(async move { sink.write(&packets(ROWS + 1)).await });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!writing.is_finished(), "no row is given up");
+        proxy.running_nodes[0].change_request_rules(None);
+        assert_eq!(writing.await.unwrap().unwrap(), all());
+        end(proxy).await;
+    });
+}
+
+/// A row that a node always fails at is found, and the others are written.
+pub(crate) fn a_row_that_a_node_cannot_handle() {
+    let cluster = proxied();
+    let keyspace = cluster.keyspace();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refused.jsonl");
+    ask::block_on(async {
+        let mut proxy = proxy().await;
+        let url = url(&keyspace, &format!("&rejected={}", file.display()));
+        let sink = url.open(&text::context()).unwrap();
+        // As a text, its TCP options are in no other row.
+        let marked = Condition::BodyContainsCaseSensitive(b"TS val 2500 ecr 7".to_vec().into());
+        let reaction = RequestReaction::forge_with_error(example_db_errors::server_error());
+        let rule = RequestRule(Condition::and(writes(), marked), reaction);
+        proxy.running_nodes[0].change_request_rules(Some(vec![rule]));
+        let written = sink.write(&packets(1)).await.unwrap();
+        assert_eq!((written.delivered, written.rejected), (ROWS - 1, 1));
+        sink.close().await.unwrap();
+        let rows = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(rows.lines().count(), 1, "{rows}");
+        assert!(rows.contains("\"record\":2500"), "{rows}");
+        end(proxy).await;
     });
 }
 
@@ -140,7 +190,7 @@ pub(crate) fn frames_that_are_dropped() {
         let session = ask::session(REAL).await;
         let rows = ask::rows(&session, &format!("{keyspace}.packets"), "record").await;
         assert_eq!(rows.len() as u64, 3 * ROWS);
-        proxy.finish().await.ok();
+        end(proxy).await;
     });
 }
 
@@ -160,7 +210,7 @@ pub(crate) fn connections_that_are_cut() {
         let session = ask::session(REAL).await;
         let rows = ask::rows(&session, &format!("{keyspace}.packets"), "record").await;
         assert_eq!(rows.len() as u64, 4 * ROWS);
-        proxy.finish().await.ok();
+        end(proxy).await;
     });
 }
 
@@ -178,7 +228,7 @@ async fn statements(keyspace: &str, rows: &[Packets]) -> BTreeSet<String> {
     let written = sink.write(rows).await.unwrap();
     assert_eq!(written.delivered, given as u64);
     drop(sink);
-    proxy.finish().await.ok();
+    end(proxy).await;
     let mut statements = BTreeSet::new();
     while let Some((frame, _)) = frames.recv().await {
         if matches!(frame.opcode, RequestOpcode::Query | RequestOpcode::Prepare) {

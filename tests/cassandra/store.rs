@@ -266,9 +266,58 @@ pub(crate) fn a_table_of_other_columns() {
     let url = url.replace(".packets", "");
     let parse = ran(folder.path(), &["parse", "a.txt", "-o", &url]);
     parse.failed(1, &["names no table"]);
-    let secret = "cassandra://me:secret@127.0.0.1/k.t";
-    let parse = ran(folder.path(), &["parse", "a.txt", "-o", secret]);
-    parse.failed(2, &["DUMPSTREAM_CASSANDRA_PASSWORD", "credentials=FILE"]);
+    for secret in [
+        "cassandra://me:secret@127.0.0.1/k.t",
+        "cassandra://me:sec?secret@127.0.0.1/k.t",
+        "cassandra://127.0.0.1/k.t?password=secret",
+    ] {
+        let parse = ran(folder.path(), &["parse", "a.txt", "-o", secret]);
+        assert!(!parse.err.contains("secret"), "{}", parse.err);
+        parse.failed(2, &["DUMPSTREAM_CASSANDRA_PASSWORD", "credentials=FILE"]);
+    }
+    let url = cluster.url(&keyspace, "");
+    let parse = ran(folder.path(), &["parse", "--replace", "a.txt", "-o", &url]);
+    parse.failed(1, &["--replace cannot", "delete them with CQL"]);
+    let url = cluster.url(&keyspace, "rejected=nowhere/file");
+    let parse = ran(folder.path(), &["parse", "a.txt", "-o", &url]);
+    parse.failed(1, &["nowhere/file", "rejected=FILE"]);
+}
+
+/// The table by host is made as the first one was, whatever the URL leaves out by then.
+pub(crate) fn a_second_table_later() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let keyspace = cluster.keyspace();
+    fs::write(folder.path().join("a.txt"), text::records(1..1_001)).unwrap();
+    for parameters in [
+        "create=true&bucket=1h&ttl=7d",
+        "create=true&by_host=true",
+        "by_host=true",
+    ] {
+        let url = cluster.url(&keyspace, parameters);
+        // Rows of 2023 have expired, and count all the same.
+        ran(folder.path(), &["parse", "a.txt", "-o", &url]).quiet();
+    }
+    ask::block_on(async {
+        let session = ask::session("127.0.0.1:9042").await;
+        let asked = format!(
+            "SELECT comment, default_time_to_live FROM system_schema.tables \
+             WHERE keyspace_name = '{keyspace}' AND table_name = 'packets_by_host'"
+        );
+        let found = session.query_unpaged(asked, ()).await.unwrap();
+        let found = found.into_rows_result().unwrap();
+        let (comment, ttl) = found.single_row::<(String, i32)>().unwrap();
+        assert_eq!(comment, "dumpstream: bucket 3600s, shards 4");
+        assert_eq!(ttl, 7 * 86_400);
+        // Whoever takes the note away must say what it said.
+        let table = format!("ALTER TABLE {keyspace}.packets WITH comment = 'mine'");
+        session.query_unpaged(table, ()).await.unwrap();
+    });
+    let url = cluster.url(&keyspace, "");
+    let parse = ran(folder.path(), &["parse", "a.txt", "-o", &url]);
+    parse.failed(1, &["does not say how its rows are placed"]);
+    let url = cluster.url(&keyspace, "bucket=1h&shards=4");
+    ran(folder.path(), &["parse", "a.txt", "-o", &url]).quiet();
 }
 
 pub(crate) fn queries() {
@@ -481,7 +530,7 @@ pub(crate) fn tls() {
     let keyspace = cluster.keyspace();
     let url = |more| cluster.url(&keyspace, more);
     for (wrong, said) in [
-        ("tls=other.pem", "Waits: no node of 127.0.0.1:9042 answers"),
+        ("tls=other.pem", "invalid peer certificate"),
         ("", "Waits: no node of 127.0.0.1:9042 answers"),
     ] {
         let url = url(wrong);

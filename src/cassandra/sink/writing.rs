@@ -4,7 +4,8 @@
 //!
 //! When the server refuses a request, either the table has changed or a row is bad. So the tables
 //! are looked at first, and waited for; then the request is halved until the bad row stands alone;
-//! and before that is given up, the tables are looked at once more.
+//! and before that is given up, the tables are looked at once more, and other rows must have got
+//! through meanwhile: a server that refuses all of them does not mean the rows.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::super::batcher::{Batcher, Proof, RowRef, Which, Work};
 use super::super::cluster;
 use super::super::fault::{self, Fault};
-use super::super::layout::Bound;
+use super::super::layout::{BLOCK, Bound};
 use super::{Ready, Shared, count, lock};
 use crate::packet::{Packet, Packets};
 use crate::sink::{SinkError, Written};
@@ -29,12 +30,24 @@ const BACK_OFF: Duration = Duration::from_millis(20);
 /// The longest wait between two tries: rows flow again soon after the cluster does.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
 
+/// A request that a node failed at so often, while others get through, is taken for one with a bad
+/// row: about ten seconds.
+const UNCLEAR_TRIES: u32 = 10;
+
+/// And so often each half of it, on the way to that row.
+const HALF_TRIES: u32 = 3;
+
+/// So often a row that stands alone is sent when there are no others to compare it with.
+const LONE_TRIES: u32 = 10;
+
 /// One write.
 pub(super) struct Writing<'a> {
     shared: &'a Shared,
     ready: &'a Ready,
     rows: &'a [Packets],
     written: Written,
+    /// Rows that were refused alone, and are sent once more.
+    suspects: u64,
     /// A row that was refused, and why, until it is kept.
     refused: Option<(RowRef, String)>,
 }
@@ -53,6 +66,7 @@ impl<'a> Writing<'a> {
             ready,
             rows,
             written: Written::default(),
+            suspects: 0,
             refused: None,
         }
     }
@@ -110,52 +124,84 @@ impl<'a> Writing<'a> {
         let rows = work.rows.len() as u64;
         let Err(error) = result else {
             self.shared.succeeded();
+            self.suspects -= u64::from(work.proof == Proof::Single);
             if work.which == Which::Packets {
                 self.written.delivered += rows;
                 self.shared.delivered.fetch_add(rows, Ordering::Relaxed);
             }
             return None;
         };
-        match fault::of(&error) {
-            Fault::Later => {
-                self.shared.failed(&error, sent);
-                let wait = back_off(work.tries);
-                work.tries = work.tries.saturating_add(1);
-                return Some((work, wait));
+        work.since.get_or_insert(sent);
+        if !self.blames(&work, &error) {
+            self.shared.failed(&error, sent);
+            let wait = back_off(work.tries);
+            work.tries = work.tries.saturating_add(1);
+            return Some((work, wait));
+        }
+        match (work.proof, &work.rows[..]) {
+            (Proof::None, _) => {
+                work.proof = Proof::Suspected;
+                work.look = Some(Instant::now());
+                again.push_front(work);
             }
-            Fault::Refused if fault::unauthorized(&error) => {
-                self.shared.failed(&error, sent);
-                return Some((work, LONGEST_BACK_OFF));
+            (Proof::Suspected, [_]) => {
+                work.proof = Proof::Single;
+                work.look = Some(Instant::now());
+                self.suspects += 1;
+                again.push_front(work);
             }
-            Fault::Refused => match (work.proof, &work.rows[..]) {
-                (Proof::None, _) => {
-                    work.proof = Proof::Suspected;
-                    work.look = Some(Instant::now());
-                    again.push_front(work);
+            (_, [row]) => {
+                self.suspects -= 1;
+                self.reject(work.which, *row, &error);
+            }
+            (_, rows) => {
+                for half in rows.chunks(rows.len().div_ceil(2)).rev() {
+                    again.push_front(Work {
+                        which: work.which,
+                        rows: half.to_vec(),
+                        tries: 0,
+                        // That its other half gets through speaks against it.
+                        since: work.since,
+                        proof: Proof::Suspected,
+                        look: None,
+                    });
                 }
-                (Proof::Suspected, [_]) => {
-                    work.proof = Proof::Single;
-                    work.look = Some(Instant::now());
-                    again.push_front(work);
-                }
-                (_, [row]) => {
-                    let row = *row;
-                    self.reject(work.which, row, &error);
-                }
-                (_, rows) => {
-                    for half in rows.chunks(rows.len().div_ceil(2)).rev() {
-                        again.push_front(Work {
-                            which: work.which,
-                            rows: half.to_vec(),
-                            tries: 0,
-                            proof: Proof::Suspected,
-                            look: None,
-                        });
-                    }
-                }
-            },
+            }
         }
         None
+    }
+
+    /// Whether an error speaks of the rows, and not of the cluster.
+    fn blames(&self, work: &Work, error: &ExecutionError) -> bool {
+        let moved = lock(&self.shared.health).moved;
+        let others = moved.is_some_and(|moved| work.since.is_some_and(|since| moved > since));
+        match fault::of(error) {
+            Fault::Later => false,
+            Fault::Unclear => {
+                let enough = match work.proof {
+                    Proof::Suspected => HALF_TRIES,
+                    Proof::None | Proof::Single => UNCLEAR_TRIES,
+                };
+                others && work.tries >= enough
+            }
+            Fault::Refused => {
+                let lone = work.tries >= LONE_TRIES && self.only_suspects();
+                work.proof != Proof::Single
+                    || others
+                    || lone && (moved.is_some() || self.is_small())
+            }
+        }
+    }
+
+    /// Whether every row that is not answered yet was refused alone.
+    fn only_suspects(&self) -> bool {
+        let answered = self.written.delivered + self.written.rejected;
+        count(self.rows) - answered <= self.suspects
+    }
+
+    /// Whether these are so few rows that a file of bad ones is likelier than a table that takes none.
+    fn is_small(&self) -> bool {
+        count(self.rows) <= BLOCK
     }
 
     fn reject(&mut self, which: Which, row: RowRef, error: &ExecutionError) {
