@@ -247,9 +247,19 @@ impl Sequence {
     /// Whether some record is suspect however one reads the numbers: not only by the likeliest
     /// guess, but by all that come near it.
     pub fn forged(&self) -> bool {
+        self.impossible > 0 || self.certain(|guess| guess.suspect > 0)
+    }
+
+    /// Whether some packet was lost however one reads the numbers.
+    pub fn lossy(&self) -> bool {
+        self.certain(|guess| guess.lost > 0)
+    }
+
+    /// Whether all guesses agree that come near the likeliest.
+    fn certain(&self, agrees: impl Fn(&Guess) -> bool) -> bool {
         let near = |guess: &&Guess| guess.cost <= 2 * DOUBT;
         let mut guesses = self.guesses.iter().filter(near).peekable();
-        self.impossible > 0 || guesses.peek().is_some() && guesses.all(|guess| guess.suspect > 0)
+        guesses.peek().is_some() && guesses.all(agrees)
     }
 
     fn weigh(&mut self, number: u32) {
@@ -348,6 +358,23 @@ mod tests {
         );
         // One loss after the other, as a filter in the pipe makes them.
         assert_eq!(told((0..900).map(|i| 1 + i * i)), (808_202 - 900, 0, 1));
+    }
+
+    #[test]
+    fn a_loss_is_certain_once_the_count_goes_on() {
+        let mut sequence = Sequence::new();
+        let mut lossy = |number| {
+            sequence.number(number);
+            sequence.lossy()
+        };
+        assert!(![1, 2, 3, 6, 7].into_iter().any(&mut lossy));
+        assert!(lossy(8));
+        // A far number may be forged, and was.
+        let mut sequence = Sequence::new();
+        for number in [1, 2, 3, 900, 4, 5, 6, 7, 8] {
+            sequence.number(number);
+            assert!(!sequence.lossy());
+        }
     }
 
     #[test]
