@@ -322,7 +322,10 @@ struct Line {
 impl Reject {
     /// Reads a line; the error says what is wrong with it.
     pub(crate) fn read(line: &[u8]) -> Result<Reject, String> {
-        let line: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        let line: Line = serde_json::from_slice(line).map_err(|e| match line.first() {
+            Some(b'{') => e.to_string(),
+            _ => "it is no JSON object".to_owned(),
+        })?;
         let time = line.time.parse().map_err(|e: jiff::Error| e.to_string());
         let time = time.map(jiff::Timestamp::as_nanosecond)?;
         let source = TimeSource::named(line.time_source.as_bytes());
@@ -395,6 +398,7 @@ mod tests {
             ("date", "guess", "guess"),
             ("-24T", "-99T", "day"),
             ("}", "", "EOF"),
+            ("{", "1.2 IP {", "no JSON object"),
         ] {
             let wrong = Reject::read(good.replace(from, to).as_bytes()).unwrap_err();
             assert!(wrong.contains(why), "{wrong}");
