@@ -398,23 +398,26 @@ impl Origin {
         if self.utc {
             return (civil, source);
         }
+        // At the ends of what 64 bits hold, an instant stays there.
+        let less = |offset: i64| civil.saturating_sub(offset);
         let hour = civil.div_euclid(HOUR);
         if let Some((cached, offset)) = self.hour
             && cached == hour
         {
-            return (civil - offset, source);
+            return (less(offset), source);
         }
-        let begin = self.offsets(hour * HOUR);
-        if let (Ok(a), Ok(b)) = (begin, self.offsets(hour * HOUR + HOUR - 1))
+        let first = hour.saturating_mul(HOUR);
+        let begin = self.offsets(first);
+        if let (Ok(a), Ok(b)) = (begin, self.offsets(first.saturating_add(HOUR - 1)))
             && a == b
         {
             self.hour = Some((hour, a));
-            return (civil - a, source);
+            return (less(a), source);
         }
         match self.offsets(civil) {
-            Ok(offset) => (civil - offset, source),
+            Ok(offset) => (less(offset), source),
             Err((before, after)) => {
-                let (early, late) = (civil - before, civil - after);
+                let (early, late) = (less(before), less(after));
                 if early > late {
                     // The zone skips this time; the clock had not been set forward yet.
                     return (early, source);
@@ -517,6 +520,23 @@ mod tests {
             utc("2023-12-31T23:59:59.999999999Z")
         );
         assert_eq!(o.instant(Stamp::None, arrival).1, TimeSource::Previous);
+    }
+
+    #[test]
+    fn no_zone_turns_the_end_of_time_into_its_beginning() {
+        for zone in ["America/New_York", "Asia/Tokyo", "UTC"] {
+            for civil in [i64::MAX, i64::MAX - HOUR, i64::MIN, i64::MIN + HOUR] {
+                for form in [Stamp::Civil(civil), Stamp::Epoch(civil)] {
+                    let (time, _) = origin(zone).instant(form, None);
+                    assert!(time.abs_diff(civil) <= 14 * HOUR as u64, "{zone} {civil}");
+                }
+                let late = origin(zone).modified(civil);
+                late.clone().instant(Stamp::Clock(DAY - 1), None);
+                late.clone().instant(Stamp::Signed(-1), None);
+                late.clone().instant(Stamp::None, Some(civil));
+                late.clone().instant(Stamp::Clock(1), Some(civil));
+            }
+        }
     }
 
     #[test]
