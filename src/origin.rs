@@ -1,5 +1,7 @@
 //! One input's state: who sent it, which stream it is, the next ordinal, the last instant.
 
+mod time_source;
+
 use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
@@ -10,6 +12,8 @@ use crate::packet::{Inner, Packets};
 use crate::parser::Plan;
 use crate::value::{DAY, SECOND, Stamp, days_from_civil};
 
+pub use self::time_source::TimeSource;
+
 const HOUR: i64 = 3_600 * SECOND;
 /// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
 /// queues out of order, by less than a second.
@@ -19,56 +23,6 @@ const REORDER: i64 = 10 * SECOND;
 const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
-
-/// How a packet's time was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TimeSource {
-    /// Not yet: the packets were not placed.
-    Unplaced,
-    /// The stamp says all of it.
-    Packet,
-    /// As `Packet`, and the zone has this civil time twice.
-    PacketAmbiguous,
-    /// The stamp is a time of day; the date was found otherwise.
-    Date,
-    /// As `Date`, and the zone has this civil time twice.
-    DateAmbiguous,
-    /// No stamp: the predecessor's.
-    Previous,
-    /// No stamp and no predecessor: when the text arrived.
-    Arrival,
-}
-
-impl TimeSource {
-    /// The text of the `time_source` column.
-    pub fn name(self) -> &'static str {
-        match self {
-            TimeSource::Unplaced => "unplaced",
-            TimeSource::Packet => "packet",
-            TimeSource::PacketAmbiguous => "packet-ambiguous",
-            TimeSource::Date => "date",
-            TimeSource::DateAmbiguous => "date-ambiguous",
-            TimeSource::Previous => "previous",
-            TimeSource::Arrival => "arrival",
-        }
-    }
-
-    /// The one of that name.
-    #[cfg(feature = "net")]
-    pub(crate) fn named(name: &[u8]) -> Option<TimeSource> {
-        [
-            TimeSource::Packet,
-            TimeSource::PacketAmbiguous,
-            TimeSource::Date,
-            TimeSource::DateAmbiguous,
-            TimeSource::Previous,
-            TimeSource::Arrival,
-        ]
-        .into_iter()
-        .find(|source| source.name().as_bytes() == name)
-    }
-}
 
 /// What names an input in every table.
 #[derive(Clone, Debug, PartialEq, Eq)]
