@@ -225,6 +225,9 @@ fn hint(begin: &[u8]) -> &'static str {
     if unprintable * 20 > begin.len() {
         return "it looks like a binary file, and like no capture that tcpdump reads";
     }
+    if begin.starts_with(b"{\"reason\":") {
+        return "it was kept by --rejects: --from-rejects reads it";
+    }
     let printers: [&[u8]; 4] = [b"IP ", b"IP6 ", b"ARP, ", b"IP0 "];
     let mut lines = begin.split(|b| *b == b'\n');
     if lines.any(|line| printers.iter().any(|p| line.starts_with(p))) {
@@ -386,6 +389,7 @@ mod tests {
     fn hints_tell_what_it_looks_like() {
         assert!(hint(&[0, 1, 2, 3, b'x', b'y']).contains("binary"));
         assert!(hint(b"IP 10.0.0.1 > 10.0.0.2: x\n").contains("-t"));
+        assert!(hint(b"{\"reason\":\"unparsed\",").contains("--from-rejects"));
         assert!(hint(b"{\"a\": 1}\n").contains("tcpdump's text?"));
     }
 }

@@ -1,5 +1,7 @@
 //! One input's state: who sent it, which stream it is, the next ordinal, the last instant.
 
+mod time_source;
+
 use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
@@ -10,6 +12,8 @@ use crate::packet::{Inner, Packets};
 use crate::parser::Plan;
 use crate::value::{DAY, SECOND, Stamp, days_from_civil};
 
+pub use self::time_source::TimeSource;
+
 const HOUR: i64 = 3_600 * SECOND;
 /// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
 /// queues out of order, by less than a second.
@@ -19,56 +23,6 @@ const REORDER: i64 = 10 * SECOND;
 const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
-
-/// How a packet's time was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TimeSource {
-    /// Not yet: the packets were not placed.
-    Unplaced,
-    /// The stamp says all of it.
-    Packet,
-    /// As `Packet`, and the zone has this civil time twice.
-    PacketAmbiguous,
-    /// The stamp is a time of day; the date was found otherwise.
-    Date,
-    /// As `Date`, and the zone has this civil time twice.
-    DateAmbiguous,
-    /// No stamp: the predecessor's.
-    Previous,
-    /// No stamp and no predecessor: when the text arrived.
-    Arrival,
-}
-
-impl TimeSource {
-    /// The text of the `time_source` column.
-    pub fn name(self) -> &'static str {
-        match self {
-            TimeSource::Unplaced => "unplaced",
-            TimeSource::Packet => "packet",
-            TimeSource::PacketAmbiguous => "packet-ambiguous",
-            TimeSource::Date => "date",
-            TimeSource::DateAmbiguous => "date-ambiguous",
-            TimeSource::Previous => "previous",
-            TimeSource::Arrival => "arrival",
-        }
-    }
-
-    /// The one of that name.
-    #[cfg(feature = "net")]
-    pub(crate) fn named(name: &[u8]) -> Option<TimeSource> {
-        [
-            TimeSource::Packet,
-            TimeSource::PacketAmbiguous,
-            TimeSource::Date,
-            TimeSource::DateAmbiguous,
-            TimeSource::Previous,
-            TimeSource::Arrival,
-        ]
-        .into_iter()
-        .find(|source| source.name().as_bytes() == name)
-    }
-}
 
 /// What names an input in every table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -398,23 +352,26 @@ impl Origin {
         if self.utc {
             return (civil, source);
         }
+        // At the ends of what 64 bits hold, an instant stays there.
+        let less = |offset: i64| civil.saturating_sub(offset);
         let hour = civil.div_euclid(HOUR);
         if let Some((cached, offset)) = self.hour
             && cached == hour
         {
-            return (civil - offset, source);
+            return (less(offset), source);
         }
-        let begin = self.offsets(hour * HOUR);
-        if let (Ok(a), Ok(b)) = (begin, self.offsets(hour * HOUR + HOUR - 1))
+        let first = hour.saturating_mul(HOUR);
+        let begin = self.offsets(first);
+        if let (Ok(a), Ok(b)) = (begin, self.offsets(first.saturating_add(HOUR - 1)))
             && a == b
         {
             self.hour = Some((hour, a));
-            return (civil - a, source);
+            return (less(a), source);
         }
         match self.offsets(civil) {
-            Ok(offset) => (civil - offset, source),
+            Ok(offset) => (less(offset), source),
             Err((before, after)) => {
-                let (early, late) = (civil - before, civil - after);
+                let (early, late) = (less(before), less(after));
                 if early > late {
                     // The zone skips this time; the clock had not been set forward yet.
                     return (early, source);
@@ -517,6 +474,23 @@ mod tests {
             utc("2023-12-31T23:59:59.999999999Z")
         );
         assert_eq!(o.instant(Stamp::None, arrival).1, TimeSource::Previous);
+    }
+
+    #[test]
+    fn no_zone_turns_the_end_of_time_into_its_beginning() {
+        for zone in ["America/New_York", "Asia/Tokyo", "UTC"] {
+            for civil in [i64::MAX, i64::MAX - HOUR, i64::MIN, i64::MIN + HOUR] {
+                for form in [Stamp::Civil(civil), Stamp::Epoch(civil)] {
+                    let (time, _) = origin(zone).instant(form, None);
+                    assert!(time.abs_diff(civil) <= 14 * HOUR as u64, "{zone} {civil}");
+                }
+                let late = origin(zone).modified(civil);
+                late.clone().instant(Stamp::Clock(DAY - 1), None);
+                late.clone().instant(Stamp::Signed(-1), None);
+                late.clone().instant(Stamp::None, Some(civil));
+                late.clone().instant(Stamp::Clock(1), Some(civil));
+            }
+        }
     }
 
     #[test]

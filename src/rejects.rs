@@ -14,6 +14,8 @@
 //! | `raw` | the record's text, if it is UTF-8 |
 //! | `raw_latin1` | otherwise, each byte as the character of that number: nothing is lost |
 
+mod reject;
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -22,13 +24,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::origin::TimeSource;
 use crate::packet::{Packet, Packets};
 use crate::sink::text::Text;
+
+pub(crate) use self::reject::Reject;
 
 /// Batches that wait for the file at most. Each holds the text of one read, and no more memory is
 /// held than that: whoever has one more waits.
@@ -302,66 +304,10 @@ fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>)
     text.out.extend_from_slice(b"}\n");
 }
 
-/// A line of such a file, read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reject {
-    pub(crate) sensor: String,
-    pub(crate) stream: String,
-    pub(crate) record: u64,
-    /// Nanoseconds since 1970 UTC.
-    pub(crate) time: i64,
-    pub(crate) source: TimeSource,
-    pub(crate) truncated: bool,
-    pub(crate) raw: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    sensor: String,
-    stream: String,
-    record: u64,
-    time: String,
-    time_source: String,
-    #[serde(default)]
-    truncated: bool,
-    raw: Option<String>,
-    raw_latin1: Option<String>,
-}
-
-impl Reject {
-    /// Reads a line; the error says what is wrong with it.
-    pub(crate) fn read(line: &[u8]) -> Result<Reject, String> {
-        let line: Line = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-        let time = line.time.parse().map_err(|e: jiff::Error| e.to_string());
-        let time = time.map(jiff::Timestamp::as_nanosecond)?;
-        let source = TimeSource::named(line.time_source.as_bytes());
-        let raw = match (line.raw, line.raw_latin1) {
-            (Some(raw), None) => raw.into_bytes(),
-            (None, Some(raw)) => {
-                let bytes = raw.chars().map(|c| u8::try_from(u32::from(c)));
-                let bytes = bytes.collect::<Result<_, _>>();
-                bytes.map_err(|_| "raw_latin1 has a character above U+00FF".to_owned())?
-            }
-            _ => return Err("it needs raw or raw_latin1, and not both".to_owned()),
-        };
-        if line.record == 0 || i64::try_from(line.record).is_err() || raw.is_empty() {
-            return Err("record or raw is nothing that was written here".to_owned());
-        }
-        Ok(Reject {
-            sensor: line.sensor,
-            stream: line.stream,
-            record: line.record,
-            time: i64::try_from(time).map_err(|_| "time is out of range".to_owned())?,
-            source: source.ok_or_else(|| format!("no time_source is {:?}", line.time_source))?,
-            truncated: line.truncated,
-            raw,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::TimeSource;
     use crate::{Batch, Framer, Namespace, Origin, Parser};
 
     #[test]
@@ -391,22 +337,6 @@ mod tests {
             assert_eq!((read.record, read.time), (1, 1_700_000_000_123_456_789));
             assert_eq!((read.source, read.truncated), (TimeSource::Packet, true));
             assert_eq!(read.raw, raw);
-        }
-    }
-
-    #[test]
-    fn a_line_that_is_wrong_says_why() {
-        let good = r#"{"sensor":"s","stream":"t","record":1,"time":"2026-11-24T00:00:00Z","time_source":"date","raw":"x"}"#;
-        assert!(Reject::read(good.as_bytes()).is_ok());
-        for (from, to, why) in [
-            (r#""raw""#, r#""war""#, "needs raw"),
-            (":1,", ":0,", "record"),
-            ("date", "guess", "guess"),
-            ("-24T", "-99T", "day"),
-            ("}", "", "EOF"),
-        ] {
-            let wrong = Reject::read(good.replace(from, to).as_bytes()).unwrap_err();
-            assert!(wrong.contains(why), "{wrong}");
         }
     }
 }

@@ -160,6 +160,7 @@ pub async fn run(
         watch: Watch::new(parser, options),
         sequence: Sequence::new(),
         forged: false,
+        lossy: false,
         options,
         live,
         sent: Skipped::default(),
@@ -216,6 +217,8 @@ struct Input<'a> {
     sequence: Sequence,
     /// Whether it was said that some records are suspect.
     forged: bool,
+    /// Whether it was said that packets are lost.
+    lossy: bool,
     options: &'a RunOptions,
     live: &'a Progress,
     /// The part of the codec's skipped bytes that `live` knows of.
@@ -420,6 +423,15 @@ impl Input<'_> {
                 "Packets arrive with numbers that tcpdump cannot have printed there: some are \
                  forged by what packets carry, or sent twice. With -A, and before 4.99.5, tcpdump \
                  lets a packet print whole records.",
+            );
+        }
+        if !self.lossy && self.sequence.lossy() {
+            self.lossy = true;
+            warn!(
+                sensor = packets.sensor(),
+                lost = self.summary.lost,
+                "Numbers of -# are missing: packets are lost between tcpdump and here, as when \
+                 what stands between them drops or filters lines.",
             );
         }
     }

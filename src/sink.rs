@@ -60,7 +60,7 @@ pub trait Sink: Send + Sync {
 
     /// Tells a write that is under way to stop as soon as it can: its time is over. Returns how
     /// many of its rows are where they belong by now, never more than there are; it may be asked
-    /// again. Nothing is written after that.
+    /// again, and after a write that failed. Nothing is written after that.
     fn give_up(&self) -> u64 {
         0
     }

@@ -6,6 +6,8 @@ mod demo;
 mod explain;
 #[path = "cli/listen.rs"]
 mod listen;
+#[path = "cli/page.rs"]
+mod page;
 #[path = "cli/parse.rs"]
 mod parse;
 #[path = "cli/program.rs"]

@@ -1,21 +1,13 @@
 //! Any way of cutting the bytes into reads gives the same records.
 
+#[path = "given/samples.rs"]
+mod samples;
+
 use std::path::PathBuf;
 
 use dumpstream::{Batch, CutKind, Framer, Namespace, Parser, Reader, Skip};
 use proptest::prelude::*;
-
-fn samples() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
-    let mut samples: Vec<_> = std::fs::read_dir(folder)
-        .expect("samples/ is there")
-        .map(|entry| entry.expect("a folder's entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .map(|path| (path.clone(), std::fs::read(path).expect("a sample")))
-        .collect();
-    samples.sort();
-    samples
-}
+use samples::samples;
 
 /// A piece of the input: where it ends, and what it is. Neighbouring skips of one reason are one.
 type Pieces = Vec<(usize, CutKind)>;

@@ -1,27 +1,16 @@
 //! What is explained is what was parsed, on every sample; and what is proven of a namespace holds.
 
-use std::path::PathBuf;
+#[path = "given/samples.rs"]
+mod samples;
 
 use dumpstream::{
     Batch, CutKind, Engine, Explanation, Found, Framer, Missing, Namespace, Packets, Parser, Part,
     Verdict,
 };
+use samples::samples;
 
 /// Explained of each sample: its first record, its last, and so many between.
 const BETWEEN: usize = 1;
-
-fn samples() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
-    let mut samples: Vec<_> = std::fs::read_dir(folder)
-        .expect("samples/ is there")
-        .map(|entry| entry.expect("a folder's entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .map(|path| (path.clone(), std::fs::read(path).expect("a sample")))
-        .collect();
-    samples.sort();
-    assert!(samples.len() > 100, "only {} samples", samples.len());
-    samples
-}
 
 fn parse(parser: &Parser, text: &[u8]) -> Vec<Packets> {
     let mut framer = Framer::new();

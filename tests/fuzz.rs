@@ -5,24 +5,13 @@
 //! cargo +nightly fuzz run framer fuzz/corpus/framer samples -- -max_len=4096 -max_total_time=3600
 //! ```
 
+#[path = "given/random.rs"]
+mod random;
+
 #[path = "fuzz/cases.rs"]
 mod cases;
 
-/// A small generator of numbers, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
+use random::Random;
 
 /// Pieces that readers look for.
 const WORDS: [&[u8]; 40] = [

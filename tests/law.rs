@@ -1,22 +1,14 @@
 //! The law: both engines give the same values, for everything that tcpdump prints and for what it
 //! never printed.
 
-use std::path::PathBuf;
+#[path = "given/random.rs"]
+mod random;
+#[path = "given/samples.rs"]
+mod samples;
 
 use dumpstream::{Batch, CutKind, Engine, Framer, Namespace, Packets, Parser};
-
-fn samples() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
-    let mut samples: Vec<_> = std::fs::read_dir(folder)
-        .expect("samples/ is there")
-        .map(|entry| entry.expect("a folder's entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .map(|path| (path.clone(), std::fs::read(path).expect("a sample")))
-        .collect();
-    samples.sort();
-    assert!(samples.len() > 100, "only {} samples", samples.len());
-    samples
-}
+use random::Random;
+use samples::samples;
 
 struct Engines {
     slot: Parser,
@@ -146,22 +138,6 @@ fn at_every_cut_within_each_record() {
         engines.agree(&prefixes, &path.display().to_string());
     }
     assert!(cuts > 1_000_000, "only {cuts} cuts");
-}
-
-/// A small generator of numbers, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
 }
 
 /// Bytes changed, removed, doubled, and pieces of the printers' own words put in. `CASES` sets

@@ -431,7 +431,12 @@ fn keys_are_known_and_none_is_left_out() {
     wrong(
         r#"{"name": "hops", "in": "network", "regex": 7, "type": "int"}"#,
         "7",
-        "field \"hops\": is not a string",
+        "field \"hops\": `regex` is not a string",
+    );
+    wrong(
+        r#"{"name": 7, "in": "network", "regex": "(x)", "type": "int"}"#,
+        "7",
+        "`name` is not a string",
     );
     let top = error("{\"namespace\": \"mine\", \"field\": []}");
     assert!(top.starts_with("unknown field `field`"), "{top}");
@@ -450,13 +455,14 @@ fn broken_json_is_told_where_it_breaks() {
     wrong(
         r#"{"name": "hops", "in": "network", "regex": "\d", "type": "int"}"#,
         r#"d", "type"#,
-        "invalid escape",
+        r"JSON has no such escape; a back-slash is written twice in it, `\\d` for \d",
     );
     let cut = error("{\"namespace\": \"mine\",\n \"fields\": [");
     assert!(
-        cut.starts_with("EOF while parsing a list\n  at line 2, column "),
+        cut.starts_with("the file ends within a list\n  at line 2, column "),
         "{cut}"
     );
+    assert!(error("").starts_with("the file ends where a value is due"));
     for text in ["", "null", "7", "\"x\"", "{}", "[", "[7]", "[[]]"] {
         error(text);
     }

@@ -1,28 +1,16 @@
 //! What the numbers of `-#` tell: every injected loss, repeat and forgery is found, and clean text
 //! raises no alarm.
 
+#[path = "given/random.rs"]
+mod random;
+
 use dumpstream::{Namespace, Parser, Reader, Sequence};
+use random::Random;
 
-/// A small generator of numbers, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// 1 to `n`, small ones as often as large ones.
-    fn upto(&mut self, n: u64) -> u64 {
-        let bits = self.below(u64::from(n.ilog2()) + 1);
-        1 + self.below(n.min(2 << bits))
-    }
+/// 1 to `n`, small ones as often as large ones.
+fn upto(random: &mut Random, n: u64) -> u64 {
+    let bits = random.below(u64::from(n.ilog2()) + 1);
+    1 + random.below(n.min(2 << bits))
 }
 
 /// A sensor whose numbers are known, and what was done to them.
@@ -73,11 +61,11 @@ impl Sensor {
 
     /// One thing happens; how many forged records stand in a row there.
     fn event(&mut self) -> (&'static str, u64) {
-        let burst = self.random.upto(64);
+        let burst = upto(&mut self.random, 64);
         let next = self.count + 1;
         match self.random.below(13) {
             0 | 1 => {
-                let lost = self.random.upto((1 << 30) / self.step.max(1 << 10));
+                let lost = upto(&mut self.random, (1 << 30) / self.step.max(1 << 10));
                 self.lose(lost);
                 ("a loss", 0)
             }
@@ -86,7 +74,7 @@ impl Sensor {
                 ("the last one again", 1)
             }
             3 => {
-                let back = self.random.upto(40.max(self.count / 2));
+                let back = upto(&mut self.random, 40.max(self.count / 2));
                 self.forge(self.number(self.count - back));
                 ("an old one again", 1)
             }
@@ -105,12 +93,12 @@ impl Sensor {
                 ("the next ones forged", burst)
             }
             6 => {
-                let ahead = self.random.upto(1 << 31);
+                let ahead = upto(&mut self.random, 1 << 31);
                 self.forge(self.number(next + ahead));
                 ("one ahead forged", 1)
             }
             7 => {
-                let ahead = next + self.random.upto(1 << 31);
+                let ahead = next + upto(&mut self.random, 1 << 31);
                 for count in ahead..ahead + burst {
                     self.forge(self.number(count));
                 }
@@ -135,8 +123,8 @@ impl Sensor {
                 ("a capture's beginning forged", burst)
             }
             11 => {
-                let lost = self.random.upto(1000);
-                let ahead = self.random.upto(100_000);
+                let lost = upto(&mut self.random, 1000);
+                let ahead = upto(&mut self.random, 100_000);
                 self.lose(lost);
                 self.forge(self.number(self.count + 1 + ahead));
                 ("a loss behind a forged one", 1)
@@ -157,7 +145,7 @@ fn losses_and_forgeries_are_found_to_the_last_one() {
     for seed in 1..=100u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let step = if seed % 5 == 0 {
-            1 + random.upto(10_000)
+            1 + upto(&mut random, 10_000)
         } else {
             1
         };

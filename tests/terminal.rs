@@ -2,6 +2,9 @@
 //! place, through everything that the program prints to one.
 #![cfg(all(feature = "cli", unix))]
 
+#[path = "given/random.rs"]
+mod random;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -9,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use random::Random;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
@@ -18,55 +22,39 @@ const FILES: usize = 4;
 /// Hostile records in each.
 const RECORDS: usize = 150;
 
-/// A small generator of numbers, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// What a terminal would act on, or show out of its place; no line feed.
-    fn hostile(&mut self) -> Vec<u8> {
-        const WORDS: [&[u8]; 14] = [
-            b"\x1b[2J",
-            b"\x1b]0;title\x07",
-            b"\x1bP+q\x1b\\",
-            b"\x9b31m",
-            b"\xc2\x9b31m",
-            b"\xc2\x85",
-            b"\r",
-            b"\t",
-            b"\x08\x7f",
-            b"\xff\xfe\x80",
-            b"\xed\xa0\x80",
-            b"\"',;=\\",
-            b"\\u001b\\x1b",
-            b"@SUM(1)",
-        ];
-        let mut bytes = Vec::new();
-        for _ in 0..=self.below(3) {
-            match self.below(5) {
-                0 => bytes.push([self.below(10) as u8, 11 + self.below(21) as u8][self.below(2)]),
-                1 => bytes.push(0x7f + self.below(129) as u8),
-                2 => {
-                    let bidi = "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\
-                                \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
-                    let one = bidi.chars().nth(self.below(14)).expect("there are 14");
-                    bytes.extend(one.to_string().bytes());
-                }
-                _ => bytes.extend(WORDS[self.below(WORDS.len())]),
+/// What a terminal would act on, or show out of its place; no line feed.
+fn hostile(random: &mut Random) -> Vec<u8> {
+    const WORDS: [&[u8]; 14] = [
+        b"\x1b[2J",
+        b"\x1b]0;title\x07",
+        b"\x1bP+q\x1b\\",
+        b"\x9b31m",
+        b"\xc2\x9b31m",
+        b"\xc2\x85",
+        b"\r",
+        b"\t",
+        b"\x08\x7f",
+        b"\xff\xfe\x80",
+        b"\xed\xa0\x80",
+        b"\"',;=\\",
+        b"\\u001b\\x1b",
+        b"@SUM(1)",
+    ];
+    let mut bytes = Vec::new();
+    for _ in 0..=random.below(3) {
+        match random.below(5) {
+            0 => bytes.push([random.below(10) as u8, 11 + random.below(21) as u8][random.below(2)]),
+            1 => bytes.push(0x7f + random.below(129) as u8),
+            2 => {
+                let bidi = "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\
+                            \u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+                let one = bidi.chars().nth(random.below(14)).expect("there are 14");
+                bytes.extend(one.to_string().bytes());
             }
+            _ => bytes.extend(WORDS[random.below(WORDS.len())]),
         }
-        bytes
     }
+    bytes
 }
 
 /// Records of every sample.
@@ -187,7 +175,7 @@ fn nothing_acts_on_a_terminal() {
                 // Behind the stamp, so that it stays a record.
                 let at =
                     16.min(record.len()) + random.below(record.len().saturating_sub(17).max(1));
-                let hostile = random.hostile();
+                let hostile = hostile(&mut random);
                 record.splice(at.min(record.len())..at.min(record.len()), hostile);
             }
             if record.last() != Some(&b'\n') {
@@ -198,7 +186,7 @@ fn nothing_acts_on_a_terminal() {
         std::fs::write(folder.join("records.txt"), &text).expect("it can be written");
         // What can be named by whoever calls: arguments have no NUL, names of files no slash.
         let mut word = || {
-            let mut word = random.hostile();
+            let mut word = hostile(&mut random);
             word.retain(|b| !matches!(b, 0 | b'/'));
             word
         };

@@ -1,9 +1,13 @@
 //! Stamps without a date or a zone find their place in time.
 
+#[path = "given/random.rs"]
+mod random;
+
 use dumpstream::{Batch, CutKind, Framer, Namespace, Origin, Packets, Parser, TimeSource};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use random::Random;
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -80,18 +84,6 @@ fn stamp(ns: i64, zone: &TimeZone, date: bool) -> String {
 fn date_of(ns: i64, zone: &TimeZone) -> Date {
     zone.to_datetime(Timestamp::from_nanosecond(ns.into()).expect("an instant"))
         .date()
-}
-
-/// A small generator of numbers, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as i64
-    }
 }
 
 /// The last and the first microsecond of every day of 400 years, leap days among them, in one

@@ -11,7 +11,7 @@ use clap::Args;
 use dumpstream::input::Input;
 use dumpstream::{BUILT_IN, Field, Framer, Namespace, NamespaceError, Parser, Reader};
 
-use self::coverage::{Coverage, Least};
+use self::coverage::{Coverage, Least, Withheld};
 use super::paint::Paint;
 use super::{Exit, Manner, Usage, namespace, visible};
 
@@ -29,7 +29,7 @@ const TIMES: usize = 3;
 ///     dumpstream check mine.json --sample monday.txt --min-coverage 99
 ///     dumpstream check mine.json --sample monday.txt --min-coverage ttl=95 --min-coverage sni=30
 ///
-/// Exit codes: 0 right, 2 errors, 3 below --min-coverage.
+/// Exit codes: 0 right, 2 errors, 3 below --min-coverage. With --quiet only what is wrong is told.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Check {
@@ -42,6 +42,9 @@ pub(super) struct Check {
     /// looks into, fewer have this field; repeatable.
     #[arg(short, long, value_name = "[NAME=]PERCENT", requires = "sample")]
     min_coverage: Vec<Least>,
+    /// Keep the decoders' text (`info`) of protocols that print credentials, too.
+    #[arg(long, requires = "sample")]
+    keep_info: bool,
 }
 
 impl Check {
@@ -95,19 +98,29 @@ impl Check {
             },
             count(report.warnings, "warning"),
         ));
-        let mut out = report.out;
+        let mut out = match manner.quiet {
+            true => String::new(),
+            false => report.out,
+        };
         let mut exit = Exit::Done;
         if !self.sample.is_empty() {
-            let parser = Parser::new(names.clone())?;
+            let parser = Parser::new(names.clone())?.keep_info(self.keep_info);
             let mut coverage = Coverage::new(&names);
+            let withheld = (!self.keep_info).then(Withheld::new).transpose()?;
             for file in &self.sample {
                 let named = || file.display().to_string();
                 let text = input(file).with_context(named)?;
                 for batch in Reader::with_framer(text, Framer::new()) {
-                    coverage.add(&parser.parse(batch.with_context(named)?));
+                    let batch = batch.with_context(named)?;
+                    if let Some(withheld) = &withheld {
+                        coverage.withheld += withheld.of(&batch);
+                    }
+                    coverage.add(&parser.parse(batch));
                 }
             }
-            out.push_str(&coverage.table(paint));
+            if !manner.quiet {
+                out.push_str(&coverage.table(paint));
+            }
             if coverage.records() == 0 {
                 return Err(Usage::new("there is no record in the sample").into());
             }

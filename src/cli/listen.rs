@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use dumpstream::bridge::{self, Access, Connections, Listener, MAX_CONNECTIONS, Outcome};
 use dumpstream::run::Error;
-use dumpstream::{Progress, RunOptions};
+use dumpstream::{Origin, Progress, RunOptions, Summary};
+use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{Pipeline, Records};
@@ -186,29 +187,43 @@ impl Session {
         connection: bridge::Connection,
         cancel: CancellationToken,
         receive: Receive,
-    ) -> Result<dumpstream::Summary, dumpstream::run::Error> {
+    ) -> Result<Summary, Error> {
         let (peer, local) = (connection.peer(), connection.local());
         let stream = Some(connection.stream().to_owned());
         let origin = self.pipeline.origin(&peer.ip().to_string(), stream);
         let options = RunOptions::new()
             .flush_after(receive.flush_after)
-            .connection(peer, local)
-            .rejects(self.pipeline.rejects.clone());
-        let done = dumpstream::run(
-            connection,
+            .connection(peer, local);
+        let done = self.read(connection, origin, options, cancel).await;
+        let summary = done.as_ref().map_or_else(Error::summary, Some);
+        let (packets, lost, suspect) =
+            summary.map_or((0, 0, 0), |s| (s.records, s.lost, s.suspect));
+        match lost + suspect {
+            0 => tracing::debug!(%peer, packets, "A sender has gone."),
+            _ => tracing::warn!(%peer, packets, lost, suspect, "A sender has gone."),
+        }
+        done
+    }
+
+    /// Reads one input to its end, into all lanes.
+    pub(super) async fn read(
+        &self,
+        source: impl AsyncRead + Unpin,
+        origin: Origin,
+        options: RunOptions,
+        cancel: CancellationToken,
+    ) -> Result<Summary, Error> {
+        dumpstream::run(
+            source,
             self.pipeline.codec(),
             &self.pipeline.parser,
             origin,
             &self.pipeline.lanes,
-            &options,
+            &options.rejects(self.pipeline.rejects.clone()),
             cancel,
             &self.live,
         )
-        .await;
-        let summary = done.as_ref().map_or_else(Error::summary, Some);
-        let packets = summary.map_or(0, |summary| summary.records);
-        tracing::debug!(%peer, packets, "A sender has gone.");
-        done
+        .await
     }
 
     /// The live line, where standard error is a terminal.

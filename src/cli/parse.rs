@@ -113,7 +113,13 @@ impl Parse {
             }
         };
         if let Some(file) = self.from_rejects {
-            done(again(&file, &session).await);
+            match again(&file, &session).await {
+                Ok((summary, fault)) => {
+                    done(Ok(summary));
+                    fault.into_iter().for_each(|fault| done(Err(fault)));
+                }
+                Err(e) => done(Err(e)),
+            }
         } else if self.follow {
             let status = session.status(manner, None);
             let followed = files.into_iter().map(|file| follow(file, &session));
@@ -169,11 +175,7 @@ fn readable(path: &Path) -> anyhow::Result<()> {
 
 /// One input, to its end.
 async fn input(path: PathBuf, session: &Session, manner: Manner) -> anyhow::Result<Summary> {
-    let Session {
-        pipeline,
-        live,
-        stop,
-    } = session;
+    let Session { pipeline, stop, .. } = session;
     let name = path.display().to_string();
     let stdin = path == Path::new("-");
     if stdin && io::stdin().is_terminal() && !manner.quiet {
@@ -194,27 +196,12 @@ async fn input(path: PathBuf, session: &Session, manner: Manner) -> anyhow::Resu
         None if stdin => Some(bridge::stream_name("stdin")),
         stream => stream,
     };
-    let origin = pipeline.origin(&sensor, stream);
-    let origin = match input.modified() {
-        Some(modified) => origin.modified(modified),
-        None => origin,
-    };
-    let options = RunOptions::new()
-        .live(stdin && !input.is_capture())
-        .rejects(pipeline.rejects.clone());
+    let origin = pipeline.stored(&sensor, stream, input.modified());
+    let options = RunOptions::new().live(stdin && !input.is_capture());
     let hint = input.hint();
     let text = input.text().with_context(|| name.clone())?;
     let source = Feed::new(text)?;
-    let run = dumpstream::run(
-        source,
-        pipeline.codec(),
-        &pipeline.parser,
-        origin,
-        &pipeline.lanes,
-        &options,
-        stop.clone(),
-        live,
-    );
+    let run = session.read(source, origin, options, stop.clone());
     let summary = pipeline.drive(stop, run).await;
     drop(bar);
     let summary = summary.with_context(|| name.clone())?;
@@ -246,11 +233,7 @@ fn open(path: &Path, shown: bool) -> io::Result<(Input, Option<Status>)> {
 
 /// A file that grows, until the end is asked for; what came of each of its parts.
 async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>> {
-    let Session {
-        pipeline,
-        live,
-        stop,
-    } = session;
+    let Session { pipeline, stop, .. } = session;
     let name = path.display().to_string();
     let sensor = path.file_name().unwrap_or(path.as_os_str());
     let sensor = sensor.to_string_lossy().into_owned();
@@ -269,24 +252,9 @@ async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>
             Ok(part) => part,
             Err(e) => return vec![Ok(total), Err(e).context(name)],
         };
-        let origin = pipeline.origin(&sensor, None);
-        let origin = match part.modified() {
-            Some(modified) => origin.modified(modified),
-            None => origin,
-        };
-        let options = RunOptions::new()
-            .caught_up(part.caught_up())
-            .rejects(pipeline.rejects.clone());
-        let run = dumpstream::run(
-            part,
-            pipeline.codec(),
-            &pipeline.parser,
-            origin,
-            &pipeline.lanes,
-            &options,
-            stop.clone(),
-            live,
-        );
+        let origin = pipeline.stored(&sensor, None, part.modified());
+        let options = RunOptions::new().caught_up(part.caught_up());
+        let run = session.read(part, origin, options, stop.clone());
         match pipeline.drive(stop, run).await {
             Ok(summary) => total.add(&summary),
             Err(e) => return vec![Ok(total), Err(e).context(name)],
@@ -294,8 +262,8 @@ async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>
     }
 }
 
-/// The file of rejects, to its end.
-async fn again(path: &Path, session: &Session) -> anyhow::Result<Summary> {
+/// The file of rejects, to its end, and what of it could not be read.
+async fn again(path: &Path, session: &Session) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
     let Session {
         pipeline,
         live,
@@ -320,14 +288,11 @@ async fn again(path: &Path, session: &Session) -> anyhow::Result<Summary> {
         .drive(stop, run)
         .await
         .with_context(|| name.clone())?;
-    if wrong > 0 {
-        let lines = if wrong == 1 { "line is" } else { "lines are" };
-        let source = io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{wrong} {lines} no rejected record; the others were read"),
-        );
-        let summary = Box::new(summary);
-        return Err(Error::Read { source, summary }).context(name);
-    }
-    Ok(summary)
+    let fault = match (wrong, summary.records) {
+        (0, _) => return Ok((summary, None)),
+        (_, 0) => "it has no rejected record; --rejects FILE keeps them".to_owned(),
+        (1, _) => "1 line is no rejected record; the others were read".to_owned(),
+        (n, _) => format!("{n} lines are no rejected record; the others were read"),
+    };
+    Ok((summary, Some(anyhow::anyhow!("{name}: {fault}"))))
 }

@@ -399,6 +399,20 @@ impl Pipeline {
         }
     }
 
+    /// The same of text that was stored, and last `modified` then.
+    pub(super) fn stored(
+        &self,
+        sensor: &str,
+        stream: Option<String>,
+        modified: Option<i64>,
+    ) -> Origin {
+        let origin = self.origin(sensor, stream);
+        match modified {
+            Some(modified) => origin.modified(modified),
+            None => origin,
+        }
+    }
+
     /// The zone that times are typed in.
     pub(super) fn tz(&self) -> &TimeZone {
         &self.zone.tz

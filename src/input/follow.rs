@@ -5,9 +5,14 @@
 //! same rows. It is looked at ten times a second; the file system is not asked to tell, since not
 //! every one does.
 //!
+//! A file that takes the name while another is still read is held, and read after it, though it
+//! may lose the name in turn.
+//!
 //! What cannot be seen: what a writer puts into a file between the copy and the cut of
-//! `copytruncate`, and a file that came and went between two looks.
+//! `copytruncate`, and a file that came and went between two looks, or while a full sink kept us
+//! from looking.
 
+use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -29,6 +34,10 @@ pub const POLL: Duration = Duration::from_millis(100);
 /// A file that has lost its name is read until nothing was added for so long: its writer may not
 /// know yet.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Files that are held at most until the one before them is read: each is an open file of the
+/// process, and none was missed yet where rotation is slower than reading.
+const HELD: usize = 64;
 
 /// Bytes of one read.
 const CHUNK: usize = 128 << 10;
@@ -86,6 +95,8 @@ impl Follow {
                     path,
                     sender,
                     live: false,
+                    held: VecDeque::new(),
+                    looked: Instant::now(),
                 };
                 // `Err`: nobody reads any more.
                 if let Ok(Some(error)) = watch.run() {
@@ -191,6 +202,10 @@ struct Watch {
     sender: mpsc::Sender<Event>,
     /// What is read now was written while we looked.
     live: bool,
+    /// Files that have taken the name since, in their order.
+    held: VecDeque<File>,
+    /// When it was last seen to who has the name.
+    looked: Instant,
 }
 
 impl Watch {
@@ -200,7 +215,11 @@ impl Watch {
         // After a cut, a writer that does not append leaves a hole: it is no text.
         let mut hole = false;
         loop {
-            let opened = File::open(&self.path).and_then(|file| {
+            let opened = match self.held.pop_front() {
+                Some(file) => Ok(file),
+                None => File::open(&self.path),
+            };
+            let opened = opened.and_then(|file| {
                 let about = file.metadata()?;
                 Ok((file, about))
             });
@@ -251,8 +270,8 @@ impl Watch {
         let (mut place, mut tail) = (0, Vec::new());
         // Whether the file may be another text since we looked last.
         let mut fresh = false;
-        // Since when it has been quiet, once another file stands under its name.
-        let mut replaced: Option<Instant> = None;
+        // Since when it has been quiet, once another file has taken its name.
+        let mut quiet = Instant::now();
         loop {
             if std::mem::replace(&mut fresh, false) {
                 match same(&mut file, place, &tail) {
@@ -265,14 +284,11 @@ impl Watch {
                 Ok(0) => {
                     self.live = true;
                     fresh = true;
-                    match self.other(&file) {
-                        true if replaced.get_or_insert_with(Instant::now).elapsed()
-                            >= LAST_WORDS =>
-                        {
-                            return Ok(Ok(false));
-                        }
-                        true => {}
-                        false => replaced = None,
+                    self.look(&file);
+                    match self.held.is_empty() {
+                        true => quiet = Instant::now(),
+                        false if quiet.elapsed() >= LAST_WORDS => return Ok(Ok(false)),
+                        false => {}
                     }
                     self.sleep()?;
                 }
@@ -280,7 +296,10 @@ impl Watch {
                     place += n as u64;
                     tail.extend_from_slice(&buf[n.saturating_sub(TAIL)..n]);
                     tail.drain(..tail.len().saturating_sub(TAIL));
-                    replaced = replaced.map(|_| Instant::now());
+                    quiet = Instant::now();
+                    if self.looked.elapsed() >= POLL {
+                        self.look(&file);
+                    }
                     let zeros = match hole {
                         true => buf[..n].iter().take_while(|b| **b == 0).count(),
                         false => 0,
@@ -303,11 +322,30 @@ impl Watch {
         }
     }
 
-    /// Whether another file stands under the name and has text: while it has none, nothing is
-    /// missed.
-    fn other(&self, file: &File) -> bool {
-        let there = std::fs::metadata(&self.path).ok().filter(|t| t.len() > 0);
-        there.is_some_and(|there| file.metadata().is_ok_and(|ours| !is_same(&ours, &there)))
+    /// Holds the file that stands under the name, if it is another and has text: while it has none,
+    /// nothing is missed.
+    fn look(&mut self, file: &File) {
+        self.looked = Instant::now();
+        if self.held.len() == HELD {
+            return;
+        }
+        let last = self.held.back().unwrap_or(file);
+        let other = || -> io::Result<Option<File>> {
+            let there = std::fs::metadata(&self.path)?;
+            if there.len() == 0 || is_same(&last.metadata()?, &there) {
+                return Ok(None);
+            }
+            File::open(&self.path).map(Some)
+        };
+        // One that is not there, or cannot be opened yet, may be the next time.
+        let Ok(Some(other)) = other() else { return };
+        self.held.push_back(other);
+        if self.held.len() == HELD {
+            tracing::warn!(
+                file = %self.path.display(),
+                "Files take this name faster than they are read: some may be missed."
+            );
+        }
     }
 
     fn send(&self, event: Event) -> Result<(), Gone> {

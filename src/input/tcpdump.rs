@@ -10,6 +10,8 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::sink::text::acts;
+
 /// What tcpdump is asked for: numeric addresses, headers in full, absolute sequence numbers,
 /// stamps that need no zone, packet numbers.
 const OPTIONS: [&str; 5] = ["-nn", "-v", "-S", "-tt", "-#"];
@@ -214,9 +216,20 @@ fn pass_on(message: &str) {
 
 /// What tcpdump says may quote the capture.
 fn harmless(message: &str) -> String {
-    let escape = |c: char| match c.is_control() {
+    let escape = |c: char| match acts(c) {
         true => c.escape_unicode().to_string(),
         false => c.to_string(),
     };
     message.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_tcpdump_says_does_not_act() {
+        let said = harmless("caf\u{e9} \u{1b}[2J\u{202e}gpj.exe\u{2028}");
+        assert_eq!(said, "caf\u{e9} \\u{1b}[2J\\u{202e}gpj.exe\\u{2028}");
+    }
 }

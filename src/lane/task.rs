@@ -57,7 +57,10 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
         };
         match answer.and_then(|written| balanced(&rows, written)) {
             Ok(written) => shared.answered(&rows, permits, written),
-            Err(error) => return shared.end(Some(error)),
+            Err(error) => {
+                shared.partly(&rows, sink.give_up());
+                return shared.end(Some(error));
+            }
         }
     }
     let closed = shared.unless_aborted(sink.close()).await;
@@ -147,7 +150,7 @@ impl Shared {
         self.say(&say);
     }
 
-    /// Counts the rows of a write that was given up and is not answered.
+    /// Counts the rows of a write that was given up, or failed, before all were written.
     fn partly(&self, rows: &[Packets], written: u64) {
         let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
         let written = written.min(given);

@@ -96,6 +96,15 @@ fn in_words(what: &str) -> String {
     if let Some(name) = what.strip_prefix("missing field ") {
         return format!("{name} is missing");
     }
+    if what == "invalid escape" {
+        return r"JSON has no such escape; a back-slash is written twice in it, `\\d` for \d"
+            .to_owned();
+    }
+    match what.strip_prefix("EOF while parsing ") {
+        Some("a value") => return "the file ends where a value is due".to_owned(),
+        Some(open) => return format!("the file ends within {open}"),
+        None => {}
+    }
     match what
         .strip_prefix("invalid type: ")
         .and_then(|what| what.split_once(", expected "))
@@ -273,14 +282,15 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
     })?;
     let at = |raw: &RawValue| Some(source.at(raw.get()));
     let mut errors = Vec::new();
-    let name = string(source, entry.name, "name").map_err(|e| vec![e])?;
-    let regex = string(source, entry.regex, &name).unwrap_or_else(|e| {
-        errors.push(e);
-        String::new()
-    });
+    let name = string(entry.name, "name")
+        .map_err(|what| vec![NamespaceError::whole(what, at(entry.name))])?;
     let mut fail = |what: String, raw: &RawValue| {
         errors.push(NamespaceError::at(&name, what, at(raw)));
     };
+    let regex = string(entry.regex, "regex").unwrap_or_else(|what| {
+        fail(what, entry.regex);
+        String::new()
+    });
     let (mut part, mut kind) = (Part::Head, FieldType::Text);
     if bare {
         if let Some(odd) = entry.part.or(entry.kind) {
@@ -344,10 +354,8 @@ fn name_of(raw: &str) -> Option<String> {
     Some(named.name)
 }
 
-fn string(source: Source<'_>, raw: &RawValue, field: &str) -> Result<String, NamespaceError> {
-    serde_json::from_str(raw.get()).map_err(|_| {
-        NamespaceError::at(field, "is not a string".into(), Some(source.at(raw.get())))
-    })
+fn string(raw: &RawValue, key: &str) -> Result<String, String> {
+    serde_json::from_str(raw.get()).map_err(|_| format!("`{key}` is not a string"))
 }
 
 /// The pattern's syntax; `written` is the document and the pattern as it stands there, in quotes,

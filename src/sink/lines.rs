@@ -113,7 +113,15 @@ impl<S: Spell> Lines<S> {
                 // A header alone.
                 end = text.len();
             }
-            self.out.write(&text[start..end])?;
+            if let Err((bytes, error)) = self.out.write(&text[start..end]) {
+                // Rows that are there count, though the write as a whole failed.
+                let ends = self.ends[first..row].iter().map(|end| end - start);
+                let whole: Vec<usize> = ends.take_while(|end| *end <= bytes).collect();
+                let last = whole.last().copied().unwrap_or(0);
+                self.written.fetch_add(whole.len() as u64, Relaxed);
+                self.out.take_back(bytes - last);
+                return Err(error);
+            }
             self.written.fetch_add((row - first) as u64, Relaxed);
             start = end;
         }

@@ -125,19 +125,38 @@ impl Output {
         }
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        let written = match &mut self.place {
-            Place::Stream(out) => out.write_all(bytes),
-            Place::File { file, .. } => file.write_all(bytes),
+    /// Writes all of it; of a write that fails, tells how many bytes were written before.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
+        let (written, end) = match &mut self.place {
+            Place::Stream(out) => all(out, bytes),
+            Place::File { file, .. } => all(file, bytes),
             Place::Rotated(rotated) => rotated.write(bytes),
         };
-        self.bytes += bytes.len() as u64;
-        written.map_err(|source| match source.kind() {
-            ErrorKind::BrokenPipe => SinkError::ReaderGone {
-                sink: self.sink.clone(),
-            },
-            _ => doing(&self.sink, "write")(source),
+        self.bytes += written as u64;
+        end.map_err(|source| {
+            let error = match source.kind() {
+                ErrorKind::BrokenPipe => SinkError::ReaderGone {
+                    sink: self.sink.clone(),
+                },
+                _ => doing(&self.sink, "write")(source),
+            };
+            (written, error)
         })
+    }
+
+    /// Takes so many bytes off the end of a file again, if they are still what stands there: half a
+    /// row, after a write that failed. Where that cannot be done it stays.
+    pub(crate) fn take_back(&mut self, bytes: usize) {
+        let file = match &self.place {
+            Place::Stream(_) => return,
+            Place::File { file, .. } => file,
+            Place::Rotated(rotated) => rotated.file(),
+        };
+        let ours = |about: Metadata| about.is_file() && about.len() == self.bytes;
+        let left = self.bytes - bytes as u64;
+        if file.metadata().is_ok_and(ours) && file.set_len(left).is_ok() {
+            self.bytes = left;
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), SinkError> {
@@ -193,6 +212,20 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes all of it, and tells how much of it was written.
+fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match out.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+            Ok(n) => written += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return (written, Err(e)),
+        }
+    }
+    (written, Ok(()))
 }
 
 /// Opens a file to write at its end, wherever that is by then: another program may cut it. Its

@@ -227,7 +227,7 @@ impl Text {
 
 /// Characters that a terminal or a reader of lines may act on: C0, DEL and C1; the marks that turn
 /// the direction of writing (CVE-2021-42574); and the separators that some take for line feeds.
-fn acts(c: char) -> bool {
+pub(crate) fn acts(c: char) -> bool {
     matches!(
         c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'

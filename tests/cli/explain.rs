@@ -149,6 +149,70 @@ fn a_right_namespace_and_its_coverage() {
     check(&["-s", "/dev/null", "-m", "0"]).failed(2, &["no record"]);
 }
 
+const HSRP: &str = "1126551970.888102 IP (tos 0xc0, ttl 1, id 0, offset 0, flags [none], proto UDP \
+    (17), length 48)\n    10.0.0.1.1985 > 224.0.0.2.1985: HSRPv0-hello 20: state=active group=10 \
+    addr=10.0.0.3 hellotime=3s holdtime=10s priority=90 auth=\"cisco\"\n";
+
+const STANDBY: &str = r#"{"namespace": "standby", "fields": [
+ {"name": "state", "in": "info", "regex": "state=(\\w+)", "type": "text"},
+ {"name": "hello", "in": "info", "regex": "hellotime (\\d+)", "type": "int"}]}"#;
+
+#[test]
+fn what_is_withheld_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("standby.json"), STANDBY).unwrap();
+    let text =
+        format!("{HSRP}1126551971.000000 ARP, Reply 10.0.0.1 is-at 02:00:00:00:00:01, length 28\n");
+    fs::write(folder.path().join("hsrp.txt"), text).unwrap();
+    let check = |more: &[&str]| {
+        let mut all = vec!["check", "standby.json", "-s", "hsrp.txt"];
+        all.extend(more);
+        ran(folder.path(), &all)
+    };
+    let told = check(&[]).quiet().out;
+    assert!(told.contains("1 of them with `info` withheld"), "{told}");
+    assert!(told.contains("--keep-info"), "{told}");
+    let kept = check(&["--keep-info", "-m", "state=100"]).quiet().out;
+    assert!(!kept.contains("withheld"), "{kept}");
+    let explained = |more: &[&str]| {
+        let mut all = vec!["explain", "--namespace", "standby.json", "hsrp.txt"];
+        all.extend(more);
+        ran(folder.path(), &all).quiet().out
+    };
+    // One that would match in it, and one that would not.
+    for field in ["state", "hello"] {
+        let told = explained(&["-f", field]);
+        assert!(told.contains("withheld for this decoder"), "{told}");
+        assert!(!explained(&["-f", field, "--keep-info"]).contains("withheld"));
+    }
+}
+
+#[test]
+fn a_quiet_check_tells_only_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let payload = MINE.replace("endpoints", "payload");
+    fs::write(folder.path().join("mine.json"), &payload).unwrap();
+    fs::write(folder.path().join("day.txt"), records(3)).unwrap();
+    let check = |more: &[&str]| {
+        let mut all = vec!["check", "-q", "mine.json"];
+        all.extend(more);
+        ran(folder.path(), &all)
+    };
+    assert_eq!(check(&[]).quiet().out, "");
+    assert_eq!(check(&["-s", "day.txt"]).quiet().out, "");
+    let below = check(&["-s", "day.txt", "-m", "hops=1"]);
+    assert_eq!(below.code, Some(3));
+    assert_eq!(below.out, "below: hops: 0 of 3 (0.00 %), asked for 1 %\n");
+    fs::write(
+        folder.path().join("mine.json"),
+        payload.replace("payload", "paylod"),
+    )
+    .unwrap();
+    let wrong = check(&[]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.out.contains("no such part"), "{}", wrong.out);
+}
+
 #[test]
 fn everything_wrong_at_once() {
     let folder = tempfile::tempdir().unwrap();

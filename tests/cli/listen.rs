@@ -309,6 +309,28 @@ fn data_goes_on_where_standard_error_is_dead() {
 }
 
 #[test]
+fn who_loses_packets_is_named_while_it_does_and_when_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = listening(folder.path(), &["-k", "-o", "null:"]);
+    let numbered = |n: usize| format!("{n:5}  {}", record(n));
+    send(&running, &(1..50).map(numbered).collect::<String>());
+    let mut socket = TcpStream::connect(running.address()).unwrap();
+    let with_losses = (1..50).filter(|n| n % 10 != 0).map(numbered);
+    socket
+        .write_all(with_losses.collect::<String>().as_bytes())
+        .unwrap();
+    // It is still connected.
+    running.says("Numbers of -# are missing");
+    drop(socket);
+    running.says("lost=4 suspect=0");
+    running.signal("TERM");
+    let (_, said) = running.end();
+    assert!(said.contains("\n4 packets lost"), "{said}");
+    assert_eq!(said.matches("Numbers of -#").count(), 1, "{said}");
+    assert_eq!(said.matches("A sender has gone").count(), 1, "{said}");
+}
+
+#[test]
 fn a_lane_that_drops_is_told_of_once_each_way() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");

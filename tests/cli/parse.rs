@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::program::{Running, dumpstream, fed, ran, record, records, until};
 
@@ -206,6 +206,39 @@ fn a_sink_that_fails_is_exit_1_and_its_loss_is_counted() {
     );
     let good = fs::read_to_string(folder.path().join("good.jsonl")).unwrap();
     assert_eq!(good.lines().count(), 9);
+}
+
+/// The file system says in the midst of a write that it is full: here, that the file is as large as
+/// it may be.
+#[test]
+#[cfg(unix)]
+fn a_disk_that_fills_leaves_whole_rows_and_true_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("day.txt"), records(4000)).unwrap();
+    for (file, url, header) in [
+        ("x.jsonl", "jsonl:x.jsonl", 0),
+        ("x.csv", "csv:x.csv", 1),
+        ("y.csv.part", "csv:y.csv?rotate=1d", 1),
+    ] {
+        let program = env!("CARGO_BIN_EXE_dumpstream");
+        // 64 KiB, or 32 where a block is half as large: less than one write.
+        let script =
+            format!("trap '' XFSZ; ulimit -f 64; exec '{program}' parse -o '{url}' day.txt");
+        let shell = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&shell.stderr);
+        assert_eq!(shell.status.code(), Some(1), "{said}");
+        let text = fs::read_to_string(at(file)).unwrap();
+        assert!(text.ends_with('\n'), "{url}: half a row is left");
+        let rows = text.lines().count() - header;
+        assert!(rows > 100, "{url}: {rows}");
+        let written = format!("{rows} packets written to {url}");
+        assert!(said.contains(&written), "{written}: {said}");
+    }
 }
 
 #[test]

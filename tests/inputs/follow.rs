@@ -24,6 +24,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a_file_that_is_renamed_and_made_anew_is_followed",
             rename_and_create,
         ));
+        trials.push(trial(
+            "a_file_that_loses_the_name_before_it_is_read_is_not_missed",
+            two_renames,
+        ));
         trials.push(trial("a_file_followed_twice_adds_no_row", twice));
     }
     trials
@@ -150,6 +154,39 @@ fn rename_and_create() {
     fs::rename(followed.at("a.txt"), followed.at("a.txt.2")).unwrap();
     followed.append("a.txt", &text(30..40));
     are(&followed.waits(40), 0..40);
+    followed.ends();
+}
+
+/// Files that take the name and lose it again while the one before them is still read.
+fn two_renames() {
+    // Who holds a file can only be seen there.
+    if !Path::new("/proc/self/fd").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), records(10)).unwrap();
+    let followed = Followed::new(folder);
+    followed.waits(10);
+    let mut late = 1000..;
+    for n in 1..=3 {
+        let aside = followed.at(&format!("a.txt.{n}"));
+        fs::rename(followed.at("a.txt"), &aside).unwrap();
+        followed.append("a.txt", &text(n * 10..n * 10 + 10));
+        let files = format!("/proc/{}/fd", followed.running.id());
+        until("the new file is held", || {
+            // The first one's writer has not noticed, and keeps it from being left.
+            let late = late.next().expect("it is endless");
+            followed.append("a.txt.1", &record(late));
+            let held = |file: fs::DirEntry| fs::read_link(file.path());
+            let mut held = fs::read_dir(&files).unwrap().flatten().flat_map(held);
+            held.any(|file| file == followed.at("a.txt")).then_some(())
+        });
+    }
+    let rows = followed.waits(40 + late.start - 1000);
+    let (_, rows): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| row["source_port"].as_u64() >= Some(1024 + 1000));
+    are(&rows, 0..40);
     followed.ends();
 }
 

@@ -312,6 +312,9 @@ fn damaged() {
     let run = run.failed(1, &["damaged.jsonl", "line=1", "line=5", "2 lines are"]);
     assert_eq!(run.json().len(), 3);
     assert!(!run.err.contains('\x1b'));
+    assert!(!run.err.contains("reading stopped"), "{}", run.err);
+    let text = ran(folder.path(), &["parse", "--from-rejects", "a.txt"]);
+    text.failed(1, &["a.txt: it has no rejected record", "no JSON object"]);
     ran(folder.path(), &["parse", "--from-rejects", "gone"]).failed(1, &["gone", "No such file"]);
 }
 

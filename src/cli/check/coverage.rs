@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use dumpstream::{Missing, Namespace, Packets};
+use dumpstream::{Batch, Missing, Namespace, NamespaceError, Packets, Parser, Part};
 
 use super::super::paint::Paint;
 use super::super::{Usage, columns};
@@ -56,7 +56,38 @@ struct Column {
 pub(super) struct Coverage {
     records: u64,
     parsed: u64,
+    /// Records whose decoder's text is not looked into.
+    pub(super) withheld: u64,
     columns: Vec<Column>,
+}
+
+/// Counts records whose `info` is withheld: those that have one only where it is kept.
+pub(super) struct Withheld {
+    without: Parser,
+    with: Parser,
+}
+
+impl Withheld {
+    pub(super) fn new() -> Result<Withheld, NamespaceError> {
+        let parser = || {
+            let info = Namespace::tcpdump().fields;
+            let info = info.into_iter().filter(|field| field.part == Part::Info);
+            Parser::new(Namespace::new("info", info.collect()))
+        };
+        Ok(Withheld {
+            without: parser()?,
+            with: parser()?.keep_info(true),
+        })
+    }
+
+    pub(super) fn of(&self, batch: &Batch) -> u64 {
+        let count = |parser: &Parser| {
+            let packets = parser.parse(batch.clone());
+            let there = packets.iter().filter(|packet| packet.value(0).is_some());
+            there.count() as u64
+        };
+        count(&self.with).saturating_sub(count(&self.without))
+    }
 }
 
 impl Coverage {
@@ -68,6 +99,7 @@ impl Coverage {
         Coverage {
             records: 0,
             parsed: 0,
+            withheld: 0,
             columns: names.columns().into_iter().map(column).collect(),
         }
     }
@@ -104,6 +136,13 @@ impl Coverage {
             self.parsed,
             percent(self.parsed, self.records)
         );
+        if self.withheld > 0 {
+            out.push_str(&format!(
+                "{} of them with `info` withheld, as that decoder may print credentials \
+                 (--keep-info)\n",
+                self.withheld
+            ));
+        }
         let header = [
             "field",
             "records",

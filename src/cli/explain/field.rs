@@ -112,6 +112,14 @@ impl Page<'_> {
                 }
                 say(format!("  it has    head {}", parts.join(" ")));
                 self.hints(&mut say, entry.part, elsewhere, false);
+                let withheld = entry.part == Part::Info && self.explanation.withheld.is_some();
+                if withheld && !elsewhere.contains(&Part::Info) {
+                    let hint = self.paint.warn("hint");
+                    say(format!(
+                        "  {hint}      `info` is withheld for this decoder; --keep-info shows how \
+                         far the pattern comes in it"
+                    ));
+                }
             }
             _ => {}
         }

@@ -6,11 +6,11 @@
 //! that ends in `.part`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Rotation, doing};
+use super::{Rotation, all, doing};
 use crate::sink::SinkError;
 
 /// The end of the name of a file that is not finished.
@@ -81,9 +81,14 @@ impl Rotated {
         });
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
         self.begun.get_or_insert_with(SystemTime::now);
-        self.file.write_all(bytes)
+        all(&mut self.file, bytes)
+    }
+
+    /// The present file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Gives the file its own name, once it is safe.
