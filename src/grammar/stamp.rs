@@ -21,6 +21,9 @@ pub(crate) enum Form {
     Absent,
 }
 
+/// `print.c`: all of a record whose length can't be; it stands in the place of the stamp, too.
+pub(crate) const INVALID_HEADER: &[u8] = b"[Invalid header: ";
+
 /// What stands before a record's body. Offsets count from the head's first byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
@@ -68,14 +71,18 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         value: Stamp::None,
         body: at + len,
     };
-    if rest.first() == Some(&b'[') {
-        // `ts_print` in util-print.c puts these in the stamp's place.
+    // `ts_print` in util-print.c puts these in the stamp's place, behind the sign of `-ttt`.
+    let sign = usize::from(
+        matches!(style.form, Form::Signed | Form::Unknown)
+            && matches!(rest, [b' ' | b'-', b'[', ..]),
+    );
+    if rest.get(sign) == Some(&b'[') {
         for no_stamp in [&b"[Error converting time] "[..], b"[timestamp overflow] "] {
-            if rest.starts_with(no_stamp) {
-                return Some((none(no_stamp.len()), style));
+            if rest[sign..].starts_with(no_stamp) {
+                return Some((none(sign + no_stamp.len()), style));
             }
         }
-        if rest.starts_with(b"[Invalid header: ") {
+        if rest.starts_with(INVALID_HEADER) {
             return Some((none(0), style));
         }
     }
