@@ -379,9 +379,15 @@ pub(crate) fn record(
                 }
             }
             if head.stamp.0 < head.stamp.1 {
-                walk.part(Part::Stamp, &first[head.stamp.0..head.stamp.1]);
-                walk.parts.stamp = head.value;
-                walk.number(slot::TIME, 0);
+                let stamp = &first[head.stamp.0..head.stamp.1];
+                if head.value == Stamp::None {
+                    // A time that does not fit: the regexes say so.
+                    walk.odd(Part::Stamp, stamp);
+                } else {
+                    walk.part(Part::Stamp, stamp);
+                    walk.parts.stamp = head.value;
+                    walk.number(slot::TIME, 0);
+                }
             }
             link::body(&mut walk, &first[head.body..])
         }

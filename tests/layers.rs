@@ -27,7 +27,7 @@ fn packets(path: &Path) -> Vec<(Vec<u8>, Map<String, Value>)> {
     let mut all = Vec::new();
     for batch in Reader::new(&text[..]) {
         for packet in parser.parse(batch.expect("a slice can be read")).iter() {
-            let value = serde_json::to_value(&packet).expect("a packet is JSON");
+            let value = serde_json::to_value(packet).expect("a packet is JSON");
             let Value::Object(fields) = value else {
                 panic!("a packet is an object");
             };

@@ -11,7 +11,7 @@ use super::{Await, Fixed, Walk, arp, info, ip, ip6, slot};
 use crate::namespace::Part;
 
 use ethernet::{Ethernet, ethernet};
-use header::{Kind, header};
+use header::{Header, Kind, header};
 
 /// The most link headers before one network header: a switch's tag alone has nine items.
 const MOST_HEADERS: usize = 24;
@@ -22,9 +22,15 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         return waits;
     }
     if let Ok((rest, header)) = ethernet(i) {
-        typed(walk, header);
         let link = walk.between(i, rest);
-        walk.part(Part::Link, link);
+        // Names are read for their end only: one that spells a tag is the regexes' to judge.
+        let tags = memchr::memmem::find_iter(link, b"vlan ").count();
+        if header.rare || tags != header.tags {
+            walk.odd(Part::Link, link);
+        } else {
+            typed(walk, header);
+            walk.part(Part::Link, link);
+        }
         return below(walk, rest, header.ethertype, true);
     }
     let mask = walk.slots.mask;
@@ -72,11 +78,12 @@ fn below<'a>(
         } else {
             inner(rest)
         };
-        if let Some((start, Kind::Fields, ..)) = next
+        if let Some(next) = next
+            && next.kind == Kind::Fields
             && !linked
             && tunnel.is_none()
         {
-            fields = fields.or(Some(start));
+            fields = fields.or(Some(next.fields));
         } else if let Some(start) = fields.take() {
             let link = walk.between(start, rest);
             walk.odd(Part::Link, link);
@@ -89,13 +96,11 @@ fn below<'a>(
             let from = tunnel.unwrap_or(rest);
             return labelled(walk, rest, from);
         }
-        let Some((_, kind, after, named)) = next else {
-            break;
-        };
-        if kind == Kind::Tunnel {
+        let Some(next) = next else { break };
+        if next.kind == Kind::Tunnel {
             tunnel = tunnel.or(Some(rest));
         }
-        (rest, ethertype) = (after, named);
+        (rest, ethertype) = (next.rest, next.ethertype);
     }
     if rest.is_empty() && tunnel.is_none() {
         return Await::Flags;
@@ -109,19 +114,24 @@ fn below<'a>(
     Await::Nothing
 }
 
-/// The link header that stands here: where its fields begin, its kind, the rest, and what follows.
-fn inner(i: &[u8]) -> Option<(&[u8], Kind, &[u8], Option<u32>)> {
+/// The link header that stands here.
+fn inner(i: &[u8]) -> Option<Header<'_>> {
+    let fields = |rest, ethertype| Header {
+        rest,
+        fields: i,
+        kind: Kind::Fields,
+        ethertype,
+    };
     if let Ok((rest, header)) = ethernet(i) {
-        return Some((i, Kind::Fields, rest, header.ethertype));
+        return Some(fields(rest, header.ethertype));
     }
     if i.starts_with(b"vlan ")
         && let Ok((rest, header)) = ethernet::tags(i, Ethernet::default())
         && rest.len() < i.len()
     {
-        return Some((i, Kind::Fields, rest, header.ethertype));
+        return Some(fields(rest, header.ethertype));
     }
-    let header = header(i)?;
-    Some((header.fields, header.kind, header.rest, header.ethertype))
+    header(i)
 }
 
 /// The network header that stands here. A link header's type says which, and the printers' words

@@ -19,6 +19,10 @@ pub(super) struct Ethernet {
     pub(super) printed: Option<u64>,
     /// What follows: as printed, or by its name with `-q`.
     pub(super) ethertype: Option<u32>,
+    /// How many 802.1Q tags there are.
+    pub(super) tags: usize,
+    /// A switch's tag or MACsec's stands in it.
+    pub(super) rare: bool,
 }
 
 /// `ND_PRINT("%s > %s, ")`, a switch's tag, `"ethertype %s (0x%04x)"` or `"802.3"`,
@@ -37,6 +41,7 @@ pub(super) fn ethernet(text: &[u8]) -> Res<'_, Ethernet> {
     if !i.starts_with(b"ethertype ") {
         while let Some(rest) = tag(i) {
             i = rest;
+            header.rare = true;
         }
     }
     if let Some(rest) = i.strip_prefix(b"802.3, length ") {
@@ -138,21 +143,21 @@ pub(super) fn tags(mut i: &[u8], mut header: Ethernet) -> Res<'_, Ethernet> {
     {
         header.printed = ethertype.printed;
         header.ethertype = ethertype.next;
+        header.rare = true;
         i = rest;
     }
-    let mut count = 0;
     while let Some(rest) = i.strip_prefix(b"vlan ") {
         let (rest, vlan) = int(rest)?;
         let (rest, ()) = lit(b", p ")(rest)?;
         let (rest, _) = number(7)(rest)?;
         let rest = rest.strip_prefix(b", DEI").unwrap_or(rest);
         let (rest, ()) = lit(b", ")(rest)?;
-        match count {
+        match header.tags {
             0 => header.vlan = Some(vlan),
             1 => header.vlan_inner = Some(vlan),
             _ => {}
         }
-        count += 1;
+        header.tags += 1;
         i = rest;
         // A cooked capture's is a name without a number, which the next header reads.
         let (printed, next) = match typed(i) {
