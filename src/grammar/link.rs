@@ -149,7 +149,8 @@ fn packet<'a>(
     match ethertype {
         Some(0x0800) => ip::ip(walk, i).or_else(|| Some(damaged(walk, i))),
         Some(0x86dd) => ip6::ip6(walk, i).or_else(|| Some(damaged(walk, i))),
-        Some(0x0806 | 0x8035) if !i.starts_with(b" [|") => {
+        // Cisco HDLC's SLARP has the type of reverse ARP.
+        Some(0x0806 | 0x8035) if !i.starts_with(b" [|") && !i.starts_with(b"SLARP ") => {
             arp::arp(walk, i);
             Some(Await::Nothing)
         }
@@ -204,6 +205,13 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     }
     let six = [&b"(hlim "[..], b"(class 0x", b"(flowlabel 0x"];
     if six.iter().any(|start| i.starts_with(start)) {
+        return ip6::ip6(walk, i);
+    }
+    // What a header's complaint about its own length begins with; see [`ip::preface`].
+    if i.starts_with(b"truncated-ip - ") || i.starts_with(b"[total length ") {
+        return ip::ip(walk, i);
+    }
+    if i.starts_with(b"truncated-ip6 - ") || i.starts_with(b"[header+payload length ") {
         return ip6::ip6(walk, i);
     }
     if arp_wordless(i) {

@@ -82,6 +82,10 @@ const FORMATS: &[(&[u8], Kind)] = &[
     (b"O ip %u: ", Bare),
     (b"I utcp %u: ", Bare),
     (b"O utcp %u: ", Bare),
+    (b"I slip-%u!: ", Bare),
+    (b"O slip-%u!: ", Bare),
+    (b"Invalid direction %u ip %u: ", Bare),
+    (b"Invalid direction %u ", Bare),
     // print-sunatm.c, print-atm.c, print-lane.c
     (b"Rx: ", Bare),
     (b"Tx: ", Bare),
@@ -96,8 +100,6 @@ const FORMATS: &[(&[u8], Kind)] = &[
     (b"(authentic,confidential): SPI 0x%x: ", Bare),
     (b"(confidential): SPI 0x%x: ", Bare),
     // print-llc.c, print-isoclns.c
-    (b"LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: ", Bare),
-    (b"LLC, dsap IP (0x06) Individual, ssap IP (0x06) Command, ctrl 0x03: ", Bare),
     (b"LLC, dsap OSI (0xfe) Individual, ssap OSI (0xfe) Command, ctrl 0x03: OSI NLPID IPv4 (0xcc): ", Bare),
     (b"LLC, dsap OSI (0xfe) Individual, ssap OSI (0xfe) Command, ctrl 0x03: OSI NLPID IPv6 (0x8e): ", Bare),
     (b"OSI NLPID IPv4 (0xcc): ", Bare),
@@ -208,7 +210,8 @@ pub(super) fn header(i: &[u8]) -> Option<Header<'_>> {
             ..bare(rest)
         });
     }
-    if let Some(rest) = tag(i).or_else(|| rule(i)).or_else(|| route(i)) {
+    let own = || tag(i).or_else(|| rule(i)).or_else(|| route(i));
+    if let Some(rest) = own().or_else(|| llc(i)) {
         return Some(bare(rest));
     }
     if let Some(rest) = radio::radio(i) {
@@ -308,6 +311,21 @@ fn cooked(i: &[u8]) -> Option<&[u8]> {
 
 fn direction(word: &[u8]) -> bool {
     matches!(word, b"In" | b"Out" | b"B" | b"M" | b"P" | b"?" | b"---")
+}
+
+/// print-llc.c: a header of a network's own service access points. Any other is the protocol itself,
+/// and its frame's kind follows.
+fn llc(i: &[u8]) -> Option<&[u8]> {
+    let format = b"LLC, dsap %s (0x%x) %s, ssap %s (0x%x) %s, ctrl 0x%x: ";
+    let (rest, _) = scan(format, i)?;
+    let kinds = [
+        &b"Unnumbered, "[..],
+        b"Supervisory, ",
+        b"Information, ",
+        b"OSI NLPID ",
+    ];
+    let kind = kinds.iter().any(|kind| rest.starts_with(kind));
+    (!kind && !rest.is_empty()).then_some(rest)
 }
 
 /// print-pflog.c: `ND_PRINT("rule %u/")` or `"rule %u.%s.%u/"`, `"%s: %s %s on "`, the interface's
