@@ -430,7 +430,7 @@ long() { print_to 36 "$@"; }
 whole() { print_to 0 "$@"; }
 note() { printf '%s\t%s\t%s\n' "$@" >>"$manifest"; }
 
-themes=(http tls ssh dns talk secrets icmp ip6 arp tcp retransmit scan dhcp frames hostile any snap stderr replay large)
+themes=(http tls ssh dns talk secrets icmp ip6 arp tcp retransmit scan dhcp frames hostile any snap stderr replay layers large)
 [ $# -eq 0 ] || themes=("$@")
 
 theme_http() {
@@ -757,6 +757,19 @@ theme_replay() {
     long mix-v replay -v
     hexed mix-v-S-K-e-X-number-nano-tttt replay -v -S -K -e -X '-#' --nano -tttt
     print mix-nn-tt-e replay -tt -e
+}
+# Every link layer that tcpdump has a printer for: a capture of each, all in one text.
+theme_layers() {
+    "$py" "$here/layers.py" "$tmp/layers"
+    local flags name capture
+    for flags in "" -v -e "-v -e" -q "-q -e" -vvv "-vvv -e"; do
+        name=layers$(tr -d ' ' <<<"$flags")-tt
+        for capture in "$tmp"/layers/*.pcap; do
+            # shellcheck disable=SC2086 # options, apart
+            TZ=UTC tcpdump -nn -tt $flags -r "$capture" 2>/dev/null
+        done >"$here/$name.txt"
+        note "$name.txt" "$(grep -c '^17000000' "$here/$name.txt")" "-nn -tt${flags:+ $flags}"
+    done
 }
 theme_large() {
     start large

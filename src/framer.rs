@@ -171,8 +171,8 @@ pub struct Framer {
     seen: usize,
     /// Bytes in which no line feed was found after `seen`; so no byte is searched twice.
     searched: usize,
-    /// Nothing but messages of tcpdump's own has come yet: the next line may say that there are no
-    /// stamps.
+    /// Nothing but messages of tcpdump's own and headers that it could not read has come yet: the
+    /// next line may say that there are no stamps.
     fresh: bool,
     /// Heads in a row that had this style, up to [`Style::proof`]. Until then a stream that was
     /// joined in the midst of a record may have been misread.
@@ -390,13 +390,10 @@ impl Framer {
             return None;
         }
         let known = self.style.number.is_some();
-        if let Some((_, style)) = stamp::head(line, &self.style) {
+        if let Some((head, style)) = stamp::head(line, &self.style) {
             self.style = style;
-            self.fresh = false;
+            self.fresh &= line[head.body..].starts_with(stamp::INVALID_HEADER);
             return Some(Judged::Head);
-        }
-        if self.settled() {
-            return Some(Judged::Line);
         }
         if self.fresh
             && let Some(style) = stamp::stampless(line)
@@ -404,6 +401,9 @@ impl Framer {
             self.style = style;
             self.fresh = false;
             return Some(Judged::Head);
+        }
+        if self.settled() {
+            return Some(Judged::Line);
         }
         if known && let Some((_, style)) = stamp::head(line, &Style::default()) {
             if (Style {
@@ -418,6 +418,7 @@ impl Framer {
             }
             return Some(Judged::Other(style));
         }
+        self.fresh &= self.state != State::Record;
         Some(Judged::Line)
     }
 

@@ -95,8 +95,9 @@ pub(crate) enum Piece {
 /// [`Part::Udp`] can stand in two places; this is the second's place in [`Parts::spans`].
 const UDP_CLOSING: usize = Part::ALL.len();
 
-/// The most lines that a head goes on for: a stack of labels has a few, and each costs one.
-const MOST_LINES: usize = 8;
+/// The most lines that a head goes on for: a stack of labels has a few, Juniper's extensions
+/// are up to eight, and each costs one.
+const MOST_LINES: usize = 16;
 
 /// The parts of one record.
 #[derive(Clone, Debug)]
@@ -308,8 +309,14 @@ enum Await {
     Nothing,
     /// An IPv4 header: its endpoints stand behind four blanks.
     Endpoints(ip::Header),
-    /// An MPLS or NSH header: the next header stands behind a TAB.
+    /// An MPLS header: the next header stands behind a TAB.
     Tab,
+    /// Juniper's link header with `-vv`: more of it stands behind a TAB.
+    Flags,
+    /// Its end: the packet stands behind a TAB.
+    Original,
+    /// An NSH header: the next header stands behind four blanks, behind lines of its own with more.
+    Blanks,
 }
 
 /// One line, without its line feed and a carriage return before that; and where the next begins.
@@ -372,9 +379,15 @@ pub(crate) fn record(
                 }
             }
             if head.stamp.0 < head.stamp.1 {
-                walk.part(Part::Stamp, &first[head.stamp.0..head.stamp.1]);
-                walk.parts.stamp = head.value;
-                walk.number(slot::TIME, 0);
+                let stamp = &first[head.stamp.0..head.stamp.1];
+                if head.value == Stamp::None {
+                    // A time that does not fit: the regexes say so.
+                    walk.odd(Part::Stamp, stamp);
+                } else {
+                    walk.part(Part::Stamp, stamp);
+                    walk.parts.stamp = head.value;
+                    walk.number(slot::TIME, 0);
+                }
             }
             link::body(&mut walk, &first[head.body..])
         }
@@ -399,7 +412,30 @@ pub(crate) fn record(
                     break;
                 };
                 walk.continues(text);
-                link::below_tab(&mut walk, text)
+                link::below_label(&mut walk, text)
+            }
+            Await::Flags | Await::Original => {
+                let Some(text) = text.strip_prefix(b"\t") else {
+                    break;
+                };
+                walk.continues(text);
+                link::below_flags(&mut walk, text, waits == Await::Original)
+            }
+            Await::Blanks => {
+                // Small numbers of `-#` stand behind four blanks, too.
+                if !text.starts_with(b"    ")
+                    || style.numbered() && style.head(&buf[next..]).is_some()
+                {
+                    break;
+                }
+                let text = text.trim_ascii_start();
+                walk.continues(text);
+                let own = [&b"Context["[..], b"TLV Class ", b"Value: 0x"];
+                if own.iter().any(|start| text.starts_with(start)) {
+                    Await::Blanks
+                } else {
+                    link::below_label(&mut walk, text)
+                }
             }
             Await::Nothing => break,
         };

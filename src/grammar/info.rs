@@ -154,6 +154,7 @@ pub(super) fn truncated(i: &[u8]) -> Option<Fixed> {
         b"icmp6" => Some(Fixed::Icmp6),
         b"sctp" => Some(Fixed::Sctp),
         b"dccp" => Some(Fixed::Dccp),
+        b"arp" => Some(Fixed::Arp),
         _ => None,
     }
 }

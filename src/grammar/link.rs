@@ -1,34 +1,161 @@
-//! What stands before the network header: nothing, `-i any`'s interface, or `-e`'s link header;
-//! `print-ether.c`, `print-sll.c`, `print-null.c`, `print-pppoe.c`, `print-mpls.c`, …
+//! What stands before the network header: nothing, `-i any`'s interface, or `-e`'s link headers,
+//! one within another; `print-ether.c`, `print-sll.c`, `print-null.c`, `print-pppoe.c`, …
 
-use super::leaf::{Res, hex4, int, lit, mac, no, number, word};
+mod ethernet;
+mod format;
+mod header;
+mod radio;
+
+use super::leaf::{Res, no, number, word};
 use super::{Await, Fixed, Walk, arp, info, ip, ip6, slot};
 use crate::namespace::Part;
+
+use ethernet::{Ethernet, ethernet};
+use header::{Header, Kind, header};
+
+/// The most link headers before one network header: a switch's tag alone has nine items.
+const MOST_HEADERS: usize = 24;
 
 /// The body of a head: everything behind the time stamp's blank.
 pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     if let Some(waits) = network(walk, i) {
         return waits;
     }
-    let mask = walk.slots.mask;
-    if let Ok((rest, ethertype)) = ethernet(walk, i) {
+    if let Ok((rest, header)) = ethernet(i) {
         let link = walk.between(i, rest);
-        walk.part(Part::Link, link);
-        return below(walk, rest, ethertype);
+        // Names are read for their end only: one that spells a tag is the regexes' to judge.
+        let tags = memchr::memmem::find_iter(link, b"vlan ").count();
+        if header.rare || tags != header.tags {
+            walk.odd(Part::Link, link);
+        } else {
+            typed(walk, header);
+            walk.part(Part::Link, link);
+        }
+        return below(walk, rest, header.ethertype, true);
     }
-    walk.slots.mask = mask;
+    let mask = walk.slots.mask;
     if let Ok((rest, ())) = any(walk, i) {
         let link = walk.between(i, rest);
         walk.part(Part::Link, link);
-        return below(walk, rest, None);
+        return below(walk, rest, None, true);
     }
     walk.slots.mask = mask;
-    if let Ok((rest, ethertype)) = other(i) {
-        let link = walk.between(i, rest);
-        walk.odd(Part::Link, link);
-        return below(walk, rest, ethertype);
+    below(walk, i, None, false)
+}
+
+fn typed(walk: &mut Walk<'_, '_>, header: Ethernet) {
+    walk.number(slot::SOURCE_MAC, header.source);
+    walk.number(slot::DESTINATION_MAC, header.destination);
+    let rare = [
+        (slot::FRAME_LENGTH, header.frame_length),
+        (slot::VLAN, header.vlan),
+        (slot::VLAN_INNER, header.vlan_inner),
+        (slot::ETHERTYPE, header.printed),
+    ];
+    for (slot, n) in rare {
+        if let Some(n) = n {
+            walk.number(slot, n);
+        }
     }
-    tagged(walk, i)
+}
+
+/// The link headers that still stand before the network header, and that; without one, the
+/// printer's first word is the protocol.
+fn below<'a>(
+    walk: &mut Walk<'_, 'a>,
+    i: &'a [u8],
+    ethertype: Option<u32>,
+    mut linked: bool,
+) -> Await {
+    let (mut rest, mut ethertype) = (i, ethertype);
+    // Where the fields of link headers that follow one another began, and a tunnel's header.
+    let (mut fields, mut tunnel) = (None, None);
+    for depth in 0..MOST_HEADERS {
+        let waits = packet(walk, rest, ethertype, depth > 0 || linked);
+        let labels = rest.starts_with(b"MPLS (label ") || rest.starts_with(b"NSH, ");
+        let next = if waits.is_some() || labels {
+            None
+        } else {
+            inner(rest)
+        };
+        if let Some(next) = next
+            && next.kind == Kind::Fields
+            && !linked
+            && tunnel.is_none()
+        {
+            fields = fields.or(Some(next.fields));
+        } else if let Some(start) = fields.take() {
+            let link = walk.between(start, rest);
+            walk.odd(Part::Link, link);
+            linked = true;
+        }
+        if let Some(waits) = waits {
+            return waits;
+        }
+        if labels {
+            let from = tunnel.unwrap_or(rest);
+            return labelled(walk, rest, from);
+        }
+        let Some(next) = next else { break };
+        if next.kind == Kind::Tunnel {
+            tunnel = tunnel.or(Some(rest));
+        }
+        (rest, ethertype) = (next.rest, next.ethertype);
+    }
+    if rest.is_empty() && tunnel.is_none() {
+        return Await::Flags;
+    }
+    let rest = tunnel.unwrap_or(rest);
+    match info::truncated(rest) {
+        Some(fixed) => walk.protocol(fixed),
+        None => info::first_word(walk, rest),
+    }
+    info::rest(walk, rest, 256, None);
+    Await::Nothing
+}
+
+/// The link header that stands here.
+fn inner(i: &[u8]) -> Option<Header<'_>> {
+    let fields = |rest, ethertype| Header {
+        rest,
+        fields: i,
+        kind: Kind::Fields,
+        ethertype,
+    };
+    if let Ok((rest, header)) = ethernet(i) {
+        return Some(fields(rest, header.ethertype));
+    }
+    if i.starts_with(b"vlan ")
+        && let Ok((rest, header)) = ethernet::tags(i, Ethernet::default())
+        && rest.len() < i.len()
+    {
+        return Some(fields(rest, header.ethertype));
+    }
+    header(i)
+}
+
+/// The network header that stands here. A link header's type says which, and the printers' words
+/// are left out.
+fn packet<'a>(
+    walk: &mut Walk<'_, 'a>,
+    i: &'a [u8],
+    ethertype: Option<u32>,
+    linked: bool,
+) -> Option<Await> {
+    let waits = network(walk, i);
+    if waits.is_some() || !linked {
+        return waits;
+    }
+    match ethertype {
+        Some(0x0800) => ip::ip(walk, i).or_else(|| Some(damaged(walk, i))),
+        Some(0x86dd) => ip6::ip6(walk, i).or_else(|| Some(damaged(walk, i))),
+        // Cisco HDLC's SLARP has the type of reverse ARP.
+        Some(0x0806 | 0x8035) if !i.starts_with(b" [|") && !i.starts_with(b"SLARP ") => {
+            arp::arp(walk, i);
+            Some(Await::Nothing)
+        }
+        _ => wordless(walk, i),
+    }
 }
 
 /// `IP `, `IP6 `, `ARP, `: the printers' own words.
@@ -46,7 +173,10 @@ fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"IP6, ") || version_only(i).is_some() {
         return Some(damaged(walk, i));
     }
-    if let Some(rest) = i.strip_prefix(b"ARP, ") {
+    // `-q` has a link header of this name.
+    if let Some(rest) = i.strip_prefix(b"ARP, ")
+        && !rest.starts_with(b"length ")
+    {
         arp::arp(walk, rest);
         return Some(Await::Nothing);
     }
@@ -67,24 +197,6 @@ fn damaged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     Await::Nothing
 }
 
-/// A network header behind a link header: the ethertype says which, and the printers' words are
-/// left out.
-fn below<'a>(walk: &mut Walk<'_, 'a>, rest: &'a [u8], ethertype: Option<u32>) -> Await {
-    let waits = match ethertype {
-        Some(0x0800) => ip::ip(walk, rest).or_else(|| Some(damaged(walk, rest))),
-        Some(0x86dd) => ip6::ip6(walk, rest).or_else(|| Some(damaged(walk, rest))),
-        Some(0x0806 | 0x8035) if !rest.starts_with(b" [|") => {
-            arp::arp(walk, rest);
-            Some(Await::Nothing)
-        }
-        _ => None,
-    };
-    waits
-        .or_else(|| network(walk, rest))
-        .or_else(|| wordless(walk, rest))
-        .unwrap_or_else(|| tagged(walk, rest))
-}
-
 /// A network header whose word `-e` left out, where no ethertype told which; without `-v` the
 /// addresses stand here.
 fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
@@ -95,10 +207,27 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if six.iter().any(|start| i.starts_with(start)) {
         return ip6::ip6(walk, i);
     }
+    // What a header's complaint about its own length begins with; see [`ip::preface`].
+    if i.starts_with(b"truncated-ip - ") || i.starts_with(b"[total length ") {
+        return ip::ip(walk, i);
+    }
+    if i.starts_with(b"truncated-ip6 - ") || i.starts_with(b"[header+payload length ") {
+        return ip6::ip6(walk, i);
+    }
+    if arp_wordless(i) {
+        arp::arp(walk, i);
+        return Some(Await::Nothing);
+    }
     match address(i)? {
         Fixed::Four => ip::ip(walk, i),
         _ => ip6::ip6(walk, i),
     }
+}
+
+/// What `arp_print` begins with.
+fn arp_wordless(i: &[u8]) -> bool {
+    let starts = [&b"Ethernet (len 6), "[..], b"Request who-has ", b"Reply "];
+    starts.iter().any(|start| i.starts_with(start))
 }
 
 /// `A ` or `A.P `: of which version the address is.
@@ -110,117 +239,6 @@ fn address(i: &[u8]) -> Option<Fixed> {
     let host = memchr::memrchr(b'.', address).map_or(address, |dot| &address[..dot]);
     let six = super::leaf::ipv6(address).or_else(|| super::leaf::ipv6(host));
     six.map(|_| Fixed::Six)
-}
-
-/// `ND_PRINT("%s > %s")`, `", ethertype %s (0x%04x)"` or `", 802.3"`, `", length %u: "`; then for
-/// each tag `"vlan %u, p %u%s, "`, `"ethertype %s (0x%04x), "`.
-fn ethernet<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, Option<u32>> {
-    let (i, source) = mac(text)?;
-    let (i, ()) = lit(b" > ")(i)?;
-    let (i, destination) = mac(i)?;
-    walk.number(slot::SOURCE_MAC, source);
-    walk.number(slot::DESTINATION_MAC, destination);
-    if let Some(rest) = i.strip_prefix(b", 802.3, length ") {
-        let (rest, _) = int(rest)?;
-        let rest = rest.strip_prefix(b": ").or_else(|| rest.strip_prefix(b":"));
-        let Some(rest) = rest else { return no() };
-        return tags(walk, rest, None);
-    }
-    let (i, ()) = lit(b", ")(i)?;
-    let (i, (printed, named)) = match named_ethertype(i) {
-        Ok((i, ethertype)) => (i, (Some(ethertype), None)),
-        Err(_) => {
-            let (i, named) = quiet_ethertype(i)?;
-            (i, (None, named))
-        }
-    };
-    let (i, ()) = lit(b", length ")(i)?;
-    let (i, length) = int(i)?;
-    let Some(i) = i.strip_prefix(b":") else {
-        return no();
-    };
-    let i = i.strip_prefix(b" ").unwrap_or(i);
-    walk.number(slot::FRAME_LENGTH, length);
-    let (i, innermost) = tags(walk, i, printed)?;
-    Ok((i, innermost.or(named)))
-}
-
-/// With `-q` the name alone: `IPv4`, `Unknown Ethertype (0x88b5)`; gives the number of those whose
-/// printers leave out their own words.
-fn quiet_ethertype(i: &[u8]) -> Res<'_, Option<u32>> {
-    let end = i
-        .iter()
-        .position(|b| !(b.is_ascii_alphanumeric() || b" -.".contains(b)));
-    let Some(end) = end else { return no() };
-    if end == 0 || !i[0].is_ascii_alphabetic() {
-        return no();
-    }
-    let (name, rest) = i.split_at(end);
-    let number = match name {
-        b"IPv4" => Some(0x0800),
-        b"IPv6" => Some(0x86dd),
-        b"ARP" => Some(0x0806),
-        b"Reverse ARP" => Some(0x8035),
-        b"Unknown Ethertype " => {
-            let (rest, ()) = lit(b"(0x")(rest)?;
-            let (rest, _) = hex4(rest)?;
-            let (rest, ()) = lit(b")")(rest)?;
-            return Ok((rest, None));
-        }
-        _ => None,
-    };
-    Ok((rest, number))
-}
-
-/// `ethertype %s (0x%04x)`: the names have letters, digits, blanks, dots, hyphens; two end in
-/// `(old)`.
-fn named_ethertype(i: &[u8]) -> Res<'_, u32> {
-    let (i, ()) = lit(b"ethertype ")(i)?;
-    let Some(open) = memchr::memchr2(b'(', b',', i) else {
-        return no();
-    };
-    let i = &i[open..];
-    let i = i.strip_prefix(b"(old) ").unwrap_or(i);
-    let (i, ()) = lit(b"(0x")(i)?;
-    let (i, n) = hex4(i)?;
-    let (i, ()) = lit(b")")(i)?;
-    Ok((i, n as u32))
-}
-
-/// 802.1Q tags, the outermost first.
-fn tags<'a>(
-    walk: &mut Walk<'_, 'a>,
-    mut i: &'a [u8],
-    mut ethertype: Option<u32>,
-) -> Res<'a, Option<u32>> {
-    let mut count = 0;
-    while let Some(rest) = i.strip_prefix(b"vlan ") {
-        let (rest, vlan) = int(rest)?;
-        let (rest, ()) = lit(b", p ")(rest)?;
-        let (rest, _) = number(7)(rest)?;
-        let rest = rest.strip_prefix(b", DEI").unwrap_or(rest);
-        let (rest, ()) = lit(b", ")(rest)?;
-        match count {
-            0 => walk.number(slot::VLAN, vlan),
-            1 => walk.number(slot::VLAN_INNER, vlan),
-            _ => {}
-        }
-        count += 1;
-        i = rest;
-        if let Ok((rest, inner)) = named_ethertype(i)
-            && let Ok((rest, ())) = lit(b", ")(rest)
-        {
-            ethertype = Some(inner);
-            i = rest;
-        } else {
-            // A length in the place of a type: the last tag's type stays the innermost.
-            i = i.strip_prefix(b"802.3, ").unwrap_or(i);
-        }
-    }
-    if let Some(n) = ethertype {
-        walk.number(slot::ETHERTYPE, u64::from(n));
-    }
-    Ok((i, ethertype))
 }
 
 /// `-i any`: `ND_PRINT("%-5s ", if_name)`, `"%-3s "` of `sll_pkttype_values`. With `-e` more
@@ -253,98 +271,34 @@ fn any<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> Res<'a, ()> {
     Ok((i, ()))
 }
 
-/// Link headers that are read for their end only; their fields are the regexes' to find. Nothing
-/// that a packet can spell stands in them.
-///
-/// - SLL2 with `-e`: `lo    In  ifindex 1 00:00:00:00:00:00 ethertype IPv4 (0x0800), length 104: `
-/// - SLL with `-e`: `Out 00:0c:29:03:e9:b0 ethertype IPv4 (0x0800), length 76: `
-/// - BSD loopback with `-e`: `AF IPv4 (2), length 60: `, with `-q` `IPv4, length 60: `
-/// - raw IP with `-e`: `ip: `
-/// - PPP with `-e`: `IP6 (0x0057), length 74: `
-/// - Cisco HDLC with `-e`: `unicast, ethertype IPv4 (0x0800), length 163: `
-/// - NFLOG with `-e`: `version 0, resource ID 20, family IPv4 (2), length 180: `
-fn other(text: &[u8]) -> Res<'_, Option<u32>> {
-    if let Some(rest) = text.strip_prefix(b"ip: ") {
-        return Ok((rest, None));
-    }
-    let i = text.trim_ascii_start();
-    let (after, first) = word(i);
-    let (after_second, second) = word(after.trim_ascii_start());
-    let after_second = after_second.trim_ascii_start();
-    let is_direction = |word: &[u8]| matches!(word, b"In" | b"Out" | b"B" | b"M" | b"P" | b"?");
-    let known = matches!(
-        first,
-        b"AF" | b"IPv4," | b"IPv6," | b"unicast," | b"multicast,"
-    ) || is_direction(first)
-        || is_direction(second) && first.len() <= 16 && after_second.starts_with(b"ifindex ")
-        || matches!(first, b"IP" | b"IP6") && after.starts_with(b" (0x")
-        || i.starts_with(b"version 0, resource ID ");
-    if !known {
-        return no();
-    }
-    // With `-q` the direction and the sender's address are all there is.
-    let packet = after.trim_ascii_start();
-    let packet = mac(packet).map_or(packet, |(rest, _)| rest.trim_ascii_start());
-    if is_direction(first) {
-        if packet.starts_with(b"(") || address(packet).is_some() {
-            return Ok((packet, None));
-        }
-        if packet.starts_with(b"Request who-has ")
-            || packet.starts_with(b"Reply ")
-            || packet.starts_with(b"Ethernet (len ")
-        {
-            return Ok((packet, Some(0x0806)));
-        }
-    }
-    // What follows is the printer's own up to the frame's length.
-    let Some(at) = memchr::memmem::find(i, b", length ") else {
-        return no();
-    };
-    let header = &i[..at];
-    let (rest, _) = int(&i[at + 9..])?;
-    let (rest, ()) = lit(b": ")(rest)?;
-    // PPP's own names are those of the network layer.
-    let ethertype = match first {
-        b"IP" | b"IPv4," => Some(0x0800),
-        b"IP6" | b"IPv6," => Some(0x86dd),
-        _ => memchr::memmem::find(header, b"ethertype ")
-            .and_then(|at| named_ethertype(&header[at..]).ok())
-            .map(|(_, n)| n),
-    };
-    Ok((rest, ethertype))
-}
-
-/// Tags and tunnels whose own text is the printer's alone, before a network header on the same
-/// line or, for MPLS and NSH, behind a TAB on the next; else the printer's first word.
-fn tagged<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
-    info::first_word(walk, i);
-    if i.starts_with(b"MPLS (") || i.starts_with(b"NSH, ") {
-        return labels(walk, i);
-    }
-    let rest = if i.starts_with(b"PPPoE  [ses 0x") {
-        memchr::memchr(b']', i).and_then(|at| i[at + 1..].strip_prefix(b" "))
-    } else {
-        behind_tag(i)
-    };
-    if let Some(rest) = rest {
-        if let Some(waits) = network(walk, rest).or_else(|| wordless(walk, rest)) {
-            return waits;
-        }
-        // With `-e`: PPP's own header before it.
-        if let Ok((rest, ethertype)) = other(rest) {
-            return below(walk, rest, ethertype);
-        }
-    }
-    if let Ok((rest, ethertype)) = snap(i) {
-        return below(walk, rest, ethertype);
-    }
-    info::rest(walk, i, 256, None);
-    Await::Nothing
-}
-
 /// `ND_PRINT("MPLS")`, for each label `" (label %u, tc %u, [S], ttl %u)"`, from the second on with
 /// `-v` behind `"\n\t"`; then the packet, with `-v` behind `"\n\t"`, else behind a blank.
-fn labels<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+///
+/// `ND_PRINT("NSH, ")`, `"flags [%s], "`, …, `"service-index 0x%x"`; then the packet, with `-v` behind
+/// `"\n    "`, else behind `": "`.
+///
+/// Where it can't be read, the text from `from` on is the printer's own.
+fn labelled<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], from: &'a [u8]) -> Await {
+    if i.starts_with(b"NSH, ") {
+        if i.ends_with(b" (invalid)") {
+            return own(walk, from);
+        }
+        let Some(at) = memchr::memmem::find(i, b"service-index 0x") else {
+            return own(walk, from);
+        };
+        let index = &i[at + 16..];
+        let digits = index.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        return match &index[digits..] {
+            [] => {
+                own(walk, from);
+                Await::Blanks
+            }
+            rest => match rest.strip_prefix(b": ") {
+                Some(rest) => within(walk, rest, from),
+                None => own(walk, from),
+            },
+        };
+    }
     let mut rest = i.strip_prefix(b"MPLS").unwrap_or(b"");
     while let Some(label) = rest.strip_prefix(b" ")
         && label.starts_with(b"(label ")
@@ -353,147 +307,60 @@ fn labels<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         rest = &label[len..];
     }
     match rest.strip_prefix(b" ") {
-        Some(rest) => network(walk, rest)
-            .or_else(|| wordless(walk, rest))
-            .unwrap_or(Await::Nothing),
-        None => Await::Tab,
-    }
-}
-
-/// What stands behind a switch's tag, a packet filter's verdict, or a radio's reception: texts of
-/// figures and fixed words. Each is read item by item, and ends where an item is none of its own.
-///
-/// - `BRCM tag OP: IG, TC: 0, TE: None, TS: 0, DST map: 0x0080, IP (tos …`
-/// - `Forward port 0.1, VLAN 5u, IP (tos …`, `Marvell DSA mode Forward, …`, `EDSA 0xdada, …`
-/// - `SubType Timestamp (0x0001), Version …, IP (tos …`
-/// - `rule 2/0(match): block in on em0: IP (tos …`
-/// - `1448501729us tsft -74dBm signal antenna 0 54.0 Mb/s … IP (tos …`
-fn behind_tag(i: &[u8]) -> Option<&[u8]> {
-    /// The first words of a tag's items.
-    const ITEMS: [&[u8]; 28] = [
-        b"BRCM",
-        b"OP:",
-        b"TC:",
-        b"TE:",
-        b"TS:",
-        b"DST",
-        b"CID:",
-        b"RC:",
-        b"port:",
-        b"port",
-        b"ports",
-        b"Marvell",
-        b"DSA",
-        b"EDSA",
-        b"mode",
-        b"Forward",
-        b"CPU",
-        b"To",
-        b"From",
-        b"trunk",
-        b"dev",
-        b"VLAN",
-        b"VID",
-        b"FPri",
-        b"untagged",
-        b"tagged",
-        b"SubType",
-        b"Version",
-    ];
-    if let Some(verdict) = i.strip_prefix(b"rule ") {
-        // `rule %u/`, `%u(%s): %s %s on %s: `: the interface's name is the last word.
-        let at = memchr::memmem::find(verdict, b" on ")?;
-        let (after, interface) = word(&verdict[at + 4..]);
-        return interface
-            .strip_suffix(b":")
-            .and_then(|_| after.strip_prefix(b" "));
-    }
-    if i.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') {
-        // Radiotap's fields are words and figures; what has a comma, a quote or a parenthesis
-        // before the header is another printer's, or a network's name.
-        let end = memchr::memchr3(b'(', b'"', b'\'', i).unwrap_or(i.len());
-        let radio = &i[..end];
-        let at = [&b" IP "[..], b" IP6 ", b" ARP, "]
-            .iter()
-            .filter_map(|word| memchr::memmem::find(radio, word))
-            .min()?;
-        let units = [&b"us tsft"[..], b"dBm", b"dB", b"Mb/s", b"MHz"];
-        let received = units
-            .iter()
-            .any(|unit| memchr::memmem::find(&i[..at], unit).is_some());
-        return (received && memchr::memchr(b',', &i[..at]).is_none()).then(|| &i[at + 1..]);
-    }
-    let mut rest = i;
-    while let Some(at) = memchr::memmem::find(rest, b", ") {
-        let item = &rest[..at];
-        let plain = |b: &u8| b.is_ascii_alphanumeric() || b" .:>()_/-".contains(b);
-        if !ITEMS.contains(&word(item).1) || !item.iter().all(plain) {
-            break;
+        Some(rest) => within(walk, rest, from),
+        None => {
+            own(walk, from);
+            Await::Tab
         }
-        rest = &rest[at + 2..];
     }
-    (rest.len() < i.len()).then_some(rest)
 }
 
-/// LLC and SNAP before a packet, with `-e`:
-/// `LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: oui Ethernet (0x000000),
-/// ethertype IPv4 (0x0800), length 44: `; before it stands FDDI's, Token Ring's or 802.11's own
-/// header, of addresses.
-fn snap(i: &[u8]) -> Res<'_, Option<u32>> {
-    let start = b"LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: oui ";
-    let Some(at) = memchr::memmem::find(i, start) else {
-        return no();
-    };
-    // Before it stand addresses and fixed words. Another printer's text is there too if it spells
-    // this header within a name: `LLDP, length 212: NAME`, `CDPv2, ttl: 180s, Device-ID 'NAME'`.
-    let before = &i[..at];
-    if before.iter().any(|b| matches!(b, b'(' | b'"' | b'\''))
-        || memchr::memmem::find(before, b"length ").is_some()
-    {
-        return no();
-    }
-    let oui = &i[at + start.len()..];
-    let Some(close) = memchr::memmem::find(oui, b"), ") else {
-        return no();
-    };
-    let (rest, ethertype) = named_ethertype(&oui[close + 3..])?;
-    let (rest, ()) = lit(b", length ")(rest)?;
-    let (rest, _) = int(rest)?;
-    let (rest, ()) = lit(b": ")(rest)?;
-    Ok((rest, Some(ethertype)))
+/// The printer's own text: its first word.
+fn own<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+    info::first_word(walk, i);
+    Await::Nothing
 }
 
-/// The line behind an MPLS or NSH header, without its TAB.
-pub(super) fn below_tab<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+/// The packet behind a label, which may have an Ethernet header of its own.
+fn within<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], from: &'a [u8]) -> Await {
+    let (rest, ethertype) = match ethernet(i) {
+        Ok((rest, header)) => (rest, header.ethertype),
+        Err(_) => (i, None),
+    };
+    packet(walk, rest, ethertype, true).unwrap_or_else(|| own(walk, from))
+}
+
+/// A line of Juniper's own with `-vv`, without its TAB: `ND_PRINT("\n\tJuniper PCAP Flags [%s]")`, with
+/// extensions `", PCAP Extension(s) total length %u"` and a line for each of them,
+/// `"\n\t-----original packet-----\n\t"`; the packet follows.
+pub(super) fn below_flags<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], original: bool) -> Await {
+    if original {
+        return below(walk, i, None, false);
+    }
+    if i == b"-----original packet-----" {
+        return Await::Original;
+    }
+    if let Some((rest, _)) = format::scan(b"Juniper PCAP Flags [%l]", i) {
+        return if rest.starts_with(b", PCAP Extension(s) ") {
+            Await::Flags
+        } else {
+            below(walk, rest, None, false)
+        };
+    }
+    if i.starts_with(b"  ") && memchr::memmem::find(i, b" Extension TLV #").is_some() {
+        return Await::Flags;
+    }
+    Await::Nothing
+}
+
+/// The line behind an MPLS or NSH header, without its TAB or blanks.
+pub(super) fn below_label<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     if i.starts_with(b"(label ") {
         return Await::Tab;
     }
-    network(walk, i)
-        .or_else(|| wordless(walk, i))
-        .unwrap_or(Await::Nothing)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_spells_a_link_header_is_none() {
-        let header = "LLC, dsap SNAP (0xaa) Individual, ssap SNAP (0xaa) Command, ctrl 0x03: \
-                      oui Ethernet (0x000000), ethertype IPv4 (0x0800), length 44: ";
-        let rest = "6.6.6.6.666 > 7.7.7.7.22: Flags [S], seq 1, win 1, length 0";
-        for (before, taken) in [
-            ("", true),
-            (
-                "BSSID:02:00:00:00:00:01 SA:02:00:00:00:00:02 DA:02:00:00:00:00:03 ",
-                true,
-            ),
-            ("LLDP, length 212: ", false),
-            ("CDPv2, ttl: 180s, Device-ID '", false),
-            ("PPPoE PADI [Service-Name \"", false),
-        ] {
-            let line = format!("{before}{header}{rest}");
-            assert_eq!(snap(line.as_bytes()).is_ok(), taken, "{line}");
-        }
-    }
+    let (rest, ethertype) = match ethernet(i) {
+        Ok((rest, header)) => (rest, header.ethertype),
+        Err(_) => (i, None),
+    };
+    packet(walk, rest, ethertype, true).unwrap_or(Await::Nothing)
 }

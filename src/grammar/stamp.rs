@@ -21,6 +21,9 @@ pub(crate) enum Form {
     Absent,
 }
 
+/// `print.c`: all of a record whose length can't be; it stands in the place of the stamp, too.
+pub(crate) const INVALID_HEADER: &[u8] = b"[Invalid header: ";
+
 /// What stands before a record's body. Offsets count from the head's first byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
@@ -68,14 +71,18 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         value: Stamp::None,
         body: at + len,
     };
-    if rest.first() == Some(&b'[') {
-        // `ts_print` in util-print.c puts these in the stamp's place.
+    // `ts_print` in util-print.c puts these in the stamp's place, behind the sign of `-ttt`.
+    let sign = usize::from(
+        matches!(style.form, Form::Signed | Form::Unknown)
+            && matches!(rest, [b' ' | b'-', b'[', ..]),
+    );
+    if rest.get(sign) == Some(&b'[') {
         for no_stamp in [&b"[Error converting time] "[..], b"[timestamp overflow] "] {
-            if rest.starts_with(no_stamp) {
-                return Some((none(no_stamp.len()), style));
+            if rest[sign..].starts_with(no_stamp) {
+                return Some((none(sign + no_stamp.len()), style));
             }
         }
-        if rest.starts_with(b"[Invalid header: ") {
+        if rest.starts_with(INVALID_HEADER) {
             return Some((none(0), style));
         }
     }
@@ -254,12 +261,14 @@ fn stamp(text: &[u8], form: Form, nano: bool) -> Option<(Stamp, usize, Form, boo
     if matches!(form, Form::Epoch | Form::Unknown)
         && let Some((ns, len, digits)) = epoch(text, unit)
     {
-        return Some((Stamp::Epoch(ns), len, Form::Epoch, unit(digits)));
+        let value = ns.map_or(Stamp::None, Stamp::Epoch);
+        return Some((value, len, Form::Epoch, unit(digits)));
     }
     if matches!(form, Form::Civil | Form::Unknown)
         && let Some((ns, len, digits)) = civil(text, unit)
     {
-        return Some((Stamp::Civil(ns), len, Form::Civil, unit(digits)));
+        let value = ns.map_or(Stamp::None, Stamp::Civil);
+        return Some((value, len, Form::Civil, unit(digits)));
     }
     if matches!(form, Form::Signed | Form::Unknown) {
         let sign = match text.first()? {
@@ -315,28 +324,26 @@ fn fraction(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize)> {
     (6..=10).contains(&digits).then_some((n * 1_000, digits))
 }
 
-/// `SECONDS.f`
-fn epoch(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize, usize)> {
-    let mut seconds = 0i64;
-    let mut at = 0;
-    while let Some(digit) = text
-        .get(at)
-        .map(|b| b.wrapping_sub(b'0'))
-        .filter(|d| *d < 10)
-    {
-        seconds = seconds.checked_mul(10)?.checked_add(i64::from(digit))?;
-        at += 1;
-    }
+/// `SECONDS.f`. A time that does not fit is one all the same: since 4.99.6 any of 64 bits is printed.
+fn epoch(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(Option<i64>, usize, usize)> {
+    let at = text
+        .iter()
+        .take(20)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
     if at == 0 || text.get(at) != Some(&b'.') {
         return None;
     }
     let (frac, digits) = fraction(&text[at + 1..], nano)?;
-    let ns = seconds.checked_mul(SECOND)?.checked_add(frac)?;
+    let ns = crate::value::decimal(&text[..at])
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .and_then(|seconds| seconds.checked_mul(SECOND)?.checked_add(frac));
     Some((ns, at + 1 + digits, digits))
 }
 
-/// `YYYY-MM-DD HH:MM:SS.f`, years of four to six digits.
-fn civil(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize, usize)> {
+/// `YYYY-MM-DD HH:MM:SS.f`, years of four to six digits; a time that does not fit is one all the
+/// same.
+fn civil(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(Option<i64>, usize, usize)> {
     let year_len = text
         .iter()
         .take(7)
@@ -363,8 +370,8 @@ fn civil(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize, usize
     }
     let (ns, len, digits) = clock(&date[7..], nano)?;
     let ns = days_from_civil(year, month, day)
-        .checked_mul(DAY)?
-        .checked_add(ns)?;
+        .checked_mul(DAY)
+        .and_then(|midnight| midnight.checked_add(ns));
     Some((ns, year_len + 7 + len, digits))
 }
 
@@ -374,7 +381,7 @@ pub(crate) fn read(text: &[u8], nano: bool) -> Option<Stamp> {
         if let Some((value, len, ..)) = stamp(text, form, nano)
             && len == text.len()
         {
-            return Some(value);
+            return (value != Stamp::None).then_some(value);
         }
     }
     None
@@ -410,6 +417,9 @@ mod tests {
             "00:00:00.00000",
             "1970-02-30 00:00:00.000000",
             "x.000000",
+            // Beyond what 64 bits of nanoseconds hold.
+            "68470465054.149710",
+            "4139-09-29 05:37:34.149710",
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
@@ -427,7 +437,12 @@ mod tests {
             ("    1   00:00:00.000000 IP (", 24),
             ("    1  caplen 44 len 44 22:13:20.123456789 IP (", 43),
             ("22:13:20.1000000 (invalid us) IP (", 30),
+            ("68470465054.149710 IP (", 19),
+            ("99999999999999999999.149710 IP (", 28),
+            ("4139-09-29 05:37:34.149710 IP (", 27),
             ("[Error converting time] IP (", 24),
+            (" [Error converting time] IP (", 25),
+            ("    4   [Error converting time] IP (", 32),
             ("[timestamp overflow] IP (", 21),
             ("[Invalid header: caplen==0, len==0]", 0),
         ] {
