@@ -2,9 +2,9 @@
 //! back.
 //!
 //! They start nodes, and take minutes and memory: so only with `CI=true`, or when they are asked for
-//! with `DUMPSTREAM_CASSANDRA=1`. Elsewhere, or where a tool lacks, a test is reported as ignored,
-//! with the reason in its name, and fails if it is run all the same; with `CI=true` it is not ignored. `DUMPSTREAM_CASSANDRA_ROWS` (default
-//! 60,000) and `DUMPSTREAM_CASSANDRA_FAULTS` (default 6) say how much the tests of load do.
+//! with `DUMPSTREAM_CASSANDRA=1`; elsewhere they are reported as ignored (`given/trial.rs`).
+//! `DUMPSTREAM_CASSANDRA_ROWS` (default 60,000) and `DUMPSTREAM_CASSANDRA_FAULTS` (default 6) say how
+//! much the tests of load do.
 
 #[path = "cassandra/ask.rs"]
 mod ask;
@@ -24,12 +24,17 @@ mod store;
 mod text;
 #[path = "cassandra/three.rs"]
 mod three;
+// Others look for tools.
+#[allow(dead_code)]
+#[path = "given/trial.rs"]
+mod trial;
 
 use std::process::ExitCode;
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 /// A program that waits for a cluster waits for ever. A million rows and twenty faults take less than
 /// half of this.
@@ -96,45 +101,30 @@ fn main() -> ExitCode {
 fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
     let available = match listing {
         true => Ok(()),
-        false if !must() && !set("DUMPSTREAM_CASSANDRA", "1") => {
+        false if !set("CI", "true") && !set("DUMPSTREAM_CASSANDRA", "1") => {
             Err("DUMPSTREAM_CASSANDRA=1 starts real nodes".to_owned())
         }
         false => node::available(),
     };
-    let must = must();
-    match available {
-        Ok(()) => Trial::test(name, move || {
-            let begun = std::time::Instant::now();
-            let (ended, watch) = std::sync::mpsc::channel::<()>();
-            std::thread::spawn(move || {
-                if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-                    println!("{name} hangs");
-                    node::stop_all();
-                    std::process::exit(1);
-                }
-            });
-            test();
-            drop(ended);
-            println!("{:.1?}", begun.elapsed());
-            Ok(())
-        }),
-        Err(reason) => {
-            let named = format!(
-                "{name} (ignored: {})",
-                reason.replace(char::is_control, " ")
-            );
-            let name = if must { name } else { &named };
-            Trial::test(name, move || Err(Failed::from(reason))).with_ignored_flag(!must)
-        }
-    }
+    trial::trial(name, &[available], move || {
+        let begun = Instant::now();
+        let (ended, watch) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                println!("{name} hangs");
+                node::stop_all();
+                std::process::exit(1);
+            }
+        });
+        test();
+        drop(ended);
+        println!("{:.1?}", begun.elapsed());
+        Ok(())
+    })
 }
 
 fn set(name: &str, value: &str) -> bool {
     std::env::var(name).is_ok_and(|v| v == value)
-}
-
-fn must() -> bool {
-    set("CI", "true")
 }
 
 /// A number of the environment.

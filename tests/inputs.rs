@@ -1,7 +1,6 @@
 //! Inputs as they come, sinks that rotate, and what was rejected: the built binary and real files.
 //!
-//! A test that lacks its tool is reported as ignored, with the reason in its name, and fails if it
-//! is run all the same; with `CI=true` it is not ignored.
+//! A test that lacks its tool is reported as ignored (`given/trial.rs`).
 
 #[path = "inputs/captures.rs"]
 mod captures;
@@ -17,10 +16,12 @@ mod program;
 mod rejects;
 #[path = "inputs/rotation.rs"]
 mod rotation;
+#[path = "given/trial.rs"]
+mod trial;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -37,20 +38,17 @@ fn main() -> ExitCode {
 
 /// A test; if it fails it panics.
 fn trial(name: &str, test: fn()) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
+    trial::trial(name, &[], ended(test))
 }
 
 /// A test that needs tcpdump.
 fn with_tcpdump(name: &str, test: fn()) -> Trial {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|folder| folder.join("tcpdump").is_file()) {
-        return trial(name, test);
+    trial::trial(name, &[trial::tool("tcpdump")], ended(test))
+}
+
+fn ended(test: fn()) -> impl FnOnce() -> Result<(), Failed> {
+    move || {
+        test();
+        Ok(())
     }
-    let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    let named = format!("{name} (ignored: no tcpdump)");
-    let name = if must { name } else { &named };
-    Trial::test(name, || Err("no tcpdump".into())).with_ignored_flag(!must)
 }
