@@ -117,7 +117,8 @@ stop) signal TERM ;;
 kill) signal KILL ;;
 pause) signal STOP ;;
 resume) signal CONT ;;
-gone) while signal 0 2>/dev/null; do sleep 0.1; done ;;
+# Its command line goes before its sockets do, its name goes last.
+gone) while [ "$(cat "/proc/$(cat "$node/pid")/comm" 2>/dev/null)" = java ]; do sleep 0.1; done ;;
 # A running node whose data go away dies at its next flush.
 wipe) rm -rf "$node" ;;
 *)
