@@ -14,6 +14,7 @@ mod fault;
 mod layout;
 mod letters;
 mod pace;
+mod paging;
 mod query;
 mod read;
 mod schema;
