@@ -177,7 +177,7 @@ impl Reader {
         })
     }
 
-    /// Begins to read a range.
+    /// Begins to read a range: packets come by time, then by stream, record and sensor.
     pub fn read(&self, range: Range) -> Reading<'_> {
         Reading {
             reader: self,
