@@ -14,6 +14,7 @@ mod fault;
 mod layout;
 mod letters;
 mod pace;
+mod paging;
 mod query;
 mod read;
 mod schema;
@@ -22,6 +23,6 @@ mod target;
 
 pub use address::{Address, AddressError, PASSWORD_VARIABLE, USER_VARIABLE};
 pub use query::{Datum, query};
-pub use read::{Range, Reader};
+pub use read::{Range, Reader, Reading};
 pub use schema::print as schema;
 pub(crate) use sink::Cassandra;

@@ -109,7 +109,7 @@ enum Exit {
     Failed,
     /// The drain's deadline was hit: the report says how many packets were not written.
     Undrained,
-    /// A signal while a query ran.
+    /// A signal while a query or a read ran: what came is not all of it.
     Interrupted,
     /// What failed was said already; the code is this.
     Said(u8),

@@ -18,6 +18,8 @@ mod node;
 mod program;
 #[path = "cassandra/proxy.rs"]
 mod proxy;
+#[path = "cassandra/reading.rs"]
+mod reading;
 #[path = "cassandra/store.rs"]
 mod store;
 #[path = "cassandra/text.rs"]
@@ -47,6 +49,15 @@ fn main() -> ExitCode {
     let trials: Vec<(&str, fn())> = vec![
         ("everything_comes_back", store::everything_comes_back),
         ("a_range_comes_back", store::a_range_comes_back),
+        ("streams_of_equal_times", reading::streams_of_equal_times),
+        ("nobody_answers", reading::nobody_answers),
+        ("what_lacks", reading::what_lacks),
+        ("memory_of_a_read", reading::memory_of_a_read),
+        ("interrupted", reading::interrupted),
+        (
+            "a_statement_that_takes_its_time",
+            reading::a_statement_that_takes_its_time,
+        ),
         ("the_printed_schema", store::the_printed_schema),
         (
             "what_is_missing_is_waited_for",

@@ -10,13 +10,18 @@ use scylla::value::{CqlValue, Row};
 use super::address::Address;
 use super::cluster;
 use super::fault;
+use super::paging::{PAGE, Paging, consistency};
 use crate::sink::SinkError;
 use crate::value::{Value, civil_from_days};
 
-/// Rows of one page: what is held at once.
-const PAGE: i32 = 1_000;
+/// What a row is taken to need before the first page has come: it then has 1,024 of them.
+const ROW: usize = 4 << 10;
 
-/// How often a page is asked for.
+/// A statement has no limit: a count of a large table takes its time, and Ctrl-C ends it. A
+/// connection that is dead is found all the same.
+const NO_LIMIT: std::time::Duration = std::time::Duration::MAX;
+
+/// How often a page is asked for, where the cluster says that it cannot now.
 const TRIES: u32 = 5;
 
 /// Between two tries.
@@ -61,17 +66,26 @@ pub async fn query(
             "a query only reads: it is one SELECT statement; `cqlsh` changes a table".to_owned(),
         ));
     }
-    let session = cluster::connect(address).await.map_err(refused)?;
-    let keyspace = session.use_keyspace(&address.keyspace, false).await;
-    keyspace.map_err(|e| refused(fault::chain(&e)))?;
+    // Not all of the driver's own waits have a limit.
+    let connected = cluster::in_time(async {
+        let session = cluster::connect(address).await?;
+        let keyspace = session.use_keyspace(&address.keyspace, false).await;
+        keyspace.map_err(|e| fault::chain(&e))?;
+        Ok(session)
+    });
+    let silent = || Err(format!("no node of {} answers in time", address.nodes()));
+    let session = connected.await.unwrap_or_else(silent).map_err(refused)?;
     let mut statement = Statement::new(statement);
-    statement.set_page_size(PAGE);
+    statement.set_consistency(consistency(address));
     statement.set_is_idempotent(true);
+    statement.set_request_timeout(Some(NO_LIMIT));
+    let paging = Paging::new(ROW);
     let mut names = Some(names);
     let mut rows = 0;
     let mut next = Some(PagingState::start());
     while let Some(state) = next {
         let mut tries = 0;
+        statement.set_page_size(paging.rows(PAGE));
         let (result, after) = loop {
             let asked = session.query_single_page(statement.clone(), (), state.clone());
             match asked.await {
@@ -92,6 +106,7 @@ pub async fn query(
         };
         let wrong = |e: &dyn std::fmt::Display| refused(format!("its answer cannot be read: {e}"));
         let result = result.into_rows_result().map_err(|e| wrong(&e))?;
+        paging.came(result.rows_num(), result.rows_bytes_size());
         if let Some(names) = names.take() {
             let columns = result.column_specs();
             let columns = columns.iter().map(|c| c.name().to_owned()).collect();
@@ -167,7 +182,7 @@ fn spelt(ip: &IpAddr) -> String {
     ip.to_string()
 }
 
-/// A `varint`, as `sum` of large columns gives it, where 64 bits hold it.
+/// A `varint`, of another's table or of a cast, where 64 bits hold it.
 fn integer(bytes: &[u8]) -> Datum {
     match bytes {
         [] => Datum::Int(0),

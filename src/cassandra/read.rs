@@ -2,45 +2,42 @@
 //!
 //! A bucket is a span of time, so buckets follow each other, and only the partitions of one bucket
 //! are merged at once. How much of each is held is such that all together are bounded, however
-//! many sensors there are.
+//! many sensors there are, and however large their rows.
 
+mod handing;
+mod merge;
+mod partitions;
 mod row;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
+use tokio::time::Instant;
 
-use self::row::{Line, RawRow, fixed, long, value};
+use self::handing::Handing;
+use self::merge::{Merge, Wanted};
+use self::partitions::{Partitions, Sensor};
+use self::row::{Line, RawRow, fixed, long};
 use super::address::Address;
-use super::cluster::{self, Pending};
+use super::cluster::{self, PATIENCE, Pending};
 use super::fault;
 use super::layout::{Content, Layout};
+use super::paging::consistency;
 use super::schema::{Note, quoted};
-use crate::origin::TimeSource;
 use crate::packet::Packets;
 use crate::parser::Parser;
 use crate::sink::SinkError;
-use crate::stored::Stored;
 
 const MILLISECOND: i64 = 1_000_000;
 
-/// Rows held of all partitions of a bucket together.
-const HELD: usize = 40_000;
-
-/// Rows of one page, at most: more gain nothing.
-const LARGEST_PAGE: usize = 4_000;
-
-/// Rows of one page, at least: a page of fewer would cost a round trip for almost nothing.
-const SMALLEST_PAGE: usize = 32;
+/// Bytes held of all partitions of a bucket together: as much as waits in front of a sink.
+const HELD: usize = 64 << 20;
 
 /// Pages asked for at once.
 const TOGETHER: usize = 16;
@@ -48,21 +45,25 @@ const TOGETHER: usize = 16;
 /// Parts of the ring that are searched for partitions, each by its own queries.
 const RANGES: i64 = 32;
 
+/// Parts that are searched at once.
+const SEARCHED: usize = 4;
+
+/// Partitions that a page of the search has.
+const FOUND: i32 = 1_000;
+
+/// How long a page of the search may take: longer than the server's own limit for a range of the
+/// ring (10 s), so that its answer comes first.
+const SEARCH: Duration = Duration::from_secs(15);
+
 /// Partitions of a sensor that are asked for without a search: so many queries that find nothing
 /// cost less than a search of the whole ring.
 const GUESSED: usize = 4_096;
 
-/// How often a page is asked for before the reader gives up: about a minute.
-const TRIES: u32 = 30;
+/// How long a page is asked for, again and again, before the reader gives up.
+const ENDURANCE: Duration = Duration::from_secs(60);
 
 /// Between two tries.
 const WAIT: Duration = Duration::from_secs(2);
-
-/// Rows that are handed on together.
-const HANDED_ROWS: usize = 1_024;
-
-/// Bytes that are handed on together, at most, unless a single row is larger.
-const HANDED_BYTES: usize = 1 << 20;
 
 /// What is read: rows from an instant on and before another, in nanoseconds since 1970 UTC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,6 +96,16 @@ impl Reader {
     /// # Errors
     /// No node answers, there is no such table, or a column has another type.
     pub async fn open(address: &Address, parser: &Parser, raw: bool) -> Result<Reader, SinkError> {
+        let opened = cluster::in_time(Reader::opened(address, parser, raw)).await;
+        opened.unwrap_or_else(|| {
+            Err(SinkError::Refused {
+                sink: address.to_string(),
+                why: cluster_is_silent(),
+            })
+        })
+    }
+
+    async fn opened(address: &Address, parser: &Parser, raw: bool) -> Result<Reader, SinkError> {
         let sink = address.to_string();
         let refused = |why: String| SinkError::Refused {
             sink: sink.clone(),
@@ -148,11 +159,16 @@ impl Reader {
             let prepared = session.prepare(text).await;
             let mut prepared = prepared.map_err(|e| refused(fault::chain(&e)))?;
             prepared.set_is_idempotent(true);
+            prepared.set_consistency(consistency(address));
             Ok::<_, SinkError>(prepared)
         };
+        let page = prepare(&page).await?;
+        let mut partitions = prepare(&partitions).await?;
+        partitions.set_page_size(FOUND);
+        partitions.set_request_timeout(Some(SEARCH));
         Ok(Reader {
-            page: prepare(&page).await?,
-            partitions: prepare(&partitions).await?,
+            page,
+            partitions,
             sources,
             parser: parser.clone(),
             note,
@@ -161,79 +177,16 @@ impl Reader {
         })
     }
 
-    /// Reads a range, and hands packets on in the order of time: those of one instant by their
-    /// ordinal. Returns how many there were; `out` may end it.
-    ///
-    /// # Errors
-    /// The cluster does not answer, for about a minute, or answers with what is no row of ours.
-    pub async fn read(
-        &self,
-        range: &Range,
-        mut out: impl AsyncFnMut(Packets) -> ControlFlow<()>,
-    ) -> Result<u64, SinkError> {
-        let mut handing = Handing {
-            stored: Stored::new(&self.parser),
-            rows: 0,
-        };
-        for (bucket, partitions) in self.partitions(range).await? {
-            let page = (HELD / partitions.len().max(1)).clamp(SMALLEST_PAGE, LARGEST_PAGE);
-            let mut statement = self.page.clone();
-            statement.set_page_size(i32::try_from(page).expect("a page is small"));
-            let statement = &statement;
-            let open = partitions.into_iter().map(|(sensor, shard)| async move {
-                let mut cursor = Cursor {
-                    sensor,
-                    bucket,
-                    shard,
-                    rows: Vec::new().into_iter(),
-                    next: Some(PagingState::start()),
-                };
-                let first = self.advance(&mut cursor, statement, range).await?;
-                Ok::<_, SinkError>(first.map(|row| (cursor, row)))
-            });
-            let mut cursors: Vec<(Cursor, Line)> = stream::iter(open)
-                .buffered(TOGETHER)
-                .try_filter_map(|opened| async move { Ok(opened) })
-                .try_collect()
-                .await?;
-            let mut order: BinaryHeap<_> = cursors
-                .iter()
-                .enumerate()
-                .map(|(i, (_, row))| Reverse((row.time, row.record, i)))
-                .collect();
-            while let Some(mut least) = order.peek_mut() {
-                let Reverse((_, _, i)) = *least;
-                let (cursor, row) = &mut cursors[i];
-                let next = match cursor.rows.next() {
-                    Some(next) => Some(next),
-                    None => self.advance(cursor, statement, range).await?,
-                };
-                let done = match next {
-                    Some(next) => {
-                        *least = Reverse((next.time, next.record, i));
-                        drop(least);
-                        std::mem::replace(row, next)
-                    }
-                    None => {
-                        std::collections::binary_heap::PeekMut::pop(least);
-                        std::mem::take(row)
-                    }
-                };
-                let full = handing.add(&cursor.sensor, &done, &self.sources);
-                let full = full.map_err(|why| self.failed(why))?;
-                if let Some(packets) = full
-                    && out(packets).await.is_break()
-                {
-                    return Ok(handing.rows);
-                }
-            }
+    /// Begins to read a range: packets come by time, then by stream, record and sensor.
+    pub fn read(&self, range: Range) -> Reading<'_> {
+        Reading {
+            reader: self,
+            range,
+            partitions: None,
+            bucket: 0,
+            merge: Merge::default(),
+            handing: Handing::new(&self.parser),
         }
-        if handing.stored.len() > 0 {
-            let packets = handing.take();
-            // It is the last: there is nothing left to end.
-            let _ended = out(packets).await;
-        }
-        Ok(handing.rows)
     }
 
     fn failed(&self, why: String) -> SinkError {
@@ -244,25 +197,20 @@ impl Reader {
     }
 
     /// The partitions that a range touches, by bucket.
-    async fn partitions(
-        &self,
-        range: &Range,
-    ) -> Result<BTreeMap<i64, Vec<(std::sync::Arc<str>, i16)>>, SinkError> {
+    async fn partitions(&self, range: &Range) -> Result<Partitions, SinkError> {
         let placing = self.note.placing();
         let from = range.from.map(|ns| placing.bucket(ns));
         let to = range.to.map(|ns| placing.bucket(ns.saturating_sub(1)));
-        let mut buckets: BTreeMap<i64, Vec<(std::sync::Arc<str>, i16)>> = BTreeMap::new();
+        let mut partitions = Partitions::default();
         if let (Some(from), Some(to), Some(sensor)) = (from, to, &range.sensor) {
             let step = i64::try_from(self.note.bucket.as_millis()).expect("a bucket is a day");
             let shards = i16::try_from(self.note.shards).expect("there are 1,024 at most");
             let spans = to.saturating_sub(from) / step + 1;
             if spans.saturating_mul(i64::from(shards)) <= GUESSED as i64 {
-                let sensor: std::sync::Arc<str> = sensor.as_str().into();
                 for bucket in (0..spans).map(|n| from + n * step) {
-                    let shards = (0..shards).map(|shard| (sensor.clone(), shard));
-                    buckets.insert(bucket, shards.collect());
+                    (0..shards).for_each(|shard| partitions.add(sensor, bucket, shard));
                 }
-                return Ok(buckets);
+                return Ok(partitions);
             }
         }
         let step = (i128::from(i64::MAX) - i128::from(i64::MIN)) / i128::from(RANGES);
@@ -271,42 +219,17 @@ impl Reader {
             n => i64::try_from(i128::from(i64::MIN) + i128::from(n) * step)
                 .expect("it lies within the ring"),
         };
-        let found = stream::iter(0..RANGES)
-            .map(|n| self.search(bound(n), bound(n + 1), range, (from, to)))
-            .buffer_unordered(4);
-        let found: Vec<Vec<(String, i64, i16)>> = found.try_collect().await?;
-        let mut sensors: BTreeMap<String, std::sync::Arc<str>> = BTreeMap::new();
-        for (sensor, bucket, shard) in found.into_iter().flatten() {
-            let name = sensors
-                .entry(sensor)
-                .or_insert_with_key(|name| name.as_str().into());
-            buckets
-                .entry(bucket)
-                .or_default()
-                .push((name.clone(), shard));
-        }
-        Ok(buckets)
-    }
-
-    async fn search(
-        &self,
-        after: i64,
-        until: i64,
-        range: &Range,
-        (from, to): (Option<i64>, Option<i64>),
-    ) -> Result<Vec<(String, i64, i16)>, SinkError> {
-        let mut found = Vec::new();
-        let mut next = Some(PagingState::start());
-        while let Some(state) = next {
-            let rows;
-            (rows, next) = self.page(&self.partitions, (after, until), state).await?;
+        let mut pages = stream::iter(0..RANGES)
+            .map(|n| self.search(bound(n), bound(n + 1)).boxed())
+            .flatten_unordered(SEARCHED);
+        while let Some(rows) = pages.try_next().await? {
             for row in &rows {
                 let (Some(sensor), Some(bucket), Some(shard)) =
                     (row.get(0), row.get(1), row.get(2))
                 else {
                     continue;
                 };
-                let sensor = String::from_utf8_lossy(sensor).into_owned();
+                let sensor = String::from_utf8_lossy(sensor);
                 let bucket = long(bucket).map_err(|e| self.failed(e))?;
                 let shard = fixed(shard).map(i16::from_be_bytes);
                 let shard = shard.map_err(|e| self.failed(e))?;
@@ -314,47 +237,58 @@ impl Reader {
                     && to.is_none_or(|to| bucket <= to)
                     && range.sensor.as_ref().is_none_or(|s| *s == sensor);
                 if within {
-                    found.push((sensor, bucket, shard));
+                    partitions.add(&sensor, bucket, shard);
                 }
             }
         }
-        Ok(found)
+        Ok(partitions)
     }
 
-    /// The next row of a partition that lies in the range.
-    async fn advance(
+    /// The partitions of a part of the ring, page by page.
+    fn search(
         &self,
-        cursor: &mut Cursor,
-        statement: &PreparedStatement,
+        after: i64,
+        until: i64,
+    ) -> impl Stream<Item = Result<Vec<RawRow>, SinkError>> + Send {
+        let start = Some(PagingState::start());
+        stream::try_unfold(start, move |next| async move {
+            let Some(state) = next else { return Ok(None) };
+            let page = self.page(&self.partitions, (after, until), state).await?;
+            Ok(Some(page))
+        })
+    }
+
+    /// The rows of a page of a partition that lie in the range, and where the next page begins.
+    async fn rows(
+        &self,
         range: &Range,
-    ) -> Result<Option<Line>, SinkError> {
+        bucket: i64,
+        (sensor, shard): (&Sensor, i16),
+        (state, bytes): (PagingState, usize),
+    ) -> Result<(Vec<Line>, Option<PagingState>), SinkError> {
         let from = range.from.unwrap_or(i64::MIN);
         let to = range.to.unwrap_or(i64::MAX);
-        let bounds = (
+        let mut statement = self.page.clone();
+        statement.set_page_size(sensor.paging.rows(bytes));
+        let values = (
+            &*sensor.name,
+            CqlTimestamp(bucket),
+            shard,
             CqlTimestamp(from.div_euclid(MILLISECOND)),
             CqlTimestamp(to.div_euclid(MILLISECOND)),
         );
-        loop {
-            if let Some(row) = cursor.rows.next() {
-                return Ok(Some(row));
+        let (raws, next) = self.page(&statement, values, state).await?;
+        let held = raws.iter().map(RawRow::held).sum();
+        sensor.paging.came(raws.len(), held);
+        let mut rows = Vec::with_capacity(raws.len());
+        for raw in raws {
+            let row = Line::read(raw, &self.sources).map_err(|e| self.failed(e))?;
+            // The bounds above are of whole milliseconds.
+            if row.time >= from && row.time < to {
+                rows.push(row);
             }
-            let Some(state) = cursor.next.take() else {
-                return Ok(None);
-            };
-            let bucket = CqlTimestamp(cursor.bucket);
-            let values = (&*cursor.sensor, bucket, cursor.shard, bounds.0, bounds.1);
-            let (raws, next) = self.page(statement, values, state).await?;
-            cursor.next = next;
-            let mut rows = Vec::with_capacity(raws.len());
-            for raw in raws {
-                let row = Line::read(raw, &self.sources).map_err(|e| self.failed(e))?;
-                // The bounds above are of whole milliseconds.
-                if row.time >= from && row.time < to {
-                    rows.push(row);
-                }
-            }
-            cursor.rows = rows.into_iter();
         }
+        Ok((rows, next))
     }
 
     /// One page of a query, asked for until it comes.
@@ -364,24 +298,28 @@ impl Reader {
         values: impl SerializeRow,
         state: PagingState,
     ) -> Result<(Vec<RawRow>, Option<PagingState>), SinkError> {
-        let mut tries = 0;
+        let deadline = Instant::now() + ENDURANCE;
+        let mut said = None;
         let (result, next) = loop {
+            // Not all of the driver's own waits have a limit.
+            let limit = deadline.min(Instant::now() + PATIENCE);
             let asked = self
                 .session
-                .execute_single_page(statement, &values, state.clone())
-                .await;
-            match asked {
-                Ok(answer) => break answer,
-                Err(e) if fault::transient(&e) && tries < TRIES => {
-                    if tries == 0 {
-                        tracing::warn!(sink = %self.sink, error = %fault::said(&e),
-                            "The cluster does not answer; it is asked again.");
-                    }
-                    tries += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
-                Err(e) => return Err(self.failed(fault::said(&e))),
+                .execute_single_page(statement, &values, state.clone());
+            let why = match tokio::time::timeout_at(limit, asked).await {
+                Ok(Ok(answer)) => break answer,
+                Ok(Err(e)) if fault::transient(&e) => fault::said(&e),
+                Ok(Err(e)) => return Err(self.failed(fault::said(&e))),
+                Err(_) => said.clone().unwrap_or_else(cluster_is_silent),
+            };
+            if Instant::now() + WAIT >= deadline {
+                return Err(self.failed(why));
             }
+            if said.replace(why.clone()).is_none() {
+                tracing::warn!(sink = %self.sink, error = %why,
+                    "The cluster does not answer; it is asked again.");
+            }
+            tokio::time::sleep(WAIT).await;
         };
         let next = match next {
             PagingStateResponse::HasMorePages { state } => Some(state),
@@ -393,10 +331,11 @@ impl Reader {
         let rows = result
             .rows::<ColumnIterator<'_, '_>>()
             .map_err(|e| self.failed(e.to_string()))?;
+        let columns = result.column_specs().len();
         let mut read = Vec::with_capacity(result.rows_num());
         for row in rows {
             let row = row.map_err(|e| self.failed(e.to_string()))?;
-            let mut raw = RawRow::default();
+            let mut raw = RawRow::new(columns);
             for column in row {
                 let column = column.map_err(|e| self.failed(e.to_string()))?;
                 raw.push(column.slice.map(|slice| slice.as_slice()));
@@ -407,64 +346,78 @@ impl Reader {
     }
 }
 
-/// One partition's rows.
-struct Cursor {
-    sensor: std::sync::Arc<str>,
+/// A range that is being read.
+///
+/// Packets come in the order of time, and where times are equal in that of stream, record and
+/// sensor: the order of the table's key.
+///
+/// What is held at once is bounded: 64 MiB of rows, shared among the partitions of one bucket. What
+/// goes beyond it: each of these partitions holds a row at least, a page whose rows are larger than
+/// those before is larger by as much, and every partition of the range takes eight bytes.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    reader: &'a Reader,
+    range: Range,
+    /// Those that are left; `None` before they were looked for.
+    partitions: Option<Partitions>,
+    /// When the one that is read begins, in milliseconds since 1970.
     bucket: i64,
-    shard: i16,
-    rows: std::vec::IntoIter<Line>,
-    /// Where the next page begins; `None` after the last.
-    next: Option<PagingState>,
+    merge: Merge,
+    handing: Handing,
 }
 
-/// Gathers rows to be handed on.
-struct Handing {
-    stored: Stored,
-    rows: u64,
-}
-
-impl Handing {
-    fn take(&mut self) -> Packets {
-        self.rows += self.stored.len() as u64;
-        self.stored.take()
-    }
-
-    /// Adds a row; what has to be handed on before comes back.
-    fn add(
-        &mut self,
-        sensor: &str,
-        line: &Line,
-        sources: &[Content],
-    ) -> Result<Option<Packets>, String> {
-        let get = |wanted: Content| {
-            let column = sources.iter().position(|s| *s == wanted)?;
-            line.raw.get(column)
-        };
-        let stream = get(Content::Stream).unwrap_or_default();
-        let stream = std::str::from_utf8(stream).map_err(|e| format!("a stream's name: {e}"))?;
-        let part = self.stored.len() > 0
-            && (!self.stored.continues(sensor, stream, line.record)
-                || self.stored.len() >= HANDED_ROWS
-                || self.stored.bytes() >= HANDED_BYTES);
-        let full = part.then(|| self.take());
-        let source = get(Content::TimeSource).and_then(TimeSource::named);
-        let truncated = get(Content::Truncated).is_some_and(|b| b == [1]);
-        self.stored.row(
-            (sensor, stream, line.record),
-            line.time,
-            source.unwrap_or(TimeSource::Packet),
-            truncated,
-            get(Content::Raw).unwrap_or_default(),
-        );
-        for (i, source) in sources.iter().enumerate() {
-            let Content::Field(column, kind) = *source else {
+impl Reading<'_> {
+    /// The next packets; `None` after the last.
+    ///
+    /// It may be dropped before it is done: nothing is lost.
+    ///
+    /// # Errors
+    /// The cluster does not answer, for a minute, or answers with what is no row of ours.
+    pub async fn next(&mut self) -> Result<Option<Packets>, SinkError> {
+        let reader = self.reader;
+        if self.partitions.is_none() {
+            self.partitions = Some(reader.partitions(&self.range).await?);
+        }
+        let partitions = self.partitions.as_mut().expect("they were found");
+        loop {
+            let wanted = self.merge.wanted();
+            if wanted.is_empty() {
+                let Some((partition, line)) = self.merge.pop() else {
+                    let Some((bucket, next)) = partitions.pop() else {
+                        return Ok(self.handing.rest());
+                    };
+                    self.bucket = bucket;
+                    self.merge = Merge::new(next);
+                    continue;
+                };
+                let sensor = &partitions.sensors[partition.sensor as usize].name;
+                let full = self.handing.add(sensor, &line, &reader.sources);
+                if let Some(packets) = full.map_err(|why| reader.failed(why))? {
+                    return Ok(Some(packets));
+                }
                 continue;
-            };
-            if let Some(bytes) = line.raw.get(i) {
-                let ns = || get(Content::FieldNs(column));
-                self.stored.set(column, value(kind, bytes, ns)?);
+            }
+            let (range, bucket, sensors) = (&self.range, self.bucket, &partitions.sensors);
+            let share = HELD / self.merge.len();
+            let pages = wanted.into_iter().map(|wanted| async move {
+                let Wanted {
+                    cursor,
+                    partition,
+                    state,
+                } = wanted;
+                let of = (&sensors[partition.sensor as usize], partition.shard);
+                let page = reader.rows(range, bucket, of, (state, share)).await?;
+                Ok::<_, SinkError>((cursor, page))
+            });
+            let mut pages = stream::iter(pages).buffer_unordered(TOGETHER);
+            while let Some((cursor, (rows, next))) = pages.try_next().await? {
+                self.merge.fill(cursor, rows, next);
             }
         }
-        Ok(full)
     }
+}
+
+fn cluster_is_silent() -> String {
+    let time = PATIENCE.as_secs();
+    format!("the cluster has not answered for {time} s; is it up, and are its nodes reachable?")
 }

@@ -15,8 +15,12 @@ use super::{Exit, Manner, Stdout, Usage};
 
 /// The address that was typed.
 pub(super) fn address(url: &str) -> Result<Address, Usage> {
-    url.parse()
-        .map_err(|e: AddressError| Usage::new(e.to_string()))
+    url.parse().map_err(|e: AddressError| {
+        // Nothing is written to it here.
+        let text = e.to_string();
+        let text = text.strip_prefix("sink ").unwrap_or(&text);
+        Usage::new(format!("cassandra {text}"))
+    })
 }
 
 /// Asks, and prints the rows as they come.

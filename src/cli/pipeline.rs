@@ -269,14 +269,11 @@ impl Records {
         Ok(())
     }
 
-    /// Opens everything. `otherwise` is where packets go if nothing was typed; `identity` says
-    /// whether JSON has the columns of ours.
-    ///
-    /// To be called in a tokio runtime.
+    /// The parser, alone: nothing is opened.
     ///
     /// # Errors
-    /// A namespace that is wrong or cannot be read ([`Usage`]), a sink that cannot be opened.
-    pub(super) fn open(self, otherwise: &str, identity: bool) -> anyhow::Result<Pipeline> {
+    /// A namespace that is wrong or cannot be read ([`Usage`]).
+    pub(super) fn parser(&self) -> anyhow::Result<Parser> {
         let mut namespace = namespace::read(self.namespace.as_deref())?;
         for warning in namespace.warnings() {
             tracing::warn!("{warning}");
@@ -284,7 +281,6 @@ impl Records {
         if self.keep_payload {
             namespace = namespace.keep_payload();
         }
-        let (name, hash) = (namespace.namespace.clone(), namespace.hash());
         let engine = match self.engine {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
@@ -294,7 +290,31 @@ impl Records {
             (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
             (parser, _) => parser?,
         };
-        let parser = parser.engine(engine).keep_info(self.keep_info);
+        Ok(parser.engine(engine).keep_info(self.keep_info))
+    }
+
+    /// Opens everything. `otherwise` is where packets go if nothing was typed; `identity` says
+    /// whether JSON has the columns of ours.
+    ///
+    /// To be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// A namespace that is wrong or cannot be read ([`Usage`]), a sink that cannot be opened.
+    pub(super) fn open(self, otherwise: &str, identity: bool) -> anyhow::Result<Pipeline> {
+        let parser = self.parser()?;
+        self.open_with(parser, otherwise, identity)
+    }
+
+    /// The same with a parser that is there already.
+    ///
+    /// # Errors
+    /// A sink that cannot be opened.
+    pub(super) fn open_with(
+        self,
+        parser: Parser,
+        otherwise: &str,
+        identity: bool,
+    ) -> anyhow::Result<Pipeline> {
         let framer = Framer::new().max_record(self.max_record);
         let urls = match self.output.is_empty() {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
@@ -326,8 +346,8 @@ impl Records {
         let hangup = Hangup::new();
         let context = SinkContext {
             columns: parser.columns(),
-            namespace: name,
-            hash,
+            namespace: parser.namespace().namespace.clone(),
+            hash: parser.namespace().hash(),
             version: env!("CARGO_PKG_VERSION"),
             identity,
             raw: self.raw,
@@ -411,11 +431,6 @@ impl Pipeline {
             Some(modified) => origin.modified(modified),
             None => origin,
         }
-    }
-
-    /// The zone that times are typed in.
-    pub(super) fn tz(&self) -> &TimeZone {
-        &self.zone.tz
     }
 
     /// How the report names the zone.

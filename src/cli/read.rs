@@ -1,13 +1,12 @@
 //! `dumpstream read`: a time range out of a cluster's table, into any sink.
 
 use std::io::{self, IsTerminal};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
 use dumpstream::cassandra::{Range, Reader};
-use dumpstream::{SinkUrl, Summary};
+use dumpstream::{SinkError, SinkUrl, Summary};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -66,47 +65,81 @@ impl Read {
 
     async fn read(self, manner: Manner) -> anyhow::Result<Exit> {
         let address = cql::address(&self.table)?;
+        let zone = self.tz.unwrap_or_else(Zone::local);
+        let range = range(&self.from, &self.to, self.sensor, &zone)?;
         let records = Records::of_table(
             self.output,
             self.namespace,
-            self.tz,
+            Some(zone),
             (self.raw, self.keep_payload),
         );
-        let session = Session::new(records.open("jsonl:-", self.origin)?);
+        let parser = records.parser()?;
+        // Then the outputs: where there is nothing to read, no file is made.
+        let reader = Reader::open(&address, &parser, self.raw).await?;
+        let session = Session::new(records.open_with(parser, "jsonl:-", self.origin)?);
         session.watch(manner)?;
         let Session { pipeline, stop, .. } = session;
-        let time = |name: &str, text: &Option<String>| -> Result<Option<i64>, Usage> {
-            let Some(text) = text else { return Ok(None) };
-            instant(text, pipeline.tz())
-                .map(Some)
-                .map_err(|why| Usage::new(format!("--{name} {text}: {why}")))
-        };
-        let range = Range {
-            from: time("from", &self.from)?,
-            to: time("to", &self.to)?,
-            sensor: self.sensor,
-        };
-        let reader = Reader::open(&address, &pipeline.parser, self.raw).await?;
-        let reading = reader.read(&range, async |packets| {
-            for lane in &pipeline.lanes {
-                lane.send(packets.clone()).await;
+        let mut rows = 0;
+        let mut reading = reader.read(range);
+        let handed_on = async {
+            loop {
+                let next = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(false),
+                    next = reading.next() => next,
+                };
+                let Some(packets) = next? else {
+                    return Ok::<_, SinkError>(true);
+                };
+                rows += packets.len() as u64;
+                for lane in &pipeline.lanes {
+                    lane.send(packets.clone()).await;
+                }
             }
-            match stop.is_cancelled() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
-        let read = pipeline.drive(&stop, reading).await;
+        };
+        let whole = pipeline.drive(&stop, handed_on).await;
         let undrained = pipeline.drain(&stop).await;
-        let rows = read?;
+        let whole = whole?;
         let perfect = report::perfect(&pipeline, &Summary::default()) && undrained == 0;
-        let wanted = manner.verbose > 0
-            || !report::reader_left(&pipeline) && (io::stderr().is_terminal() || !perfect);
+        let left = report::reader_left(&pipeline);
+        let wanted = manner.verbose > 0 || !left && (io::stderr().is_terminal() || !perfect);
         if wanted && !manner.quiet {
             let figures = format!("{rows} packets read from {address}");
             say(&report::closing(&pipeline, &figures, undrained));
         }
-        report::exit(&pipeline, undrained)
+        Ok(match report::exit(&pipeline, undrained)? {
+            Exit::Done if !whole && !left => Exit::Interrupted,
+            exit => exit,
+        })
+    }
+}
+
+/// What is read.
+fn range(
+    from: &Option<String>,
+    to: &Option<String>,
+    sensor: Option<String>,
+    zone: &Zone,
+) -> Result<Range, Usage> {
+    let time = |name: &str, text: &Option<String>| -> Result<Option<i64>, Usage> {
+        let Some(text) = text else { return Ok(None) };
+        instant(text, &zone.tz)
+            .map(Some)
+            .map_err(|why| Usage::new(format!("--{name} {text}: {why}")))
+    };
+    let range = Range {
+        from: time("from", from)?,
+        to: time("to", to)?,
+        sensor,
+    };
+    match (range.from, range.to, from, to) {
+        (Some(first), Some(after), Some(from), Some(to)) if first >= after => {
+            Err(Usage::new(format!(
+                "nothing lies between --from {from} and --to {to}: --to is the later one, and not \
+                 a part of the range itself"
+            )))
+        }
+        _ => Ok(range),
     }
 }
 
@@ -135,6 +168,27 @@ fn instant(text: &str, tz: &TimeZone) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_has_a_length() {
+        let zone = zone("UTC").unwrap();
+        let range = |from: &str, to: &str| {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            range(&text(from), &text(to), None, &zone)
+        };
+        assert!(range("2026-11-24", "2026-11-25").is_ok());
+        assert!(range("-2h", "-1h").is_ok() && range("", "").is_ok());
+        for (from, to) in [
+            ("2026-11-25", "2026-11-24"),
+            ("2026-11-24", "2026-11-24"),
+            ("-1h", "-2h"),
+        ] {
+            let error = range(from, to).unwrap_err().to_string();
+            assert!(error.contains(&format!("--to {to}: ")), "{error}");
+        }
+        let error = range("", "yesterday").unwrap_err().to_string();
+        assert!(error.starts_with("--to yesterday: type 2026"), "{error}");
+    }
 
     #[test]
     fn times_as_people_type_them() {

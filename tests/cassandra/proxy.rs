@@ -20,7 +20,7 @@ const REAL: &str = "127.0.0.1:9042";
 /// Rows of a write: some 80 requests.
 const ROWS: u64 = 5_000;
 
-async fn proxy() -> RunningProxy {
+pub(crate) async fn proxy() -> RunningProxy {
     let node = Node::builder()
         .real_address(REAL.parse::<SocketAddr>().unwrap())
         .proxy_address(SocketAddr::new(PROXY.parse().unwrap(), 9042))

@@ -120,17 +120,22 @@ pub(crate) fn a_range_comes_back() {
     assert_eq!(records, (10_001..20_000).collect::<Vec<_>>());
     // Both sensors, found by a search, and a bound within a millisecond.
     let rows = read(&at(1, "Z"), &at(1, ".0002Z"), &[]);
+    let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
     let found: Vec<_> = rows
         .iter()
-        .map(|r| (r["sensor"].as_str().unwrap(), r["record"].as_u64().unwrap()))
+        .map(|r| (text(r, "sensor"), r["record"].as_u64().unwrap()))
         .collect();
+    let keys = rows.iter().map(|r| (text(r, "time"), text(r, "stream")));
+    assert!(keys.is_sorted(), "by time, then by stream");
     let mut wanted = vec![
-        ("b.txt", 5_000),
         ("a.txt", 10_000),
-        ("b.txt", 5_001),
         ("a.txt", 10_001),
+        ("b.txt", 5_000),
+        ("b.txt", 5_001),
     ];
-    assert_eq!(found, wanted);
+    let mut sorted: Vec<_> = found.iter().map(|(s, r)| (s.as_str(), *r)).collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, wanted);
     wanted.retain(|(sensor, _)| *sensor == "b.txt");
     let rows = read(&at(1, "Z"), &at(1, ".0002Z"), &["--sensor", "b.txt"]);
     assert_eq!(rows.len(), wanted.len());

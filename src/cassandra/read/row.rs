@@ -11,11 +11,23 @@ const MILLISECOND: i64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct RawRow {
     bytes: Vec<u8>,
-    /// Where each column ends; `None`: it has no value.
+    /// Where each column ends, and whether it has a value.
     ends: Vec<(u32, bool)>,
 }
 
 impl RawRow {
+    pub(super) fn new(columns: usize) -> RawRow {
+        RawRow {
+            bytes: Vec::new(),
+            ends: Vec::with_capacity(columns),
+        }
+    }
+
+    /// The memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        size_of::<Line>() + self.bytes.capacity() + self.ends.capacity() * size_of::<(u32, bool)>()
+    }
+
     pub(super) fn push(&mut self, value: Option<&[u8]>) {
         self.bytes.extend_from_slice(value.unwrap_or_default());
         let end = u32::try_from(self.bytes.len()).expect("a frame has fewer bytes");
@@ -33,25 +45,28 @@ impl RawRow {
 }
 
 /// A row, and what orders it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Line {
     pub(super) time: i64,
     pub(super) record: u64,
+    /// The column of the stream's name.
+    stream: usize,
     pub(super) raw: RawRow,
 }
 
 impl Line {
     pub(super) fn read(raw: RawRow, sources: &[Content]) -> Result<Line, String> {
-        let (mut ms, mut ns, mut record) = (None, None, None);
+        let (mut ms, mut ns, mut record, mut stream) = (None, None, None, None);
         for (i, source) in sources.iter().enumerate() {
             match (source, raw.get(i)) {
                 (Content::Time, Some(bytes)) => ms = Some(long(bytes)?),
                 (Content::TimeNs, Some(bytes)) => ns = Some(int(bytes)?),
                 (Content::Record, Some(bytes)) => record = Some(long(bytes)?),
+                (Content::Stream, Some(_)) => stream = Some(i),
                 _ => {}
             }
         }
-        let (Some(ms), Some(ns), Some(record)) = (ms, ns, record) else {
+        let (Some(ms), Some(ns), Some(record), Some(stream)) = (ms, ns, record, stream) else {
             return Err("a row without its key".to_owned());
         };
         let time = ms.checked_mul(MILLISECOND);
@@ -59,8 +74,14 @@ impl Line {
         Ok(Line {
             time: time.ok_or("a row of a time that no packet has")?,
             record: u64::try_from(record).map_err(|_| "a row with a negative ordinal")?,
+            stream,
             raw,
         })
+    }
+
+    /// The stream's name, as the server compares it.
+    pub(super) fn stream(&self) -> &[u8] {
+        self.raw.get(self.stream).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,100 @@
+//! How a table is read page by page: a page is counted in rows, and what is held in bytes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use scylla::statement::Consistency;
+
+use super::address::Address;
+
+/// Rows of one page, at most: more gain nothing.
+const LARGEST: usize = 4_000;
+
+/// Bytes of one page, at most: while it comes, it is held more than once, and by the server too.
+pub(crate) const PAGE: usize = 4 << 20;
+
+/// How many rows a page may have, so that it has about so many bytes: as the pages before tell.
+///
+/// What it cannot know is that rows become larger: the first page that has such rows is larger by
+/// as much as they are.
+#[derive(Debug)]
+pub(crate) struct Paging {
+    /// Bytes that a row takes.
+    row: AtomicUsize,
+}
+
+impl Paging {
+    /// Before the first page, a row is taken to have so many bytes.
+    pub(crate) fn new(row: usize) -> Paging {
+        Paging {
+            row: AtomicUsize::new(row.max(1)),
+        }
+    }
+
+    /// The rows of a page of about so many bytes: one at least, or nothing would ever come.
+    pub(crate) fn rows(&self, bytes: usize) -> i32 {
+        let rows = bytes.min(PAGE) / self.row.load(Ordering::Relaxed);
+        i32::try_from(rows.clamp(1, LARGEST)).expect("a page is small")
+    }
+
+    /// A page that came. Larger rows count at once, smaller ones by and by: a page has at most
+    /// twice the rows of the one before.
+    pub(crate) fn came(&self, rows: usize, bytes: usize) {
+        let Some(mean) = bytes.checked_div(rows) else {
+            return;
+        };
+        let before = self.row.load(Ordering::Relaxed);
+        self.row
+            .store(mean.max(before / 2).max(1), Ordering::Relaxed);
+    }
+}
+
+/// How many copies a read asks. A URL of a sink is one of a reader too, and `any` is for writes
+/// alone: the least that can be read is one.
+pub(crate) fn consistency(address: &Address) -> Consistency {
+    match address.consistency {
+        Consistency::Any => Consistency::LocalOne,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_keep_to_their_bytes() {
+        let paging = Paging::new(16_384);
+        let share = 1 << 20;
+        assert_eq!(paging.rows(share), 64);
+        // Small rows: the pages grow, but never by more than twice.
+        let mut before = 64;
+        for _ in 0..12 {
+            let rows = paging.rows(share);
+            assert!(rows <= 2 * before, "{rows} after {before}");
+            paging.came(rows as usize, rows as usize * 300);
+            before = rows;
+        }
+        assert_eq!(paging.rows(share), (1 << 20) / 300);
+        // Rows of 64 KiB: the next page has no more than the share.
+        paging.came(100, 100 << 16);
+        assert_eq!(paging.rows(share), 16);
+        // A row that is larger than the share comes all the same.
+        paging.came(1, 10 << 20);
+        assert_eq!(paging.rows(share), 1);
+        // A page of no rows tells nothing.
+        paging.came(0, 0);
+        assert_eq!(paging.rows(share), 1);
+        assert_eq!(Paging::new(0).rows(usize::MAX), LARGEST as i32);
+    }
+
+    #[test]
+    fn what_only_writes_can_ask_is_read_from_one() {
+        let of = |level: &str| {
+            let url = format!("cassandra://h/k.t?consistency={level}");
+            consistency(&url.parse().unwrap())
+        };
+        assert_eq!(of("any"), Consistency::LocalOne);
+        assert_eq!(of("quorum"), Consistency::Quorum);
+        assert_eq!(of("all"), Consistency::All);
+    }
+}
