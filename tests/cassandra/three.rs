@@ -14,6 +14,7 @@ use scylla::policies::retry::DefaultRetryPolicy;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::value::CqlTimestamp;
+use tokio::task::JoinSet;
 
 use crate::ask;
 use crate::node::{Cluster, cluster};
@@ -199,7 +200,10 @@ fn driver_alone(listener: &TcpListener, schema: &str, table: &str) -> u64 {
         );
         let mut insert = session.prepare(insert).await.unwrap();
         insert.set_is_idempotent(true);
-        let mut lost = 0;
+        let session = Arc::new(session);
+        // Many at once: some then wait for a node that stands still, and some for one that finds no
+        // quorum.
+        let mut writes = JoinSet::new();
         for batch in Reader::new(connection) {
             let mut packets = parser.parse(batch.unwrap());
             origin.place(&mut packets);
@@ -212,12 +216,16 @@ fn driver_alone(listener: &TcpListener, schema: &str, table: &str) -> u64 {
                     vec![BatchStatement::PreparedStatement(insert.clone()); rows.len()];
                 let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
                 batch.set_is_idempotent(true);
-                if session.batch(&batch, rows).await.is_err() {
-                    lost += rows.len() as u64;
-                }
+                let (session, rows) = (session.clone(), rows.to_vec());
+                writes.spawn(async move {
+                    match session.batch(&batch, &rows).await {
+                        Ok(_) => 0,
+                        Err(_) => rows.len() as u64,
+                    }
+                });
             }
         }
-        lost
+        writes.join_all().await.into_iter().sum()
     })
 }
 
