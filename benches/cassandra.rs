@@ -371,9 +371,7 @@ impl Bench {
         let mapping = mapping.iter().map(|(i, name)| format!("{i}={name}"));
         let mapping = mapping.collect::<Vec<_>>().join(",");
         let start = Instant::now();
-        let quiet = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cassandra/logback-quiet.xml");
         let output = Command::new("java")
-            .arg(format!("-Dlogback.configurationFile={}", quiet.display()))
             .arg("-cp")
             .arg(Path::new(&jars).join("*"))
             .arg("com.datastax.oss.dsbulk.runner.DataStaxBulkLoader")
