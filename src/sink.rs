@@ -163,7 +163,7 @@ pub enum SinkError {
     /// A table has a column of this name and another type.
     #[error(
         "{sink}: column `{column}` is {found} there and {wanted} in the namespace; \
-         rename the field, or write to another file"
+         rename the field, or write to another place"
     )]
     Column {
         /// The sink's URL.

@@ -534,7 +534,7 @@ async fn an_older_table_is_widened_and_keeps_its_rows() {
         .to_string();
     assert!(error.contains("`ttl` is INTEGER there and TEXT"), "{error}");
     assert!(
-        error.contains("rename the field, or write to another file"),
+        error.contains("rename the field, or write to another place"),
         "{error}"
     );
 }

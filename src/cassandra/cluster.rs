@@ -268,7 +268,7 @@ pub(crate) async fn ensure(
             }
             Err(Difference::Lacks(statements)) => {
                 return Err(Pending::Wait(format!(
-                    "table {table} lacks what the namespace has; run these, or add create=true:\n{}",
+                    "table {table} is not yet as it must be; run these, or add create=true:\n{}",
                     statements.join(";\n") + ";"
                 )));
             }

@@ -376,12 +376,19 @@ impl Shared {
         let mut health = lock(&self.health);
         let now = Instant::now();
         health.moved = Some(now);
-        if let Some(since) = health.since
-            && now - health.last >= CALM
-        {
-            health.since = None;
-            tracing::warn!(sink = %self.url, after = ?(now - since),
-                "Requests succeed again.");
+        if now - health.last >= CALM {
+            self.well(&mut health);
+        }
+    }
+
+    /// Every row of a write was answered: nothing waits for the cluster any more.
+    fn caught_up(&self) {
+        self.well(&mut lock(&self.health));
+    }
+
+    fn well(&self, health: &mut Health) {
+        if let Some(since) = health.since.take() {
+            tracing::warn!(sink = %self.url, after = ?since.elapsed(), "Requests succeed again.");
         }
     }
 

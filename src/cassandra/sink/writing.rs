@@ -110,6 +110,7 @@ impl<'a> Writing<'a> {
                 }
             }
         }
+        self.shared.caught_up();
         self.written.rejected += batcher.nameless;
         Ok(self.written)
     }
