@@ -18,8 +18,12 @@ mod node;
 mod program;
 #[path = "cassandra/proxy.rs"]
 mod proxy;
+#[path = "given/random.rs"]
+mod random;
 #[path = "cassandra/reading.rs"]
 mod reading;
+#[path = "given/samples.rs"]
+mod samples;
 #[path = "cassandra/store.rs"]
 mod store;
 #[path = "cassandra/text.rs"]

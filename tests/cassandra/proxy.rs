@@ -30,15 +30,17 @@ pub(crate) async fn proxy() -> RunningProxy {
 }
 
 /// Ends it. Its own account of its workers at the end is at times too early, and panics.
-async fn end(proxy: RunningProxy) {
+pub(crate) async fn end(proxy: RunningProxy) {
     drop(tokio::spawn(proxy.finish()).await);
 }
 
+/// The URL of a table behind it, which reads only what is not compressed.
+pub(crate) fn typed(keyspace: &str) -> String {
+    format!("cassandra://{PROXY}/{keyspace}.packets?replication=1&create=true&compression=none")
+}
+
 fn url(keyspace: &str, more: &str) -> SinkUrl {
-    // The proxy reads only what is not compressed.
-    let url = format!(
-        "cassandra://{PROXY}/{keyspace}.packets?replication=1&create=true&compression=none{more}"
-    );
+    let url = typed(keyspace) + more;
     url.parse().unwrap()
 }
 

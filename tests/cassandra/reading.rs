@@ -8,10 +8,9 @@ use scylla_proxy::{Condition, Reaction, RequestOpcode, RequestReaction, RequestR
 use tokio::sync::mpsc;
 
 use crate::ask;
-use crate::node::{PROXY, cluster, proxied};
+use crate::node::{cluster, proxied};
 use crate::program::{Running, dumpstream, ran};
-use crate::proxy::proxy;
-use crate::{rows, text};
+use crate::{proxy, rows, text};
 
 /// Two streams of one sensor whose rows have equal times, over all shards.
 pub(crate) fn streams_of_equal_times() {
@@ -104,19 +103,14 @@ pub(crate) fn what_lacks() {
     assert!(rows.iter().all(|row| row["time_source"] == "unplaced"));
 }
 
-fn proxied_url(keyspace: &str) -> String {
-    // The proxy reads only what is not compressed.
-    format!("cassandra://{PROXY}/{keyspace}.packets?replication=1&create=true&compression=none")
-}
-
 /// Ctrl-C, while the cluster does not answer, ends it.
 pub(crate) fn interrupted() {
     let cluster = proxied();
     let folder = tempfile::tempdir().unwrap();
-    let url = proxied_url(&cluster.keyspace());
+    let url = proxy::typed(&cluster.keyspace());
     fs::write(folder.path().join("a.txt"), text::records(1..1_001)).unwrap();
     ask::block_on(async {
-        let mut proxy = proxy().await;
+        let mut proxy = proxy::proxy().await;
         let work = async |arguments: &[&str]| {
             let arguments: Vec<_> = arguments.iter().map(|a| (*a).to_owned()).collect();
             let folder = folder.path().to_owned();
@@ -144,7 +138,7 @@ pub(crate) fn interrupted() {
         proxy.running_nodes[0].change_request_rules(None);
         let read = work(&["read", &url]).await;
         assert_eq!(read.out.lines().count(), 1_000);
-        proxy.finish().await.ok();
+        proxy::end(proxy).await;
     });
 }
 
@@ -152,10 +146,10 @@ pub(crate) fn interrupted() {
 pub(crate) fn a_statement_that_takes_its_time() {
     let cluster = proxied();
     let folder = tempfile::tempdir().unwrap();
-    let url = proxied_url(&cluster.keyspace());
+    let url = proxy::typed(&cluster.keyspace());
     fs::write(folder.path().join("a.txt"), text::records(1..1_001)).unwrap();
     ask::block_on(async {
-        let mut proxy = proxy().await;
+        let mut proxy = proxy::proxy().await;
         let (heard, mut asked) = mpsc::unbounded_channel();
         let count = Condition::and(
             Condition::RequestOpcode(RequestOpcode::Query),
@@ -172,7 +166,7 @@ pub(crate) fn a_statement_that_takes_its_time() {
         assert_eq!(counted.await.unwrap().quiet().out, "n\r\n1000\r\n");
         assert!(asked.try_recv().is_ok());
         assert!(asked.try_recv().is_err(), "it was asked once");
-        proxy.finish().await.ok();
+        proxy::end(proxy).await;
     });
 }
 

@@ -1,7 +1,7 @@
 //! What is written comes back, is asked about, and is waited for.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,25 +10,8 @@ use dumpstream::{Origin, Packets, Sink, SinkUrl};
 use crate::ask;
 use crate::node::cluster;
 use crate::program::{Running, dumpstream, ran};
+use crate::samples::samples;
 use crate::text;
-
-fn samples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
-    let files = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let mut samples: Vec<_> = files
-        .filter(|p| p.extension().is_some_and(|e| e == "txt"))
-        // Text of -A is refused: anything could be forged in it.
-        .filter(|p| {
-            !p.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("aflag")
-        })
-        .collect();
-    samples.sort();
-    samples
-}
 
 /// `(stream, record)` of a line, which orders lines, and the line.
 fn by_identity(text: &str) -> Vec<(String, u64, &str)> {
@@ -71,7 +54,19 @@ pub(crate) fn everything_comes_back() {
             "--keep-payload",
             "--keep-info",
         ];
-        let paths: Vec<_> = samples().iter().map(|p| p.display().to_string()).collect();
+        // Text of -A is refused: anything could be forged in it.
+        let paths = samples().into_iter().map(|(path, _)| path);
+        let paths: Vec<_> = paths
+            .filter(|path| {
+                !path
+                    .file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with("aflag")
+            })
+            .map(|path| path.display().to_string())
+            .collect();
         arguments.extend(["-o", &file_url, "-o", &url]);
         arguments.extend(paths.iter().map(String::as_str));
         let parsed = ran(folder.path(), &arguments);

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::ask;
 use crate::node::{Cluster, cluster};
 use crate::program::{Running, dumpstream, ran};
+use crate::random::Random;
 use crate::{faults, rows, text};
 
 /// Records that are sent at once.
@@ -27,30 +28,19 @@ const CHUNK: u64 = 500;
 /// How long a fault's share of the rows streams, at least.
 const SPELL: Duration = Duration::from_secs(4);
 
-/// A generator that a seed repeats.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Dice {
-        let seed = std::env::var("DUMPSTREAM_CASSANDRA_SEED");
-        let now = || {
-            let now = std::time::SystemTime::now();
-            now.duration_since(std::time::UNIX_EPOCH)
-                .unwrap()
-                .as_nanos() as u64
-                | 1
-        };
-        let seed = seed.map_or_else(|_| now(), |s| s.parse().unwrap());
-        println!("DUMPSTREAM_CASSANDRA_SEED={seed}");
-        Dice(seed)
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
+/// Numbers that a seed repeats.
+fn seeded() -> Random {
+    let seed = std::env::var("DUMPSTREAM_CASSANDRA_SEED");
+    let now = || {
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64
+            | 1
+    };
+    let seed = seed.map_or_else(|_| now(), |s| s.parse().unwrap());
+    println!("DUMPSTREAM_CASSANDRA_SEED={seed}");
+    Random(seed)
 }
 
 /// Sends rows over TCP while faults happen; a share of the rows for each fault.
@@ -72,17 +62,17 @@ fn stream(address: SocketAddr, rows: u64, faults: u64, begun: &AtomicU64) {
 }
 
 /// One fault, from which the node has recovered when this returns.
-fn fault(cluster: &Cluster, dice: &mut Dice) -> String {
-    let node = dice.roll(3) as u8 + 1;
-    match dice.roll(3) {
+fn fault(cluster: &Cluster, random: &mut Random) -> String {
+    let node = random.below(3_u8) + 1;
+    match random.below(3) {
         0 => {
             cluster.kill(node);
-            thread::sleep(Duration::from_millis(dice.roll(3_000)));
+            thread::sleep(Duration::from_millis(random.below(3_000)));
             cluster.start(node);
             format!("killed {node}")
         }
         1 => {
-            let time = Duration::from_millis(500 + dice.roll(8_000));
+            let time = Duration::from_millis(500 + random.below(8_000));
             cluster.pause(node, time);
             format!("paused {node} for {time:.1?}")
         }
@@ -98,13 +88,13 @@ fn fault(cluster: &Cluster, dice: &mut Dice) -> String {
 /// together for longer than the server waits for them.
 fn fall(cluster: &Cluster, address: SocketAddr, rows: u64, faults: u64) {
     let begun = AtomicU64::new(0);
-    let mut dice = Dice::new();
+    let mut random = seeded();
     let start = Instant::now();
     thread::scope(|scope| {
         let sender = scope.spawn(|| stream(address, rows, faults + 1, &begun));
         for n in 1..=faults {
-            thread::sleep(Duration::from_millis(500 + dice.roll(1_000)));
-            let what = fault(cluster, &mut dice);
+            thread::sleep(Duration::from_millis(500 + random.below(1_000)));
+            let what = fault(cluster, &mut random);
             println!("{:6.1?} {n}: {what}", start.elapsed());
             // One node at a time: the next falls when all see this one again.
             cluster.settle();
