@@ -22,7 +22,8 @@ use crate::value::{FieldType, Value};
 /// rows of one partition is 8 to 9 times as fast as single inserts, and larger ones gain nothing.
 pub(crate) const BLOCK: u64 = 64;
 
-const MILLISECOND: i64 = 1_000_000;
+/// In nanoseconds.
+pub(crate) const MILLISECOND: i64 = 1_000_000;
 
 /// Where a column's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! A question in CQL, and its rows, page by page.
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use scylla::response::{PagingState, PagingStateResponse};
@@ -158,7 +157,7 @@ fn datum(value: Option<CqlValue>) -> Datum {
         CqlValue::Double(x) => Datum::Real(x),
         CqlValue::Blob(bytes) => Datum::Bytes(bytes),
         CqlValue::Ascii(text) | CqlValue::Text(text) => Datum::Text(text),
-        CqlValue::Inet(ip) => Datum::Text(spelt(&ip)),
+        CqlValue::Inet(ip) => Datum::Text(ip.to_string()),
         CqlValue::Timestamp(at) => Datum::Text(match at.0.checked_mul(1_000_000) {
             Some(ns) => Value::Timestamp(ns).to_string(),
             None => format!("{} ms", at.0),
@@ -176,10 +175,6 @@ fn datum(value: Option<CqlValue>) -> Datum {
         // None of our columns is one; what a function or another table gives is shown as it is.
         other => Datum::Text(other.to_string()),
     }
-}
-
-fn spelt(ip: &IpAddr) -> String {
-    ip.to_string()
 }
 
 /// A `varint`, of another's table or of a cast, where 64 bits hold it.

@@ -27,14 +27,12 @@ use self::row::{Line, RawRow, fixed, long};
 use super::address::Address;
 use super::cluster::{self, PATIENCE, Pending};
 use super::fault;
-use super::layout::{Content, Layout};
+use super::layout::{Content, Layout, MILLISECOND};
 use super::paging::consistency;
 use super::schema::{Note, quoted};
 use crate::packet::Packets;
 use crate::parser::Parser;
 use crate::sink::SinkError;
-
-const MILLISECOND: i64 = 1_000_000;
 
 /// Bytes held of all partitions of a bucket together: as much as waits in front of a sink.
 const HELD: usize = 64 << 20;

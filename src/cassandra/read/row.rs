@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::layout::Content;
+use super::super::layout::{Content, MILLISECOND};
 use crate::value::{FieldType, Value};
-
-const MILLISECOND: i64 = 1_000_000;
 
 /// A row's columns as bytes.
 #[derive(Debug, Default)]
