@@ -2,8 +2,8 @@
 
 use crate::batch::Batch;
 use crate::grammar::{self, Keep, Parts, Piece, Slots, slot};
-use crate::namespace::Part;
 use crate::packet::Packets;
+use crate::part::Part;
 
 /// How many IP records, each followed by its own dump, prove that `-A` was given. Only the first
 /// ones of a stream count: later, one crafted packet must not shut a sensor out.
@@ -217,7 +217,7 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
         // An IPv4 address has no place here; then nothing is told.
         match address {
             Some(address) => {
-                let address = crate::packet::wide_index(address).and_then(|i| wide.get(i))?;
+                let address = crate::cell::wide_index(address).and_then(|i| wide.get(i))?;
                 bytes.extend(address.to_be_bytes().map(|b| Some(Known::Byte(b))));
             }
             None => bytes.extend([None; 16]),

@@ -1,6 +1,6 @@
 //! One owned buffer with every whole record of a read, and when it arrived.
 
-use crate::framer::Style;
+use crate::head::Style;
 
 /// Whole records, back to back: what a [`Framer`](crate::Framer) cuts and a
 /// [`Parser`](crate::Parser) reads.

@@ -13,9 +13,10 @@ use serde::ser::Serializer;
 
 use self::record::{Record, Text};
 use crate::grammar::{self, Keep, Parts, SLOTS, Slots};
-use crate::namespace::{Namespace, Part};
+use crate::namespace::Namespace;
 use crate::packet::{Missing, Packet};
 use crate::parser::{self, Engine, Plan};
+use crate::part::Part;
 use crate::pattern::Reach;
 use crate::value::{FieldType, Value};
 

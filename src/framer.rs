@@ -10,8 +10,12 @@
 //! The framer does no I/O, allocates nothing and has no error: bytes that belong to no record are
 //! *skipped*, with the reason, and counted.
 
-use crate::grammar;
-use crate::grammar::stamp::{self, Form, Head};
+mod skip;
+
+pub use self::skip::{Skip, Skipped};
+use crate::head::{self, MAX_HEAD, Style};
+use crate::message::is_message;
+use crate::scan::balanced;
 
 /// The longest record, in bytes, unless [`Framer::max_record`] says otherwise. The largest one
 /// seen in 391,490 real records has 0.47 MB.
@@ -19,96 +23,6 @@ pub const DEFAULT_MAX_RECORD: usize = 1 << 20;
 
 /// The largest limit that [`Framer::max_record`] takes: offsets within a batch have 30 bits.
 pub const LARGEST_MAX_RECORD: usize = 1 << 29;
-
-/// No head is longer: a number of 20 digits, two lengths of 10, a stamp of 35, `(invalid us)`.
-const MAX_HEAD: usize = 128;
-
-/// How the heads of one stream look; recognised at its first records, then fixed, since a mixed
-/// rule would give a forger more to choose from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Style {
-    /// `-#`: known after the first head.
-    pub(crate) number: Option<bool>,
-    /// `--lengths`: known after the first head.
-    pub(crate) lengths: Option<bool>,
-    /// Known after the first head with a readable stamp.
-    pub(crate) form: Form,
-    /// Fractions are nanoseconds.
-    pub(crate) nano: bool,
-}
-
-impl Style {
-    /// Whether `-#` numbers the packets.
-    pub fn numbered(&self) -> bool {
-        self.number == Some(true)
-    }
-
-    /// Whether a packet can print a head: text of `-t` without `-#` has nothing that it could not.
-    pub fn forgeable(&self) -> bool {
-        self.form == Form::Absent && self.number == Some(false)
-    }
-
-    /// How many heads settle this style: two, since one can be the rest of a line; without stamps
-    /// some more, since tunnels print such lines in every record.
-    fn proof(&self) -> u32 {
-        if self.form == Form::Absent { 16 } else { 2 }
-    }
-
-    fn known(&self) -> bool {
-        self.number.is_some() && self.form != Form::Unknown
-    }
-
-    /// Whether a line begins a record; what follows the line may be given too.
-    pub(crate) fn head(&self, line: &[u8]) -> Option<Head> {
-        grammar::stamp::head(&line[..line.len().min(MAX_HEAD)], self).map(|(head, _)| head)
-    }
-}
-
-/// Why bytes belong to no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Skip {
-    /// Before the first head.
-    Preamble,
-    /// Continuation lines of a record that was already given out, after an idle time.
-    Late,
-    /// Beyond the limit of one record.
-    Oversize,
-    /// One of tcpdump's own messages, outside of any record.
-    Message,
-}
-
-/// Counts of skipped bytes, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// See [`Skip::Preamble`].
-    pub preamble: u64,
-    /// See [`Skip::Late`].
-    pub late: u64,
-    /// Those of `late` that are empty lines by themselves: tcpdump prints one at Ctrl-C. Nothing is
-    /// lost with them.
-    pub empty: u64,
-    /// See [`Skip::Oversize`].
-    pub oversize: u64,
-    /// tcpdump's own messages, as `2>&1` mixes them in.
-    pub messages: u64,
-}
-
-impl Skipped {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.preamble + self.late + self.oversize + self.messages
-    }
-
-    /// Counts another's bytes too.
-    pub fn add(&mut self, other: &Skipped) {
-        self.preamble += other.preamble;
-        self.late += other.late;
-        self.empty += other.empty;
-        self.oversize += other.oversize;
-        self.messages += other.messages;
-    }
-}
 
 /// What the bytes at the front are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +149,7 @@ impl Framer {
     /// no IPv4 header waits for its endpoints. What follows before the next head is skipped.
     /// Ask [`Framer::next`] first until it gives `None`.
     pub fn flush(&mut self, src: &[u8]) -> Option<Cut> {
-        if self.state != State::Record || src.len() > self.max || !grammar::complete(src) {
+        if self.state != State::Record || src.len() > self.max || !complete(src) {
             return None;
         }
         self.enter(State::Seeking(Skip::Late), false);
@@ -296,7 +210,7 @@ impl Framer {
             return None;
         }
         self.enter(State::Seeking(Skip::Late), false);
-        let whole = grammar::complete(src);
+        let whole = complete(src);
         let kind = if whole {
             CutKind::Records
         } else {
@@ -390,13 +304,13 @@ impl Framer {
             return None;
         }
         let known = self.style.number.is_some();
-        if let Some((head, style)) = stamp::head(line, &self.style) {
+        if let Some((head, style)) = head::head(line, &self.style) {
             self.style = style;
-            self.fresh &= line[head.body..].starts_with(stamp::INVALID_HEADER);
+            self.fresh &= line[head.body..].starts_with(head::INVALID_HEADER);
             return Some(Judged::Head);
         }
         if self.fresh
-            && let Some(style) = stamp::stampless(line)
+            && let Some(style) = head::stampless(line)
         {
             self.style = style;
             self.fresh = false;
@@ -405,7 +319,7 @@ impl Framer {
         if self.settled() {
             return Some(Judged::Line);
         }
-        if known && let Some((_, style)) = stamp::head(line, &Style::default()) {
+        if known && let Some((_, style)) = head::head(line, &Style::default()) {
             if (Style {
                 nano: self.style.nano,
                 ..style
@@ -489,52 +403,17 @@ impl Framer {
     }
 }
 
-/// One of tcpdump's own messages, which `2>&1` mixes into the text.
-pub(crate) fn is_message(line: &[u8]) -> bool {
-    const STARTS: [&[u8]; 5] = [
-        b"tcpdump: ",
-        b"reading from file ",
-        b"listening on ",
-        b"dropped privs to ",
-        b"Warning: interface names might be incorrect",
-    ];
-    if STARTS.iter().any(|start| line.starts_with(start)) {
-        return true;
-    }
-    let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
-    let Some(rest) = line[digits..].strip_prefix(b" packet") else {
+/// Whether a record, given with its last line feed, waits for nothing more: an IPv4 header at the
+/// end of its last line is always followed by endpoints.
+fn complete(record: &[u8]) -> bool {
+    let Some(text) = record.strip_suffix(b"\n") else {
         return false;
     };
-    let rest = rest.strip_prefix(b"s").unwrap_or(rest);
-    digits > 0
-        && [
-            &b" captured"[..],
-            b" received by filter",
-            b" dropped by kernel",
-            b" dropped by interface",
-        ]
-        .iter()
-        .any(|end| rest.starts_with(end))
-}
-
-/// The records without tcpdump's own messages, and how many bytes those had; `None` when there are
-/// none.
-pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<(Vec<u8>, u64)> {
-    let mut kept = Vec::new();
-    let (mut from, mut start, mut removed) = (0, 0, 0);
-    while start < bytes.len() {
-        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |i| start + i + 1);
-        let line = &bytes[start..end];
-        if is_message(line) && style.head(line).is_none() {
-            kept.extend_from_slice(&bytes[from..start]);
-            from = end;
-            removed += (end - start) as u64;
-        }
-        start = end;
-    }
-    if removed == 0 {
-        return None;
-    }
-    kept.extend_from_slice(&bytes[from..]);
-    Some((kept, removed))
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let last = &text[memchr::memrchr(b'\n', text).map_or(0, |i| i + 1)..];
+    let header = last.ends_with(b")") && {
+        let at = memchr::memmem::rfind(last, b"(tos 0x");
+        at.is_some_and(|at| balanced(&last[at..]) == Some(last.len() - at))
+    };
+    !header
 }

@@ -8,8 +8,6 @@
 //! to what the field's regex would find in the part. Where a production leaves its path, the part
 //! is marked *odd*, and the regexes decide.
 
-pub(crate) mod stamp;
-
 mod arp;
 mod icmp;
 mod info;
@@ -20,10 +18,11 @@ mod link;
 mod tcp;
 mod udp;
 
-use crate::framer::{self, Style};
-use crate::namespace::Part;
-use crate::packet::{Home, inet_cell, text_cell};
-use crate::value::Stamp;
+use crate::cell::{FIXED, Fixed, Home, inet_cell, text_cell};
+use crate::head::{Head, Stamp, Style};
+use crate::message::is_message;
+use crate::part::Part;
+use crate::scan;
 
 use std::net::IpAddr;
 
@@ -54,28 +53,6 @@ slots! {
     MSS "mss", WSCALE "wscale", TS_VAL "ts_val", TS_ECR "ts_ecr",
     PAYLOAD_LENGTH "payload_length", ICMP "icmp", ICMP_ID "icmp_id", ICMP_SEQ "icmp_seq",
     ARP_OP "arp_op", ARP_MAC "arp_mac", INFO "info",
-}
-
-/// Texts that the grammar gives where the record does not spell them.
-pub(crate) const FIXED: [&str; 11] = [
-    "4", "6", "ARP", "TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "DCCP", "ESP", "IP",
-];
-
-/// An index into [`FIXED`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Fixed {
-    Four,
-    Six,
-    Arp,
-    Tcp,
-    Udp,
-    Icmp,
-    Icmp6,
-    Sctp,
-    Dccp,
-    Esp,
-    Ip,
 }
 
 /// `start..end` of a batch.
@@ -115,7 +92,7 @@ pub(crate) struct Parts {
     pub(crate) stamp: Stamp,
     /// The head that ended this record, and where it stands: the next record's, if that is walked
     /// over next.
-    ahead: Option<(usize, stamp::Head)>,
+    ahead: Option<(usize, Head)>,
 }
 
 impl Parts {
@@ -373,7 +350,7 @@ pub(crate) fn record(
             if let Some((from, to)) = head.number {
                 let digits = &first[from..to];
                 walk.part(Part::Number, digits);
-                match crate::value::decimal(digits).and_then(|n| i64::try_from(n).ok()) {
+                match scan::decimal(digits).and_then(|n| i64::try_from(n).ok()) {
                     Some(n) => walk.number(slot::NUMBER, n as u64),
                     None => walk.odd(Part::Number, digits),
                 }
@@ -450,7 +427,7 @@ pub(crate) fn record(
                 walk.parts.ahead = Some((next, head));
                 break;
             }
-            if rest[0] != b' ' && framer::is_message(line(buf, next).0) {
+            if rest[0] != b' ' && is_message(line(buf, next).0) {
                 return Err(Message);
             }
         }
@@ -465,18 +442,3 @@ pub(crate) fn record(
 /// One of tcpdump's own messages stands among the lines of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message;
-
-/// Whether a record, given with its last line feed, waits for nothing more: an IPv4 header at the
-/// end of its last line is always followed by endpoints.
-pub(crate) fn complete(record: &[u8]) -> bool {
-    let Some(text) = record.strip_suffix(b"\n") else {
-        return false;
-    };
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let last = &text[memchr::memrchr(b'\n', text).map_or(0, |i| i + 1)..];
-    let header = last.ends_with(b")") && {
-        let at = memchr::memmem::rfind(last, b"(tos 0x");
-        at.is_some_and(|at| leaf::balanced(&last[at..]) == Some(last.len() - at))
-    };
-    !header
-}

@@ -8,7 +8,7 @@ use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::namespace::Fnv;
+use crate::hash::Fnv;
 
 mod capture;
 mod follow;

@@ -63,21 +63,27 @@ mod batch;
 pub mod bridge;
 #[cfg(feature = "cassandra")]
 pub mod cassandra;
+mod cell;
+mod civil;
 mod explain;
 #[cfg(feature = "net")]
 pub mod feed;
 mod framer;
 mod grammar;
+pub mod hash;
+mod head;
 #[cfg(feature = "input")]
 pub mod input;
 #[cfg(feature = "net")]
 mod lane;
+mod message;
 mod namespace;
 #[cfg(feature = "net")]
 mod net;
 mod origin;
 mod packet;
 mod parser;
+mod part;
 mod pattern;
 mod reader;
 #[cfg(feature = "net")]
@@ -86,32 +92,35 @@ pub mod rejects;
 pub mod replay;
 #[cfg(feature = "net")]
 pub mod run;
+mod scan;
 mod schema;
 mod sequence;
 #[cfg(feature = "net")]
 mod sink;
-#[cfg(feature = "cassandra")]
+pub mod spell;
 mod stored;
+mod time_source;
+mod typed;
 mod value;
 
 pub use ascii::AsciiGuard;
 pub use batch::Batch;
 pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
-pub use framer::{
-    Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped, Style,
-};
+pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
+pub use head::Style;
 #[cfg(feature = "net")]
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Latency};
 pub use namespace::{
-    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_ENTRIES, MAX_PATTERN, Namespace,
-    NamespaceError, Part, Position, RESERVED,
+    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_ENTRIES, Namespace, NamespaceError, Position,
+    RESERVED,
 };
 #[cfg(feature = "net")]
 pub use net::{BatchCodec, Record, RecordCodec};
-pub use origin::{Origin, StampForm, TimeSource};
+pub use origin::{Origin, StampForm};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::{Engine, Parser};
-pub use pattern::Reach;
+pub use part::Part;
+pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;
@@ -123,4 +132,5 @@ pub use sequence::Sequence;
 pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
+pub use time_source::TimeSource;
 pub use value::{FieldType, Value};

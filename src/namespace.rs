@@ -4,23 +4,17 @@
 //! to what their patterns say.
 
 mod error;
-mod part;
 mod read;
 
 use std::str::FromStr;
 
 pub use self::error::{NamespaceError, Position};
-pub use self::part::Part;
 use self::read::{read, written_offset};
-use crate::pattern;
+use crate::hash::Fnv;
+use crate::part::Part;
+use crate::pattern::{self, MAX_PATTERN};
 use crate::value::FieldType;
 
-/// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
-/// word list, which belongs behind the parser.
-pub const MAX_PATTERN: usize = 4 << 10;
-/// The largest compiled pattern, in bytes: it bounds the time to compile (tens of milliseconds)
-/// and the time per byte.
-pub const MAX_COMPILED: usize = 1 << 20;
 /// The most columns of one namespace; a row keeps one bit for each.
 pub const MAX_COLUMNS: usize = 128;
 /// The most entries of one namespace: eight alternatives for each column.
@@ -350,17 +344,12 @@ impl Namespace {
     /// Compiles one entry's pattern within its limits.
     pub(crate) fn compile(field: &Field) -> Result<regex::bytes::Regex, NamespaceError> {
         let fail = |what: String| NamespaceError::at(&field.name, what, field.position().cloned());
-        let regex = regex::bytes::RegexBuilder::new(&field.regex)
-            .unicode(false)
-            .size_limit(MAX_COMPILED)
-            .dfa_size_limit(2 * MAX_COMPILED)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(limit) => fail(format!(
-                    "pattern compiles to more than {limit} bytes; write it narrower"
-                )),
-                other => fail(format!("regex: {other}")),
-            })?;
+        let regex = pattern::compile(&field.regex).map_err(|error| match error {
+            regex::Error::CompiledTooBig(limit) => fail(format!(
+                "pattern compiles to more than {limit} bytes; write it narrower"
+            )),
+            other => fail(format!("regex: {other}")),
+        })?;
         if regex.captures_len() < 2 {
             return Err(fail(
                 "pattern has no group 1, which is the value; add ( )".into(),
@@ -411,26 +400,4 @@ fn in_order(errors: &mut [NamespaceError]) {
             .as_ref()
             .map_or((usize::MAX, 0), |at| (at.line, at.column))
     });
-}
-
-/// FNV-1a of 128 bits: a name for a stream or a namespace, the same on every machine and in every
-/// release. Not a defence: who can choose both texts can make them collide.
-#[derive(Debug)]
-pub(crate) struct Fnv(u128);
-
-impl Fnv {
-    pub(crate) fn new() -> Fnv {
-        Fnv(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u128::from(*byte))
-                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-    }
-
-    pub(crate) fn finish(&self) -> u128 {
-        self.0
-    }
 }

@@ -9,9 +9,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 
 use crate::batch::Batch;
-use crate::framer::{self, Cut, CutKind, Framer, Skipped, Style};
+use crate::framer::{Cut, CutKind, Framer, Skipped};
 use crate::grammar::{self, Keep, Parts, Piece, Slots};
-use crate::namespace::Part;
+use crate::head::Style;
+use crate::message::without_messages;
+use crate::part::Part;
 
 /// Decodes [`Batch`]es: as many whole records as the buffer holds. What [`run`](crate::run()) uses.
 #[derive(Clone, Debug, Default)]
@@ -145,7 +147,7 @@ impl RecordCodec {
         }
         let text = &buf[..cut.len];
         let style = self.framer.style();
-        let raw = match framer::without_messages(text, &style) {
+        let raw = match without_messages(text, &style) {
             Some((kept, removed)) => {
                 self.messages += removed;
                 kept.into()

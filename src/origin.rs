@@ -1,18 +1,16 @@
 //! One input's state: who sent it, which stream it is, the next ordinal, the last instant.
 
-mod time_source;
-
 use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::namespace::Fnv;
+use crate::civil::{DAY, SECOND, civil_from_days, days_from_civil};
+use crate::hash::Fnv;
+use crate::head::Stamp;
 use crate::packet::{Inner, Packets};
 use crate::parser::Plan;
-use crate::value::{DAY, SECOND, Stamp, days_from_civil};
-
-pub use self::time_source::TimeSource;
+use crate::time_source::TimeSource;
 
 const HOUR: i64 = 3_600 * SECOND;
 /// How far back a stamp may go in a stream that goes forward: tcpdump prints the packets of several
@@ -174,10 +172,9 @@ impl Origin {
         inner.stamps.clear();
     }
 
-    /// Gives packets of one record the place that they had before: sensor and stream, ordinal,
-    /// time.
-    #[cfg(feature = "net")]
-    pub(crate) fn restore(
+    /// Gives packets of one record the place that they had before, in place of the next one:
+    /// sensor and stream, ordinal, time and how that was found.
+    pub fn restore(
         &mut self,
         packets: &mut Packets,
         (sensor, stream): (&str, &str),
@@ -412,7 +409,7 @@ fn days(date: Date) -> i64 {
 /// A civil time from its nanoseconds since 1970; 64 bits of them stay within the years that jiff
 /// knows.
 fn date_time(civil: i64) -> DateTime {
-    let (year, month, day) = crate::value::civil_from_days(civil.div_euclid(DAY));
+    let (year, month, day) = civil_from_days(civil.div_euclid(DAY));
     let s = civil.rem_euclid(DAY) / SECOND;
     let nanosecond = civil.rem_euclid(SECOND) as i32;
     let date = DateTime::new(

@@ -1,53 +1,18 @@
 //! A batch and its typed values, and one packet of them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::batch::Batch;
-use crate::grammar;
-use crate::origin::{Identity, TimeSource};
+use crate::cell::{FIXED, LENGTH_BITS, inet_cell, wide_index};
+use crate::head::Stamp;
+use crate::origin::Identity;
 use crate::parser::Plan;
-use crate::value::{FieldType, Stamp, Typed, Value};
-
-/// Where a text stands: 32 bits of start, 2 bits of [`Home`], 30 bits of length.
-const LENGTH_BITS: u32 = 30;
-
-/// Which buffer a text cell points into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Home {
-    /// The batch.
-    Batch,
-    /// [`grammar::FIXED`].
-    Fixed,
-    /// Text that stands nowhere in one piece: of a joined head.
-    Joined,
-}
-
-pub(crate) fn text_cell(home: Home, start: usize, len: usize) -> u64 {
-    debug_assert!(start <= u32::MAX as usize && len < 1 << LENGTH_BITS);
-    (start as u64) << 32 | (home as u64) << LENGTH_BITS | len as u64
-}
-
-/// An address: IPv4 in the low 32 bits; IPv6 by its place in [`Inner::wide`], with bit 63 set.
-const WIDE: u64 = 1 << 63;
-
-pub(crate) fn inet_cell(ip: IpAddr, wide: &mut Vec<u128>) -> u64 {
-    match ip {
-        IpAddr::V4(ip) => u64::from(ip.to_bits()),
-        IpAddr::V6(ip) => {
-            wide.push(ip.to_bits());
-            WIDE | (wide.len() - 1) as u64
-        }
-    }
-}
-
-/// The place of an IPv6 address in [`Inner::wide`], by its cell.
-pub(crate) fn wide_index(cell: u64) -> Option<usize> {
-    (cell & WIDE != 0).then_some((cell ^ WIDE) as usize)
-}
+use crate::time_source::TimeSource;
+use crate::typed::Typed;
+use crate::value::{FieldType, Value};
 
 /// A record without the number of `-#`.
 pub(crate) const NO_NUMBER: u64 = u64::MAX;
@@ -284,7 +249,7 @@ impl<'a> Packet<'a> {
         let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
         match cell >> LENGTH_BITS & 3 {
             0 => &inner.batch.bytes[start..start + len],
-            1 => grammar::FIXED[start].as_bytes(),
+            1 => FIXED[start].as_bytes(),
             _ => &inner.joined[start..start + len],
         }
     }

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use regex::bytes::{CaptureLocations, Regex};
 
 use crate::batch::Batch;
-use crate::framer;
-use crate::grammar::{self, FIXED, Keep, Parts, Piece, SLOTS, Slots, slot};
-use crate::namespace::{Column, Namespace, NamespaceError, Part};
-use crate::origin::TimeSource;
-use crate::packet::{Home, Inner, NO_NUMBER, Packets, Row, text_cell};
-use crate::value::{FieldType, Stamp, Typed};
+use crate::cell::{FIXED, Home, text_cell};
+use crate::grammar::{self, Keep, Parts, Piece, SLOTS, Slots, slot};
+use crate::head::Stamp;
+use crate::message;
+use crate::namespace::{Column, Namespace, NamespaceError};
+use crate::packet::{Inner, NO_NUMBER, Packets, Row};
+use crate::part::Part;
+use crate::time_source::TimeSource;
+use crate::typed::Typed;
+use crate::value::FieldType;
 
 /// How the fields are found. Both give the same values; a test holds them to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,7 +205,6 @@ impl Parser {
         self.plan.columns.clone()
     }
 
-    #[cfg(feature = "cassandra")]
     pub(crate) fn plan(&self) -> Arc<Plan> {
         self.plan.clone()
     }
@@ -230,7 +233,7 @@ impl Parser {
         };
         if fill(&mut inner).is_err()
             && let Some((bytes, removed)) =
-                framer::without_messages(&inner.batch.bytes, &inner.batch.style)
+                message::without_messages(&inner.batch.bytes, &inner.batch.style)
         {
             inner.batch.bytes = bytes;
             inner.messages = removed;

@@ -16,9 +16,15 @@ use serde::Serialize;
 
 pub(crate) use self::never::never;
 pub(crate) use self::worst::worst_lines;
-use crate::namespace::MAX_COMPILED;
 
-/// More steps than a pattern of [`MAX_PATTERN`](crate::MAX_PATTERN) bytes has characters; what is
+/// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
+/// word list, which belongs behind the parser.
+pub const MAX_PATTERN: usize = 4 << 10;
+/// The largest compiled pattern, in bytes: it bounds the time to compile (tens of milliseconds)
+/// and the time per byte.
+pub const MAX_COMPILED: usize = 1 << 20;
+
+/// More steps than a pattern of [`MAX_PATTERN`] bytes has characters; what is
 /// repeated more often stays one step.
 const MOST_STEPS: usize = 8 << 10;
 /// A counted repetition up to this is opened: what a person writes out (a MAC's five groups).
@@ -62,17 +68,16 @@ pub(crate) fn reach(pattern: &str, text: &[u8]) -> Option<Reach> {
 
 /// Whether a pattern matches where upper and lower case are the same.
 pub(crate) fn ignoring_case(pattern: &str, text: &[u8]) -> bool {
-    compile(&format!("(?i){pattern}")).is_some_and(|regex| regex.is_match(text))
+    compile(&format!("(?i){pattern}")).is_ok_and(|regex| regex.is_match(text))
 }
 
-/// Compiles as [`Namespace::compile`](crate::Namespace) does.
-fn compile(pattern: &str) -> Option<Regex> {
+/// Compiles a pattern within its limits: the one way in which patterns are compiled.
+pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern)
         .unicode(false)
         .size_limit(MAX_COMPILED)
         .dfa_size_limit(2 * MAX_COMPILED)
         .build()
-        .ok()
 }
 
 fn joined(before: &str, steps: &[Step]) -> String {
@@ -90,7 +95,8 @@ fn advance(
     depth: usize,
 ) -> Option<(Reach, usize)> {
     let matches = |n: usize| {
-        compile(&joined(before, &steps[..n])).and_then(|r| r.find(text).map(|m| m.range()))
+        let regex = compile(&joined(before, &steps[..n])).ok()?;
+        regex.find(text).map(|m| m.range())
     };
     let mut matched = matches(0)?;
     // All below `low` match, none from `high` on does.
@@ -279,7 +285,7 @@ fn hir(pattern: &str) -> Option<Hir> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::namespace::Part;
+    use crate::part::Part;
 
     fn reached(pattern: &str, text: &str) -> (String, String, String) {
         let reach = reach(pattern, text.as_bytes()).expect("it does not match");

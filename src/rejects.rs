@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::packet::{Packet, Packets};
-use crate::sink::text::Text;
+use crate::spell::Text;
 
 pub(crate) use self::reject::Reject;
 
@@ -307,7 +307,7 @@ fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::TimeSource;
+    use crate::time_source::TimeSource;
     use crate::{Batch, Framer, Namespace, Origin, Parser};
 
     #[test]

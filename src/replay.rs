@@ -10,10 +10,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::Batch;
-use crate::framer::{CutKind, Framer, Skipped, Style};
+use crate::framer::{CutKind, Framer, Skipped};
+use crate::head::Style;
 use crate::namespace::Namespace;
-use crate::origin::{Origin, TimeSource};
+use crate::origin::Origin;
 use crate::parser::Parser;
+use crate::time_source::TimeSource;
 
 /// Bytes that are read at once.
 const READ: usize = 64 << 10;

@@ -31,7 +31,6 @@ pub(crate) mod null;
 pub(crate) mod output;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-pub(crate) mod text;
 pub(crate) mod writer;
 
 /// What a trait object's async function returns.

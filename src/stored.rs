@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::framer::Style;
-use crate::origin::{Identity, TimeSource};
-use crate::packet::{Home, Inner, NO_NUMBER, Packets, Row, inet_cell, text_cell};
+use crate::cell::{Home, inet_cell, text_cell};
+use crate::head::{Stamp, Style};
+use crate::origin::Identity;
+use crate::packet::{Inner, NO_NUMBER, Packets, Row};
 use crate::parser::{Parser, Plan};
-use crate::value::{Stamp, Value};
+use crate::time_source::TimeSource;
+use crate::value::Value;
 
 /// Gathers rows of one stream with consecutive ordinals.
 ///

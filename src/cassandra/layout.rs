@@ -15,7 +15,7 @@ use scylla::serialize::writers::{CellWriter, RowWriter};
 use super::schema::quoted;
 use crate::namespace::Column;
 use crate::packet::Packet;
-use crate::sink::text::Text;
+use crate::spell::Text;
 use crate::value::{FieldType, Value};
 
 /// Rows of one stream that stay together: `shard = (record / BLOCK) % shards`. A batch of so many

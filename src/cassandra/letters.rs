@@ -9,7 +9,7 @@ use crate::packet::Packet;
 use crate::rejects;
 use crate::sink::SinkContext;
 use crate::sink::jsonl::Object;
-use crate::sink::text::Text;
+use crate::spell::Text;
 
 /// A file of JSON Lines, made when the first row is refused.
 pub(crate) struct Letters {

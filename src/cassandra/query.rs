@@ -11,7 +11,8 @@ use super::cluster;
 use super::fault;
 use super::paging::{PAGE, Paging, consistency};
 use crate::sink::SinkError;
-use crate::value::{Value, civil_from_days};
+use crate::spell;
+use crate::value::Value;
 
 /// What a row is taken to need before the first page has come: it then has 1,024 of them.
 const ROW: usize = 4 << 10;
@@ -165,8 +166,7 @@ fn datum(value: Option<CqlValue>) -> Datum {
         CqlValue::Time(at) => Datum::Text(Value::Time(at.0).to_string()),
         CqlValue::Date(date) => {
             // Day 2³¹ is 1970-01-01.
-            let (year, month, day) = civil_from_days(i64::from(date.0) - (1 << 31));
-            Datum::Text(format!("{year:04}-{month:02}-{day:02}"))
+            Datum::Text(spell::date(i64::from(date.0) - (1 << 31)))
         }
         CqlValue::Uuid(id) => Datum::Text(id.to_string()),
         CqlValue::Timeuuid(id) => Datum::Text(id.to_string()),

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{Match, Miss, Place, Try, Verdict, shown};
-use crate::grammar::{FIXED, Parts, Piece};
-use crate::namespace::Part;
+use crate::cell::FIXED;
+use crate::grammar::{Parts, Piece};
 use crate::parser::{self, Plan};
+use crate::part::Part;
 use crate::pattern;
 use crate::value::FieldType;
 

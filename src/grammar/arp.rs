@@ -2,7 +2,7 @@
 
 use super::leaf::{Res, int, ipv4, lit, mac};
 use super::{Fixed, Walk, slot};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// After `ARP, `, or with `-e` at the same place without the words.
 ///

@@ -2,7 +2,7 @@
 
 use super::leaf::{Res, hex4, int, lit, no};
 use super::{Walk, slot};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// `ND_PRINT("ICMP %s, length %u", str, plen)`, and for a query
 /// `"echo %s, id %u, seq %u"` in the place of `str`.

@@ -2,7 +2,7 @@
 
 use super::udp::is_dns;
 use super::{Fixed, Walk};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// Decoders whose own line is stored: how it begins, and why it is safe. Any other (HTTP, FTP,
 /// SMTP, IMAP, POP, SIP, RTSP, SNMP, RADIUS, LDAP, RESP, telnet, …) is dropped unless the user

@@ -5,7 +5,7 @@ use nom::combinator::opt;
 
 use super::leaf::{Res, bigint, bracketed, hex, int, ipv4, lit, number, port, until};
 use super::{Await, Fixed, Walk, icmp, info, slot, tcp, udp};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// What the header says of what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

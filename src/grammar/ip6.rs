@@ -3,7 +3,7 @@
 
 use super::leaf::{Res, hex, int, ipv6, lit, no, number, port, until};
 use super::{Await, Fixed, Walk, icmp, info, ip, slot, tcp, udp};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// A next header that can't be read.
 const UNKNOWN: u32 = 256;

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use nom::{Err, IResult};
 
-use crate::value;
+use crate::scan;
+pub(super) use crate::scan::balanced;
 
 /// What a production gives: the rest of the line, and its value.
 pub(super) type Res<'a, T> = IResult<&'a [u8], T, ()>;
@@ -134,7 +135,7 @@ pub(super) fn word(i: &[u8]) -> (&[u8], &[u8]) {
 /// `GET_IPADDR_STRING`
 #[inline]
 pub(super) fn ipv4(i: &[u8]) -> Res<'_, IpAddr> {
-    match value::ipv4(i) {
+    match scan::ipv4(i) {
         Some((ip, rest)) => Ok((rest, IpAddr::V4(ip))),
         None => no(),
     }
@@ -198,26 +199,10 @@ pub(super) fn mac(i: &[u8]) -> Res<'_, u64> {
     if text.iter().any(u8::is_ascii_uppercase) {
         return no();
     }
-    match value::mac(text) {
+    match scan::mac(text) {
         Some(bits) => Ok((&i[17..], bits)),
         None => no(),
     }
-}
-
-/// The length of the text that begins with an opening parenthesis, up to the one that closes it.
-pub(super) fn balanced(i: &[u8]) -> Option<usize> {
-    let mut depth = 0usize;
-    for at in memchr::memchr2_iter(b'(', b')', i) {
-        if i[at] == b'(' {
-            depth += 1;
-        } else {
-            depth = depth.checked_sub(1)?;
-            if depth == 0 {
-                return Some(at + 1);
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod radio;
 
 use super::leaf::{Res, no, number, word};
 use super::{Await, Fixed, Walk, arp, info, ip, ip6, slot};
-use crate::namespace::Part;
+use crate::part::Part;
 
 use ethernet::{Ethernet, ethernet};
 use header::{Header, Kind, header};

@@ -5,7 +5,7 @@ use nom::combinator::opt;
 
 use super::leaf::{Res, bigint, bracketed, hex4, int, lit, no};
 use super::{Walk, info, slot};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// A segment's line after its endpoints.
 ///

@@ -2,7 +2,7 @@
 
 use super::leaf::{Res, bigint, hex4, int, lit, no};
 use super::{Walk, info, slot};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// A datagram's line after its endpoints.
 ///

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::sink::text::acts;
+use crate::spell::acts;
 
 /// What tcpdump is asked for: numeric addresses, headers in full, absolute sequence numbers,
 /// stamps that need no zone, packet numbers.

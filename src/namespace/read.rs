@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{NamespaceError, Position};
-use super::{Field, MAX_ENTRIES, Namespace, Part, Written, name_fault};
+use super::{Field, MAX_ENTRIES, Namespace, Written, name_fault};
+use crate::part::Part;
+use crate::scan;
 use crate::value::FieldType;
 
 /// The document as its author wrote it; slices that remember where they stand in the source.
@@ -394,7 +396,7 @@ pub(super) fn written_offset(raw: &str, offset: usize) -> usize {
         if bytes[written] == b'\\' {
             if bytes.get(written + 1) == Some(&b'u') {
                 let hex = bytes.get(written + 2..written + 6).unwrap_or_default();
-                let code = crate::value::hexadecimal(hex).unwrap_or(0) as u32;
+                let code = scan::hexadecimal(hex).unwrap_or(0) as u32;
                 decoded += char::from_u32(code).map_or(2, char::len_utf8);
                 written += 6;
             } else {

@@ -3,7 +3,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::{compile, hir, joined, steps};
-use crate::namespace::Part;
+use crate::part::Part;
 
 /// Why a pattern can never match in its part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) fn never(pattern: &str, part: Part) -> Option<Never> {
         return Some(Never { at, why });
     }
     if part == Part::IpVersion {
-        let regex = compile(pattern)?;
+        let regex = compile(pattern).ok()?;
         if !regex.is_match(b"4") && !regex.is_match(b"6") {
             let why = "this part is always `4` or `6`, and the pattern matches neither";
             return Some(Never { at: 0, why });

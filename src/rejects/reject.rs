@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::origin::TimeSource;
+use crate::time_source::TimeSource;
 
 /// A line of such a file, read again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 
 use super::SinkContext;
 use super::lines::Spell;
-use super::text::Text;
 use crate::packet::Packet;
+use crate::spell::Text;
 use crate::value::Value;
 
 /// Spells packets as rows.

@@ -5,9 +5,9 @@
 
 use super::SinkContext;
 use super::lines::Spell;
-use super::text::Text;
 use crate::namespace::Column;
 use crate::packet::Packet;
+use crate::spell::Text;
 use crate::value::Value;
 
 /// Spells packets as JSON objects.

@@ -14,11 +14,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 
 use self::ledger::Ledger;
-use super::text::Text;
 use super::writer::{Abandoned, Store, Writer};
 use super::{BoxFuture, Sink, SinkContext, SinkError, Written};
 use crate::packet::{Packet, Packets};
 use crate::rejects::Rejects;
+use crate::spell::Text;
 use crate::value::Value;
 
 mod ledger;

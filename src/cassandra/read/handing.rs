@@ -2,10 +2,10 @@
 
 use super::super::layout::Content;
 use super::row::{Line, value};
-use crate::origin::TimeSource;
 use crate::packet::Packets;
 use crate::parser::Parser;
 use crate::stored::Stored;
+use crate::time_source::TimeSource;
 
 /// Rows that are handed on together.
 const HANDED_ROWS: usize = 1_024;

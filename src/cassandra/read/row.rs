@@ -100,10 +100,8 @@ pub(super) fn value<'a>(
             _ => IpAddr::V6(Ipv6Addr::from(fixed::<16>(bytes)?)),
         }),
         FieldType::Mac => {
-            let bits = crate::value::mac(bytes);
-            let bits = bits.ok_or_else(|| format!("`{}` is no mac", bytes.escape_ascii()))?;
-            let [_, _, mac @ ..] = bits.to_be_bytes();
-            Value::Mac(mac)
+            let mac = Value::mac(bytes);
+            mac.ok_or_else(|| format!("`{}` is no mac", bytes.escape_ascii()))?
         }
         FieldType::Time => Value::Time(long(bytes)?),
         FieldType::Timestamp => {

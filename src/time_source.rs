@@ -34,9 +34,8 @@ impl TimeSource {
         }
     }
 
-    /// The one of that name.
-    #[cfg(feature = "net")]
-    pub(crate) fn named(name: &[u8]) -> Option<TimeSource> {
+    /// The one of that name; `unplaced` is not stored, so it is not one.
+    pub fn named(name: &[u8]) -> Option<TimeSource> {
         [
             TimeSource::Packet,
             TimeSource::PacketAmbiguous,

@@ -1,12 +1,13 @@
-//! How values are spelt as text, without the formatting machinery: every sink of text spells every
-//! value of every packet, and this is most of its work.
+//! How values are spelt as text: by the formatting machinery, and faster by [`Text`].
 //!
-//! The spelling is that of [`Value`](crate::Value)'s `Display`; a test holds the two together.
+//! Every sink of text spells every value of every packet, and this is most of its work. Both give
+//! the same spelling, that of [`Value`](crate::Value)'s `Display`; a test holds the two together.
 
+use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
 
-use crate::value::{DAY, SECOND, civil_from_days};
+use crate::civil::{DAY, SECOND, civil_from_days};
 
 /// `00` to `99`.
 const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
@@ -19,16 +20,33 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Spells values at the end of a buffer. It remembers the day of the last instant, since packets
 /// of one day come together.
-#[derive(Debug)]
-pub(crate) struct Text {
-    pub(crate) out: Vec<u8>,
+///
+/// ```
+/// use dumpstream::spell::Text;
+/// let mut text = Text::new();
+/// text.timestamp(1_700_000_000_123_456_000);
+/// text.out.push(b' ');
+/// text.json(b"caf\xc3\xa9 \x1b[1m");
+/// assert_eq!(text.out, "2023-11-14T22:13:20.123456Z \"caf\u{e9} \\u001b[1m\"".as_bytes());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// What was spelt so far. It may be added to and cleared.
+    pub out: Vec<u8>,
     day: i64,
     /// `YYYY-MM-DDT` of `day`.
     date: Vec<u8>,
 }
 
+impl Default for Text {
+    fn default() -> Text {
+        Text::new()
+    }
+}
+
 impl Text {
-    pub(crate) fn new() -> Text {
+    /// With an empty buffer.
+    pub fn new() -> Text {
         // No day of an `i64` of nanoseconds is this one.
         Text {
             out: Vec::new(),
@@ -37,7 +55,8 @@ impl Text {
         }
     }
 
-    pub(crate) fn int(&mut self, n: i64) {
+    /// A whole number, in decimal.
+    pub fn int(&mut self, n: i64) {
         if n < 0 {
             self.out.push(b'-');
         }
@@ -67,7 +86,7 @@ impl Text {
     }
 
     /// A time of day, in nanoseconds since midnight.
-    pub(crate) fn clock(&mut self, ns: i64) {
+    pub fn clock(&mut self, ns: i64) {
         let (seconds, fraction) = (ns.div_euclid(SECOND), ns.rem_euclid(SECOND));
         self.pair(seconds / 3600);
         self.out.push(b':');
@@ -87,7 +106,7 @@ impl Text {
     }
 
     /// An instant, in nanoseconds since 1970 UTC.
-    pub(crate) fn timestamp(&mut self, ns: i64) {
+    pub fn timestamp(&mut self, ns: i64) {
         let day = ns.div_euclid(DAY);
         if day != self.day {
             let (year, month, date) = civil_from_days(day);
@@ -100,7 +119,8 @@ impl Text {
         self.out.push(b'Z');
     }
 
-    pub(crate) fn inet(&mut self, ip: IpAddr) {
+    /// An address.
+    pub fn inet(&mut self, ip: IpAddr) {
         match ip {
             IpAddr::V4(ip) => {
                 let [a, b, c, d] = ip.octets();
@@ -114,7 +134,8 @@ impl Text {
         }
     }
 
-    pub(crate) fn mac(&mut self, mac: [u8; 6]) {
+    /// A hardware address, in lower case with colons.
+    pub fn mac(&mut self, mac: [u8; 6]) {
         for (i, byte) in mac.into_iter().enumerate() {
             if i > 0 {
                 self.out.push(b':');
@@ -129,8 +150,7 @@ impl Text {
     }
 
     /// Bytes as text: what is UTF-8 as it stands, any other byte as `\xHH`.
-    #[cfg(any(feature = "sqlite", feature = "cassandra"))]
-    pub(crate) fn lossless(&mut self, bytes: &[u8]) {
+    pub fn lossless(&mut self, bytes: &[u8]) {
         for chunk in bytes.utf8_chunks() {
             self.out.extend_from_slice(chunk.valid().as_bytes());
             for byte in chunk.invalid() {
@@ -142,7 +162,7 @@ impl Text {
 
     /// A JSON string, quotes included: what JSON forbids is escaped, and so is what a terminal
     /// might act on. Bytes that are not UTF-8 become the four characters `\xHH`.
-    pub(crate) fn json(&mut self, bytes: &[u8]) {
+    pub fn json(&mut self, bytes: &[u8]) {
         self.out.push(b'"');
         if bytes.iter().all(|b| PLAIN[usize::from(*b)]) {
             self.out.extend_from_slice(bytes);
@@ -192,7 +212,7 @@ impl Text {
     /// escaped as in JSON and bytes that are not UTF-8 as `\xHH`, so that a row is always a line.
     /// A cell that a spreadsheet would take for a formula begins with an apostrophe. A text that
     /// is there and empty is `""`; an absent one is nothing.
-    pub(crate) fn csv(&mut self, bytes: &[u8]) {
+    pub fn csv(&mut self, bytes: &[u8]) {
         let formula = matches!(
             bytes.first(),
             Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n')
@@ -225,9 +245,49 @@ impl Text {
     }
 }
 
+/// The civil date of a day number since 1970-01-01, `YYYY-MM-DD`.
+pub fn date(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Bytes as text: what is UTF-8 as it stands, any other byte as `\xHH`.
+pub(crate) fn write_text(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        f.write_str(chunk.valid())?;
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn write_clock(f: &mut impl fmt::Write, ns: i64) -> fmt::Result {
+    let (s, frac) = (ns.div_euclid(SECOND), ns.rem_euclid(SECOND));
+    write!(f, "{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)?;
+    write_fraction(f, frac)
+}
+
+/// Six digits, nine where the value needs them.
+fn write_fraction(f: &mut impl fmt::Write, frac: i64) -> fmt::Result {
+    if frac % 1_000 == 0 {
+        write!(f, ".{:06}", frac / 1_000)
+    } else {
+        write!(f, ".{frac:09}")
+    }
+}
+
+/// RFC 3339 in UTC, with six digits of a second, nine where the value needs them.
+pub(crate) fn write_timestamp(f: &mut impl fmt::Write, ns: i64) -> fmt::Result {
+    let (year, month, day) = civil_from_days(ns.div_euclid(DAY));
+    write!(f, "{year:04}-{month:02}-{day:02}T")?;
+    write_clock(f, ns.rem_euclid(DAY))?;
+    f.write_char('Z')
+}
+
 /// Characters that a terminal or a reader of lines may act on: C0, DEL and C1; the marks that turn
 /// the direction of writing (CVE-2021-42574); and the separators that some take for line feeds.
-pub(crate) fn acts(c: char) -> bool {
+pub fn acts(c: char) -> bool {
     matches!(
         c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
@@ -257,7 +317,12 @@ const CELL: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Value;
+
+    fn displayed(ns: i64) -> String {
+        let mut out = String::new();
+        write_timestamp(&mut out, ns).unwrap();
+        out
+    }
 
     fn spelt(write: impl FnOnce(&mut Text)) -> String {
         let mut text = Text::new();
@@ -274,7 +339,7 @@ mod tests {
                 -1i64 << shift,
             ] {
                 assert_eq!(spelt(|t| t.int(n)), n.to_string());
-                assert_eq!(spelt(|t| t.timestamp(n)), Value::Timestamp(n).to_string());
+                assert_eq!(spelt(|t| t.timestamp(n)), displayed(n));
             }
         }
         for n in [
@@ -290,7 +355,7 @@ mod tests {
             1_700_000_000_123_456_000,
         ] {
             assert_eq!(spelt(|t| t.int(n)), n.to_string());
-            assert_eq!(spelt(|t| t.timestamp(n)), Value::Timestamp(n).to_string());
+            assert_eq!(spelt(|t| t.timestamp(n)), displayed(n));
         }
         // The leap second, and a change of day with the cache warm.
         assert_eq!(spelt(|t| t.clock(DAY - SECOND + 1)), "23:59:59.000000001");
@@ -335,9 +400,9 @@ mod tests {
             spelt(|t| t.json("\u{85}\u{202e}".as_bytes())),
             r#""\u0085\u202e""#
         );
-        #[cfg(feature = "sqlite")]
         assert_eq!(spelt(|t| t.lossless(b"a\xc3\xa9\xff")), "a\u{e9}\\xff");
     }
+
     #[test]
     fn cells_are_one_line_and_no_formula() {
         for (text, cell) in [

@@ -1,0 +1,47 @@
+//! Bytes that belong to no record, and why.
+
+/// Why bytes belong to no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Skip {
+    /// Before the first head.
+    Preamble,
+    /// Continuation lines of a record that was already given out, after an idle time.
+    Late,
+    /// Beyond the limit of one record.
+    Oversize,
+    /// One of tcpdump's own messages, outside of any record.
+    Message,
+}
+
+/// Counts of skipped bytes, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// See [`Skip::Preamble`].
+    pub preamble: u64,
+    /// See [`Skip::Late`].
+    pub late: u64,
+    /// Those of `late` that are empty lines by themselves: tcpdump prints one at Ctrl-C. Nothing is
+    /// lost with them.
+    pub empty: u64,
+    /// See [`Skip::Oversize`].
+    pub oversize: u64,
+    /// tcpdump's own messages, as `2>&1` mixes them in.
+    pub messages: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.preamble + self.late + self.oversize + self.messages
+    }
+
+    /// Counts another's bytes too.
+    pub fn add(&mut self, other: &Skipped) {
+        self.preamble += other.preamble;
+        self.late += other.late;
+        self.empty += other.empty;
+        self.oversize += other.oversize;
+        self.messages += other.messages;
+    }
+}
