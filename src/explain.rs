@@ -15,9 +15,9 @@ use self::record::{Record, Text};
 use crate::grammar::{self, Keep, Parts, SLOTS, Slots};
 use crate::namespace::Namespace;
 use crate::packet::{Missing, Packet};
-use crate::parser::{self, Engine, Plan};
 use crate::part::Part;
 use crate::pattern::Reach;
+use crate::plan::{self, Engine, Plan};
 use crate::value::{FieldType, Value};
 
 /// A record and its columns, explained. [`Packet::explain`] makes it.
@@ -289,7 +289,7 @@ impl Packet<'_> {
 
     fn reason(self, column: usize, texts: &[Text]) -> Missing {
         let (plan, _, row) = self.source();
-        let there = |p: &parser::Pattern| texts.iter().any(|t| t.part == p.part);
+        let there = |p: &plan::Pattern| texts.iter().any(|t| t.part == p.part);
         if row.misfit >> column & 1 == 1 {
             Missing::Misfit
         } else if plan.patterns[column].iter().any(there) {

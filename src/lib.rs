@@ -85,6 +85,7 @@ mod packet;
 mod parser;
 mod part;
 mod pattern;
+mod plan;
 mod reader;
 #[cfg(feature = "net")]
 pub mod rejects;
@@ -99,6 +100,7 @@ mod sequence;
 mod sink;
 pub mod spell;
 mod stored;
+mod table;
 mod time_source;
 mod typed;
 mod value;
@@ -118,9 +120,10 @@ pub use namespace::{
 pub use net::{BatchCodec, Record, RecordCodec};
 pub use origin::{Origin, StampForm};
 pub use packet::{Missing, Packet, Packets};
-pub use parser::{Engine, Parser};
+pub use parser::Parser;
 pub use part::Part;
 pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
+pub use plan::Engine;
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;

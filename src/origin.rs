@@ -8,8 +8,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use crate::civil::{DAY, SECOND, civil_from_days, days_from_civil};
 use crate::hash::Fnv;
 use crate::head::Stamp;
-use crate::packet::{Inner, Packets};
-use crate::parser::Plan;
+use crate::packet::Packets;
+use crate::plan::Plan;
+use crate::table::{Identity, Inner};
 use crate::time_source::TimeSource;
 
 const HOUR: i64 = 3_600 * SECOND;
@@ -21,13 +22,6 @@ const REORDER: i64 = 10 * SECOND;
 const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
-
-/// What names an input in every table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) sensor: String,
-    pub(crate) stream: String,
-}
 
 /// Which of the two stamps that look alike a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

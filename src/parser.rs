@@ -2,118 +2,21 @@
 
 use std::sync::Arc;
 
-use regex::bytes::{CaptureLocations, Regex};
+use regex::bytes::CaptureLocations;
 
 use crate::batch::Batch;
 use crate::cell::{FIXED, Home, text_cell};
-use crate::grammar::{self, Keep, Parts, Piece, SLOTS, Slots, slot};
+use crate::grammar::{self, Parts, Piece, Slots, slot};
 use crate::head::Stamp;
 use crate::message;
 use crate::namespace::{Column, Namespace, NamespaceError};
-use crate::packet::{Inner, NO_NUMBER, Packets, Row};
+use crate::packet::Packets;
 use crate::part::Part;
+use crate::plan::{Engine, Plan};
+use crate::table::{Inner, NO_NUMBER, Row};
 use crate::time_source::TimeSource;
 use crate::typed::Typed;
 use crate::value::FieldType;
-
-/// How the fields are found. Both give the same values; a test holds them to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// A field that equals the built-in one comes typed from the grammar's walk.
-    #[default]
-    Slot,
-    /// Every field comes from its patterns: the meaning, and slower.
-    Regex,
-}
-
-/// One entry, compiled.
-#[derive(Debug, Clone)]
-pub(crate) struct Pattern {
-    /// Its place among all patterns.
-    pub(crate) id: usize,
-    pub(crate) part: Part,
-    pub(crate) regex: Regex,
-}
-
-/// How columns are filled; shared by a parser and its packets.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) columns: Arc<[Column]>,
-    /// The `time` column, where it is the record's own instant.
-    pub(crate) time: Option<usize>,
-    /// The user's own timestamp columns.
-    pub(crate) timestamps: Vec<usize>,
-    /// The entries of each column.
-    pub(crate) patterns: Vec<Vec<Pattern>>,
-    /// The slot that equals the column's entries.
-    pub(crate) slots: Vec<Option<usize>>,
-    /// Bits of the columns that have entries in a part.
-    by_part: [u128; Part::ALL.len()],
-    /// Bits of the columns that come from slots.
-    bound: u128,
-    /// The columns are the slots, in their order, before any others.
-    straight: bool,
-    pub(crate) keep: Keep,
-    pub(crate) engine: Engine,
-}
-
-impl Plan {
-    /// The parts of the record at `start`, found again.
-    pub(crate) fn parts(&self, batch: &Batch, start: usize) -> u32 {
-        let (mut parts, mut slots) = (Parts::new(), Slots::new());
-        let walked = grammar::record(
-            &batch.bytes,
-            start,
-            &batch.style,
-            self.keep,
-            &mut parts,
-            &mut slots,
-            &mut Vec::new(),
-        );
-        debug_assert!(walked.is_ok(), "messages were taken out");
-        Part::ALL
-            .iter()
-            .filter(|part| parts.has(**part))
-            .map(|part| 1 << *part as u32)
-            .sum()
-    }
-
-    /// Whether a column has an entry in one of the parts.
-    pub(crate) fn looks_into(&self, column: usize, parts: u32) -> bool {
-        self.patterns[column]
-            .iter()
-            .any(|p| parts >> p.part as u32 & 1 == 1)
-    }
-
-    fn bind(&mut self, namespace: &Namespace) {
-        let built_in = Namespace::tcpdump();
-        self.bound = 0;
-        for (i, column) in self.columns.iter().enumerate() {
-            let entries = |n: &Namespace| -> Vec<_> {
-                n.fields
-                    .iter()
-                    .filter(|f| f.name == column.name)
-                    .cloned()
-                    .collect()
-            };
-            let (ours, theirs) = (entries(&built_in), entries(namespace));
-            let equal =
-                ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| a.same(b));
-            let slot = SLOTS.iter().position(|name| *name == column.name);
-            self.slots[i] = slot.filter(|_| equal && self.engine == Engine::Slot);
-            if self.slots[i].is_some() {
-                self.bound |= 1 << i;
-            }
-        }
-        self.straight = self.slots.len() >= SLOTS.len()
-            && self
-                .slots
-                .iter()
-                .take(SLOTS.len())
-                .enumerate()
-                .all(|(i, slot)| *slot == Some(i));
-    }
-}
 
 /// Parses batches. It has no state between them, is shared freely, and can't fail: what it can't
 /// read is data with missing values.
@@ -144,53 +47,15 @@ impl Parser {
     /// A pattern that does not compile within its limits or has no group 1, a reserved name,
     /// alternatives of two types; see [`NamespaceError`].
     pub fn new(namespace: Namespace) -> Result<Parser, NamespaceError> {
-        namespace.validate()?;
-        let columns = namespace.columns();
-        let mut patterns: Vec<Vec<Pattern>> = columns.iter().map(|_| Vec::new()).collect();
-        let mut by_part = [0u128; Part::ALL.len()];
-        for (id, field) in namespace.fields.iter().enumerate() {
-            let column = columns
-                .iter()
-                .position(|c| c.name == field.name)
-                .expect("every field has its column");
-            by_part[field.part as usize] |= 1 << column;
-            let regex = Namespace::compile(field)?;
-            patterns[column].push(Pattern {
-                id,
-                part: field.part,
-                regex,
-            });
-        }
-        let time = columns
-            .iter()
-            .position(|c| c.name == "time" && c.kind == FieldType::Timestamp);
-        let timestamps = (0..columns.len())
-            .filter(|i| columns[*i].kind == FieldType::Timestamp && Some(*i) != time)
-            .collect();
-        let mut plan = Plan {
-            timestamps,
-            slots: vec![None; columns.len()],
-            columns: columns.into(),
-            time,
-            patterns,
-            by_part,
-            bound: 0,
-            straight: false,
-            keep: Keep::default(),
-            engine: Engine::default(),
-        };
-        plan.bind(&namespace);
         Ok(Parser {
-            plan: Arc::new(plan),
+            plan: Arc::new(Plan::new(&namespace)?),
             namespace: Arc::new(namespace),
         })
     }
 
     /// Chooses the engine.
     pub fn engine(mut self, engine: Engine) -> Parser {
-        let plan = Arc::make_mut(&mut self.plan);
-        plan.engine = engine;
-        plan.bind(&self.namespace);
+        Arc::make_mut(&mut self.plan).choose(engine, &self.namespace);
         self
     }
 
@@ -357,7 +222,7 @@ impl Search {
             for piece in parts.pieces(pattern.part) {
                 let joined = pattern.part == Part::Head && !parts.more().is_empty();
                 if joined && self.head.is_empty() {
-                    join(&inner.batch.bytes, parts, &mut self.head);
+                    parts.join(&inner.batch.bytes, &mut self.head);
                 }
                 let (text, home, offset) = match piece {
                     _ if joined => (&self.head[..], Home::Joined, 0),
@@ -414,22 +279,10 @@ impl Search {
     }
 }
 
-/// The head's lines with one blank between.
-pub(crate) fn join(bytes: &[u8], parts: &Parts, head: &mut Vec<u8>) {
-    for piece in parts.pieces(Part::Head) {
-        if let Piece::Span(s) = piece {
-            head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
-        }
-    }
-    for s in parts.more() {
-        head.push(b' ');
-        head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grammar::SLOTS;
 
     #[test]
     fn the_slots_are_the_built_in_columns() {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::cell::{Home, inet_cell, text_cell};
 use crate::head::{Stamp, Style};
-use crate::origin::Identity;
-use crate::packet::{Inner, NO_NUMBER, Packets, Row};
-use crate::parser::{Parser, Plan};
+use crate::packet::Packets;
+use crate::parser::Parser;
+use crate::plan::Plan;
+use crate::table::{Identity, Inner, NO_NUMBER, Row};
 use crate::time_source::TimeSource;
 use crate::value::Value;
 

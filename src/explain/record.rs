@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{Match, Miss, Place, Try, Verdict, shown};
 use crate::cell::FIXED;
 use crate::grammar::{Parts, Piece};
-use crate::parser::{self, Plan};
 use crate::part::Part;
 use crate::pattern;
+use crate::plan::{self, Plan};
 use crate::value::FieldType;
 
 /// A text that patterns are searched in.
@@ -43,7 +43,7 @@ impl Record<'_> {
                     },
                     Piece::Span(span) if part == Part::Head => {
                         let mut bytes = Vec::new();
-                        parser::join(self.bytes, parts, &mut bytes);
+                        parts.join(self.bytes, &mut bytes);
                         let mut stretches = vec![(0, span.start as usize - self.start)];
                         let mut at = (span.end - span.start) as usize;
                         for line in parts.more() {
@@ -135,7 +135,7 @@ impl Record<'_> {
 
     fn verdict(
         &self,
-        pattern: &parser::Pattern,
+        pattern: &plan::Pattern,
         kind: FieldType,
         text: &Text,
         texts: &[Text],
@@ -171,7 +171,7 @@ impl Record<'_> {
 }
 
 /// The other parts that a pattern matches in, with its group.
-fn elsewhere(pattern: &parser::Pattern, texts: &[Text], dropped: &[Text]) -> Vec<Part> {
+fn elsewhere(pattern: &plan::Pattern, texts: &[Text], dropped: &[Text]) -> Vec<Part> {
     let matches = |text: &&Text| {
         let captures = pattern.regex.captures(&text.bytes);
         text.part != pattern.part && captures.is_some_and(|c| c.get(1).is_some())

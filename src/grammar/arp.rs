@@ -1,7 +1,8 @@
 //! ARP: `print-arp.c`.
 
 use super::leaf::{Res, int, ipv4, lit, mac};
-use super::{Fixed, Walk, slot};
+use super::walk::{Walk, slot};
+use crate::cell::Fixed;
 use crate::part::Part;
 
 /// After `ARP, `, or with `-e` at the same place without the words.

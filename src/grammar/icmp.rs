@@ -1,7 +1,7 @@
 //! ICMP and ICMPv6: `print-icmp.c`, `print-icmp6.c`.
 
 use super::leaf::{Res, hex4, int, lit, no};
-use super::{Walk, slot};
+use super::walk::{Walk, slot};
 use crate::part::Part;
 
 /// `ND_PRINT("ICMP %s, length %u", str, plen)`, and for a query

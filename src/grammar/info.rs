@@ -1,7 +1,7 @@
 //! Which decoder's text is stored: only that of decoders which print no secrets.
 
-use super::udp::is_dns;
-use super::{Fixed, Walk};
+use super::walk::{Walk, slot};
+use crate::cell::Fixed;
 use crate::part::Part;
 
 /// Decoders whose own line is stored: how it begins, and why it is safe. Any other (HTTP, FTP,
@@ -77,7 +77,7 @@ pub(super) fn rest<'a>(
     if walk.keep.info || safe(i, protocol, ports) {
         let text = if walk.keep.info { i } else { own(i) };
         walk.part(Part::Info, text);
-        walk.text(super::slot::INFO, text);
+        walk.text(slot::INFO, text);
     }
 }
 
@@ -169,6 +169,13 @@ pub(super) fn first_word<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
         .position(|b| !(b.is_ascii_alphanumeric() || *b == b'.'))
         .unwrap_or(i.len());
     walk.protocol_name(&i[..len]);
+}
+
+/// The ports whose datagrams `udp_print` gives to `domain_print`: DNS, mDNS, LLMNR.
+pub(super) fn is_dns((source, destination): (u16, u16)) -> bool {
+    [53, 5353, 5355]
+        .iter()
+        .any(|port| source == *port || destination == *port)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use nom::Parser as _;
 use nom::combinator::opt;
 
 use super::leaf::{Res, bigint, bracketed, hex, int, ipv4, lit, number, port, until};
-use super::{Await, Fixed, Walk, icmp, info, slot, tcp, udp};
+use super::walk::{Walk, slot};
+use super::{Await, icmp, info, tcp, udp};
+use crate::cell::Fixed;
 use crate::part::Part;
 
 /// What the header says of what follows.

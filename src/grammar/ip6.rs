@@ -2,7 +2,9 @@
 //! `print-rt6.c`, `print-ah.c`.
 
 use super::leaf::{Res, hex, int, ipv6, lit, no, number, port, until};
-use super::{Await, Fixed, Walk, icmp, info, ip, slot, tcp, udp};
+use super::walk::{Walk, slot};
+use super::{Await, icmp, info, ip, tcp, udp};
+use crate::cell::Fixed;
 use crate::part::Part;
 
 /// A next header that can't be read.

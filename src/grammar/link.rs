@@ -7,7 +7,9 @@ mod header;
 mod radio;
 
 use super::leaf::{Res, no, number, word};
-use super::{Await, Fixed, Walk, arp, info, ip, ip6, slot};
+use super::walk::{Walk, slot};
+use super::{Await, arp, info, ip, ip6};
+use crate::cell::Fixed;
 use crate::part::Part;
 
 use ethernet::{Ethernet, ethernet};

@@ -3,8 +3,9 @@
 use nom::Parser as _;
 use nom::combinator::opt;
 
+use super::info;
 use super::leaf::{Res, bigint, bracketed, hex4, int, lit, no};
-use super::{Walk, info, slot};
+use super::walk::{Walk, slot};
 use crate::part::Part;
 
 /// A segment's line after its endpoints.

@@ -1,7 +1,8 @@
 //! UDP and DNS: `print-udp.c`, `print-domain.c`.
 
+use super::info;
 use super::leaf::{Res, bigint, hex4, int, lit, no};
-use super::{Walk, info, slot};
+use super::walk::{Walk, slot};
 use crate::part::Part;
 
 /// A datagram's line after its endpoints.
@@ -26,7 +27,7 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)
     if !verdict.is_empty() {
         walk.part(Part::Udp, verdict);
     }
-    let closing = if is_dns(ports) {
+    let closing = if info::is_dns(ports) {
         dns(i).ok().map(|(closing, ())| closing)
     } else {
         None
@@ -94,13 +95,6 @@ fn decoder_length(i: &[u8]) -> Option<&[u8]> {
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let end = text.len() - rest.len() + digits;
     (digits > 0 && at < 60 && i[..at].iter().all(own)).then(|| &text[..end])
-}
-
-/// The ports whose datagrams `udp_print` gives to `domain_print`: DNS, mDNS, LLMNR.
-pub(super) fn is_dns((source, destination): (u16, u16)) -> bool {
-    [53, 5353, 5355]
-        .iter()
-        .any(|port| source == *port || destination == *port)
 }
 
 /// A DNS message, whose end the printer writes: `ND_PRINT(" (%u)", length)`. Names in it are the

@@ -1,0 +1,278 @@
+//! One record walked over: its parts, the values of its slots, and where productions put them.
+
+use std::net::IpAddr;
+
+use crate::cell::{FIXED, Fixed, Home, inet_cell, text_cell};
+use crate::head::{Head, Stamp};
+use crate::part::Part;
+
+/// The built-in columns, in the order of `packet_parse.json`; a slot is an index into it.
+macro_rules! slots {
+    ($($slot:ident $name:literal),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "indices, read as constants")]
+        #[derive(Clone, Copy)]
+        #[repr(u8)]
+        enum Index { $($slot),* }
+        pub(crate) mod slot {
+            $(pub(crate) const $slot: usize = super::Index::$slot as usize;)*
+        }
+        pub(crate) const SLOTS: &[&str] = &[$($name),*];
+    };
+}
+
+slots! {
+    NUMBER "number", TIME "time", INTERFACE "interface", DIRECTION "direction",
+    SOURCE_MAC "source_mac", DESTINATION_MAC "destination_mac", ETHERTYPE "ethertype",
+    VLAN "vlan", VLAN_INNER "vlan_inner", FRAME_LENGTH "frame_length", IP_VERSION "ip_version",
+    PROTOCOL "protocol", IP_PROTOCOL "ip_protocol", LENGTH "length", TOS "tos", TTL "ttl",
+    IP_ID "ip_id", FRAGMENT_OFFSET "fragment_offset", IP_FLAGS "ip_flags",
+    IP_OPTIONS "ip_options", IP_CKSUM_BAD "ip_cksum_bad", FLOWLABEL "flowlabel",
+    SOURCE "source", DESTINATION "destination", SOURCE_PORT "source_port",
+    DESTINATION_PORT "destination_port", FLAGS "flags", CKSUM "cksum", CKSUM_OK "cksum_ok",
+    SEQ "seq", SEQ_END "seq_end", ACK "ack", WIN "win", URG "urg", TCP_OPTIONS "tcp_options",
+    MSS "mss", WSCALE "wscale", TS_VAL "ts_val", TS_ECR "ts_ecr",
+    PAYLOAD_LENGTH "payload_length", ICMP "icmp", ICMP_ID "icmp_id", ICMP_SEQ "icmp_seq",
+    ARP_OP "arp_op", ARP_MAC "arp_mac", INFO "info",
+}
+
+/// `start..end` of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// A text of a part: in the batch, or fixed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece {
+    Span(Span),
+    Fixed(Fixed),
+}
+
+/// [`Part::Udp`] can stand in two places; this is the second's place in [`Parts::spans`].
+const UDP_CLOSING: usize = Part::ALL.len();
+
+/// The most lines that a head goes on for: a stack of labels has a few, Juniper's extensions
+/// are up to eight, and each costs one.
+const MOST_LINES: usize = 16;
+
+/// The parts of one record.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    spans: [Span; UDP_CLOSING + 1],
+    ip_version: Option<Fixed>,
+    protocol: Option<Fixed>,
+    /// Bits of the parts that are there, and of the second UDP piece.
+    present: u32,
+    /// Bits of the parts whose fields only the regexes can tell.
+    pub(crate) odd: u32,
+    /// The later lines of the head, without their blanks or TAB: one, or with MPLS some more.
+    more: [Span; MOST_LINES],
+    lines: usize,
+    pub(crate) stamp: Stamp,
+    /// The head that ended this record, and where it stands: the next record's, if that is walked
+    /// over next.
+    pub(super) ahead: Option<(usize, Head)>,
+}
+
+impl Parts {
+    pub(crate) fn new() -> Parts {
+        Parts {
+            spans: [Span::default(); UDP_CLOSING + 1],
+            ip_version: None,
+            protocol: None,
+            present: 0,
+            odd: 0,
+            more: [Span::default(); MOST_LINES],
+            lines: 0,
+            stamp: Stamp::None,
+            ahead: None,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ip_version = None;
+        self.protocol = None;
+        self.present = 0;
+        self.odd = 0;
+        self.lines = 0;
+        self.stamp = Stamp::None;
+    }
+
+    /// The later lines of the head.
+    pub(crate) fn more(&self) -> &[Span] {
+        &self.more[..self.lines]
+    }
+
+    /// The texts of a part, in their order. [`Part::Head`] is the first line; see
+    /// [`Parts::more`].
+    pub(crate) fn pieces(&self, part: Part) -> impl Iterator<Item = Piece> {
+        let fixed = match part {
+            Part::IpVersion => self.ip_version,
+            Part::Protocol => self.protocol,
+            _ => None,
+        };
+        let span = |i: usize| (self.present >> i & 1 == 1).then(|| Piece::Span(self.spans[i]));
+        let second = if part == Part::Udp {
+            span(UDP_CLOSING)
+        } else {
+            None
+        };
+        fixed
+            .map(Piece::Fixed)
+            .or(span(part as usize))
+            .into_iter()
+            .chain(second)
+    }
+
+    /// Whether the head can go on in one more line.
+    pub(super) fn has_room(&self) -> bool {
+        self.lines < MOST_LINES
+    }
+
+    /// The head's lines with one blank between, at the end of `head`.
+    pub(crate) fn join(&self, bytes: &[u8], head: &mut Vec<u8>) {
+        for piece in self.pieces(Part::Head) {
+            if let Piece::Span(s) = piece {
+                head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
+            }
+        }
+        for s in self.more() {
+            head.push(b' ');
+            head.extend_from_slice(&bytes[s.start as usize..s.end as usize]);
+        }
+    }
+
+    /// Whether a part is there.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        self.pieces(part).next().is_some()
+    }
+}
+
+/// The typed values of one record.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots {
+    pub(crate) cells: [u64; SLOTS.len()],
+    pub(crate) mask: u64,
+}
+
+impl Slots {
+    pub(crate) fn new() -> Slots {
+        Slots {
+            cells: [0; SLOTS.len()],
+            mask: 0,
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, slot: usize, cell: u64) {
+        self.cells[slot] = cell;
+        self.mask |= 1 << slot;
+    }
+}
+
+/// What the user asked to keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    /// `info` of every decoder, not only of those that print no secrets.
+    pub(crate) info: bool,
+}
+
+/// A walk over one record: where the productions put what they find.
+pub(super) struct Walk<'w, 'a> {
+    pub(super) buf: &'a [u8],
+    pub(super) parts: &'w mut Parts,
+    pub(super) slots: &'w mut Slots,
+    pub(super) wide: &'w mut Vec<u128>,
+    pub(super) keep: Keep,
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Where a slice of the buffer stands in it.
+    #[inline]
+    pub(super) fn span(&self, text: &[u8]) -> Span {
+        let start = text.as_ptr() as usize - self.buf.as_ptr() as usize;
+        Span {
+            start: start as u32,
+            end: (start + text.len()) as u32,
+        }
+    }
+
+    /// The text from the beginning of `from` to the beginning of `to`, a later slice of the same
+    /// line.
+    #[inline]
+    pub(super) fn between(&self, from: &'a [u8], to: &[u8]) -> &'a [u8] {
+        &from[..from.len() - to.len()]
+    }
+
+    /// A part whose fields are in their slots.
+    #[inline]
+    pub(super) fn part(&mut self, part: Part, text: &[u8]) {
+        self.parts.spans[part as usize] = self.span(text);
+        self.parts.present |= 1 << part as u32;
+    }
+
+    /// A part whose fields the regexes will find.
+    pub(super) fn odd(&mut self, part: Part, text: &[u8]) {
+        self.part(part, text);
+        self.parts.odd |= 1 << part as u32;
+    }
+
+    /// A line that the head goes on with.
+    pub(super) fn continues(&mut self, text: &[u8]) {
+        self.parts.more[self.parts.lines] = self.span(text);
+        self.parts.lines += 1;
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self, slot: usize, text: &[u8]) {
+        let start = text.as_ptr() as usize - self.buf.as_ptr() as usize;
+        self.slots
+            .set(slot, text_cell(Home::Batch, start, text.len()));
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, slot: usize, n: u64) {
+        self.slots.set(slot, n);
+    }
+
+    #[inline]
+    pub(super) fn flag(&mut self, slot: usize, flag: bool) {
+        self.slots.set(slot, u64::from(flag));
+    }
+
+    #[inline]
+    pub(super) fn address(&mut self, slot: usize, ip: IpAddr) {
+        let cell = inet_cell(ip, self.wide);
+        self.slots.set(slot, cell);
+    }
+
+    pub(super) fn protocol(&mut self, fixed: Fixed) {
+        self.parts.protocol = Some(fixed);
+        self.slots.set(
+            slot::PROTOCOL,
+            text_cell(Home::Fixed, fixed as usize, FIXED[fixed as usize].len()),
+        );
+    }
+
+    /// A protocol that the text names.
+    pub(super) fn protocol_name(&mut self, name: &[u8]) {
+        if !name.is_empty() {
+            self.parts.protocol = None;
+            self.part(Part::Protocol, name);
+            self.text(slot::PROTOCOL, name);
+        }
+    }
+
+    #[inline]
+    pub(super) fn ip_version(&mut self, six: bool) {
+        self.parts.ip_version = Some(if six { Fixed::Six } else { Fixed::Four });
+        self.slots.set(slot::IP_VERSION, if six { 6 } else { 4 });
+    }
+
+    /// The second place of [`Part::Udp`]: a DNS message's closing `(N)`, or a decoder's `length N`.
+    pub(super) fn udp_length(&mut self, text: &[u8]) {
+        self.parts.spans[UDP_CLOSING] = self.span(text);
+        self.parts.present |= 1 << UDP_CLOSING;
+    }
+}
