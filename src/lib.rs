@@ -61,6 +61,7 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
+mod builder;
 #[cfg(feature = "cassandra")]
 pub mod cassandra;
 mod cell;
@@ -87,6 +88,7 @@ mod part;
 mod pattern;
 mod plan;
 mod reader;
+mod record;
 #[cfg(feature = "net")]
 pub mod rejects;
 #[cfg(feature = "net")]
@@ -99,7 +101,6 @@ mod sequence;
 #[cfg(feature = "net")]
 mod sink;
 pub mod spell;
-mod stored;
 mod table;
 mod time_source;
 mod typed;
@@ -107,6 +108,7 @@ mod value;
 
 pub use ascii::AsciiGuard;
 pub use batch::Batch;
+pub use builder::PacketsBuilder;
 pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
 pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
 pub use head::Style;
@@ -117,7 +119,7 @@ pub use namespace::{
     RESERVED,
 };
 #[cfg(feature = "net")]
-pub use net::{BatchCodec, Record, RecordCodec};
+pub use net::{BatchCodec, RecordCodec};
 pub use origin::{Origin, StampForm};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::Parser;
@@ -125,6 +127,7 @@ pub use part::Part;
 pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use plan::Engine;
 pub use reader::Reader;
+pub use record::Record;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;
 #[cfg(feature = "net")]
