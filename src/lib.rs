@@ -37,7 +37,9 @@
 //! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
 //! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
 //! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
-//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
+//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`]. [`Record`] is a
+//! packet's text without typed values, [`PacketsBuilder`] makes packets of values that were stored,
+//! [`spell`] writes values as text and [`hash`] names a text.
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the

@@ -309,7 +309,7 @@ mod tests {
         let packet = packets.packet(0);
         assert!(packet.misfit(column("source").unwrap()));
         assert!(!packet.misfit(column("ttl").unwrap()));
-        assert_eq!(packet.misfits(), 3);
+        assert_eq!(packet.misfits(), 2);
         assert_eq!(WALKS.get(), walked);
         let misfit = ("source", Missing::Misfit);
         assert!(packet.missing().any(|missing| missing == misfit));
