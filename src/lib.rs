@@ -39,9 +39,9 @@
 //! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
 //! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
 //!
-//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
-//! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
-//! embedded store), `cli` (the `dumpstream` command).
+//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge, and
+//! `Station` and `run`, which join them), `input` (compressed text, captures, files that grow),
+//! `sqlite` (the embedded store), `cli` (the `dumpstream` command).
 //!
 //! # What is promised
 //!
@@ -79,6 +79,8 @@ mod origin;
 mod packet;
 mod parser;
 mod pattern;
+#[cfg(feature = "net")]
+mod progress;
 mod reader;
 #[cfg(feature = "net")]
 pub mod rejects;
@@ -90,8 +92,12 @@ mod schema;
 mod sequence;
 #[cfg(feature = "net")]
 mod sink;
+#[cfg(feature = "net")]
+mod station;
 #[cfg(feature = "cassandra")]
 mod stored;
+#[cfg(feature = "net")]
+mod summary;
 mod value;
 
 pub use ascii::AsciiGuard;
@@ -101,7 +107,7 @@ pub use framer::{
     Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped, Style,
 };
 #[cfg(feature = "net")]
-pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Latency};
+pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
 pub use namespace::{
     BUILT_IN, Column, Field, MAX_COLUMNS, MAX_COMPILED, MAX_ENTRIES, MAX_PATTERN, Namespace,
     NamespaceError, Part, Position, RESERVED,
@@ -112,15 +118,21 @@ pub use origin::{Origin, StampForm, TimeSource};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::{Engine, Parser};
 pub use pattern::Reach;
+#[cfg(feature = "net")]
+pub use progress::Progress;
 pub use reader::Reader;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;
 #[cfg(feature = "net")]
-pub use run::{Progress, RunOptions, Summary, run};
+pub use run::run;
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
 #[cfg(feature = "sqlite")]
 pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
+#[cfg(feature = "net")]
+pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+#[cfg(feature = "net")]
+pub use summary::Summary;
 pub use value::{FieldType, Value};
