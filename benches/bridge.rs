@@ -6,24 +6,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dumpstream::bridge::{self, Access, Listener};
-use dumpstream::{
-    BatchCodec, Lane, LaneOptions, Namespace, Origin, Parser, Progress, RunOptions, SinkContext,
-    SinkUrl,
-};
-use tokio_util::sync::CancellationToken;
+use dumpstream::bridge::{self, Access, Connection, Listener};
+use dumpstream::{Namespace, Origin, Parser, Station};
 
 #[path = "input/samples.rs"]
 mod samples;
 
 /// Every byte over one connection, until its end; gives the count of records that were delivered.
-async fn receive(parser: Arc<Parser>, context: &SinkContext, text: Arc<[u8]>) -> u64 {
-    let url: SinkUrl = "null:".parse().expect("a sink");
-    let options = LaneOptions {
-        only: true,
-        ..LaneOptions::default()
-    };
-    let lane = Lane::spawn("null", url.open(context).expect("it opens"), options);
+async fn receive(parser: Arc<Parser>, text: Arc<[u8]>) -> u64 {
+    let station = Station::builder(parser)
+        .output("null:".parse().expect("a sink"))
+        .open()
+        .expect("it opens");
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let listener = Listener::bind(any, Access::loopback(), 1).expect("a free port");
     let address = listener.address();
@@ -31,26 +25,15 @@ async fn receive(parser: Arc<Parser>, context: &SinkContext, text: Arc<[u8]>) ->
         let mut tcp = TcpStream::connect(address).expect("it listens");
         tcp.write_all(&text).expect("it is read to its end");
     });
-    let lanes = [lane.clone()];
-    let outcome = bridge::listen(listener, false, CancellationToken::new(), |peer, cancel| {
-        let (parser, lanes) = (parser.clone(), lanes.clone());
-        async move {
-            let origin = Origin::new("bench").stream(peer.stream());
-            let options = RunOptions::new().connection(peer.peer(), peer.local());
-            let (codec, live) = (BatchCodec::new(), Progress::default());
-            dumpstream::run(
-                peer, codec, &parser, origin, &lanes, &options, cancel, &live,
-            )
-            .await
-        }
-    })
-    .await;
+    let origin = |peer: &Connection| Origin::new("bench").stream(peer.stream());
+    let outcome = bridge::listen(listener, false, &station, origin).await;
     sender.join().expect("the sender has sent all");
     assert!(outcome.error.is_none(), "{:?}", outcome.error);
     assert_eq!(outcome.summary.verify(), Ok(()));
-    let counters = lane.close(None).await;
-    assert_eq!(counters.delivered, outcome.summary.records);
-    counters.delivered
+    station.drain().await;
+    let delivered = station.lanes().counters().map(|(_, c)| c.delivered).sum();
+    assert_eq!(delivered, outcome.summary.records);
+    delivered
 }
 
 fn bridge(criterion: &mut Criterion) {
@@ -60,21 +43,12 @@ fn bridge(criterion: &mut Criterion) {
         .build()
         .expect("a runtime");
     let parser = Arc::new(Parser::new(Namespace::tcpdump()).expect("it is valid"));
-    let context = SinkContext {
-        columns: parser.columns(),
-        namespace: parser.namespace().namespace.clone(),
-        hash: parser.namespace().hash(),
-        version: env!("CARGO_PKG_VERSION"),
-        identity: true,
-        raw: false,
-        ..SinkContext::default()
-    };
     let sample = samples::large();
     let text: Arc<[u8]> = sample.text.as_slice().into();
     let mut group = samples::group(criterion, "bridge", &sample);
     group.bench_function("listen_null", |b| {
         b.iter(|| {
-            let records = runtime.block_on(receive(parser.clone(), &context, text.clone()));
+            let records = runtime.block_on(receive(parser.clone(), text.clone()));
             assert_eq!(records, sample.records as u64);
         });
     });

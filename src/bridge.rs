@@ -1,8 +1,7 @@
 //! netcat's part: text over plain TCP, to a port of ours or from one of theirs.
 //!
 //! [`listen`] takes what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what
-//! `tcpdump … | nc -lk PORT` serves. Either hands each connection to the caller, who gives it to
-//! [`run`](crate::run()) as an input of its own.
+//! `tcpdump … | nc -lk PORT` serves. Either reads each connection as an input of its own.
 //!
 //! Not a byte is ever written to a plain sender, and our half is not closed before its half: a
 //! sender that closes with unread bytes resets the connection, and what was under way is lost
@@ -22,8 +21,12 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{debug, warn};
 
-use crate::run::{Error, Summary};
+use crate::origin::Origin;
+use crate::run::{Error, Source, run};
+use crate::station::Station;
+use crate::summary::Summary;
 
 mod access;
 mod address;
@@ -54,7 +57,8 @@ pub struct Connection {
     peer: SocketAddr,
     local: SocketAddr,
     stream: String,
-    /// Its place among the connections that a listener has at once.
+    /// Its place among the connections that a listener has at once, until the last record is in
+    /// the lanes.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -96,6 +100,30 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
+}
+
+impl From<Connection> for Source<Connection> {
+    fn from(connection: Connection) -> Source<Connection> {
+        let (peer, local) = (connection.peer(), connection.local());
+        Source::live(connection).over(peer, local)
+    }
+}
+
+/// Reads one connection to its end.
+async fn receive(
+    connection: Connection,
+    origin: Origin,
+    station: &Station,
+) -> Result<Summary, Error> {
+    let peer = connection.peer();
+    let done = run(Source::from(connection), origin, station).await;
+    let summary = done.as_ref().map_or_else(Error::summary, Some);
+    let (packets, lost, suspect) = summary.map_or((0, 0, 0), |s| (s.records, s.lost, s.suspect));
+    match lost + suspect {
+        0 => debug!(%peer, packets, "A sender has gone."),
+        _ => warn!(%peer, packets, lost, suspect, "A sender has gone."),
+    }
+    done
 }
 
 /// A name for an input that comes only once, as stdin or a connection: 16 hexadecimal digits of

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::counters::Counters;
+pub use self::lanes::Lanes;
 use self::latency::Histogram;
 pub use self::latency::Latency;
 use self::offer::{Dropping, Waiting};
@@ -25,6 +26,7 @@ use crate::packet::Packets;
 use crate::sink::{OnFull, Sink};
 
 mod counters;
+mod lanes;
 mod latency;
 mod offer;
 mod task;

@@ -41,9 +41,9 @@
 //! packet's text without typed values, [`PacketsBuilder`] makes packets of values that were stored,
 //! [`spell`] writes values as text and [`hash`] names a text.
 //!
-//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
-//! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
-//! embedded store), `cli` (the `dumpstream` command).
+//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge, and
+//! `Station` and `run`, which join them), `input` (compressed text, captures, files that grow),
+//! `sqlite` (the embedded store), `cli` (the `dumpstream` command).
 //!
 //! # What is promised
 //!
@@ -89,6 +89,8 @@ mod parser;
 mod part;
 mod pattern;
 mod plan;
+#[cfg(feature = "net")]
+mod progress;
 mod reader;
 mod record;
 #[cfg(feature = "net")]
@@ -106,6 +108,10 @@ pub mod spell;
 mod table;
 mod time_source;
 mod typed;
+#[cfg(feature = "net")]
+mod station;
+#[cfg(feature = "net")]
+mod summary;
 mod value;
 
 pub use ascii::AsciiGuard;
@@ -115,7 +121,7 @@ pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Tr
 pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
 pub use head::Style;
 #[cfg(feature = "net")]
-pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Latency};
+pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
 pub use namespace::{
     BUILT_IN, Column, Field, MAX_COLUMNS, MAX_ENTRIES, Namespace, NamespaceError, Position,
     RESERVED,
@@ -128,12 +134,14 @@ pub use parser::Parser;
 pub use part::Part;
 pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use plan::Engine;
+#[cfg(feature = "net")]
+pub use progress::Progress;
 pub use reader::Reader;
 pub use record::Record;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;
 #[cfg(feature = "net")]
-pub use run::{Progress, RunOptions, Summary, run};
+pub use run::run;
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
 #[cfg(feature = "sqlite")]
@@ -141,4 +149,8 @@ pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
 pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
 pub use time_source::TimeSource;
+#[cfg(feature = "net")]
+pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+#[cfg(feature = "net")]
+pub use summary::Summary;
 pub use value::{FieldType, Value};

@@ -96,22 +96,36 @@ impl Sequence {
         self.guesses.first().map_or(0, |best| best.captures)
     }
 
+    /// The number that the count stands at: that of the last record that is believed.
+    pub fn last(&self) -> Option<u32> {
+        self.guesses.first().map(|best| best.last)
+    }
+
     /// Whether some record is suspect however one reads the numbers: not only by the likeliest
     /// guess, but by all that come near it.
     pub fn forged(&self) -> bool {
-        self.impossible > 0 || self.certain(|guess| guess.suspect > 0)
+        self.suspect_at_least() > 0
     }
 
     /// Whether some packet was lost however one reads the numbers.
     pub fn lossy(&self) -> bool {
-        self.certain(|guess| guess.lost > 0)
+        self.lost_at_least() > 0
     }
 
-    /// Whether all guesses agree that come near the likeliest.
-    fn certain(&self, agrees: impl Fn(&Guess) -> bool) -> bool {
-        let near = |guess: &&Guess| guess.cost <= 2 * DOUBT;
-        let mut guesses = self.guesses.iter().filter(near).peekable();
-        guesses.peek().is_some() && guesses.all(agrees)
+    /// The records that are suspect however one reads the numbers; see [`Sequence::forged`].
+    pub fn suspect_at_least(&self) -> u64 {
+        self.impossible + self.at_least(|guess| guess.suspect)
+    }
+
+    /// The packets that were lost however one reads the numbers; see [`Sequence::lossy`].
+    pub fn lost_at_least(&self) -> u64 {
+        self.at_least(|guess| guess.lost)
+    }
+
+    /// The least figure of the guesses that come near the likeliest.
+    fn at_least(&self, figure: impl Fn(&Guess) -> u64) -> u64 {
+        let near = self.guesses.iter().filter(|guess| guess.cost <= 2 * DOUBT);
+        near.map(figure).min().unwrap_or(0)
     }
 
     fn weigh(&mut self, number: u32) {

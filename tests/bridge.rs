@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dumpstream::bridge::{Access, Listener, Retry};
-use dumpstream::run::{Error, RunOptions};
-use dumpstream::{BatchCodec, Framer, Lane, LaneOptions, Origin, Value};
+use dumpstream::run::{Error, Source};
+use dumpstream::{BatchCodec, Framer, Origin, Value};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{Decoder, FramedRead};
-use tokio_util::sync::CancellationToken;
 
 #[path = "bridge/receiver.rs"]
 mod receiver;
@@ -209,7 +208,7 @@ async fn a_reset_in_mid_record_keeps_what_arrived() {
     let sent = cut.len() as u64;
     listening
         .intake
-        .until("it arrived", |intake| intake.progress.bytes() == sent)
+        .until("it arrived", |intake| intake.progress().bytes() == sent)
         .await;
     socket2::SockRef::from(&tcp)
         .set_linger(Some(Duration::ZERO))
@@ -322,7 +321,7 @@ async fn ipv4_senders_of_a_listener_on_ipv6_are_ipv4() {
 
 #[tokio::test]
 async fn the_last_record_comes_without_an_end_and_what_is_late_is_counted() {
-    let listening = Listening::start(Intake::new().flush_after(20), true);
+    let listening = Listening::start(Intake::flushing_after(20), true);
     let mut tcp = listening.dial().await;
     tcp.write_all(records(1, 2).as_bytes()).await.unwrap();
     // There is no successor, and the sender stays.
@@ -351,10 +350,7 @@ async fn the_last_record_comes_without_an_end_and_what_is_late_is_counted() {
 #[tokio::test]
 async fn a_full_lane_closes_the_window_and_is_counted() {
     const QUEUE: usize = 64 << 10;
-    let intake = Intake::with(LaneOptions {
-        queue: QUEUE,
-        ..LaneOptions::default()
-    });
+    let intake = Intake::with(|station| station.queue(QUEUE));
     intake.recorder.open(false);
     let listening = Listening::start(intake, true);
     let tcp = listening.dial().await;
@@ -373,9 +369,9 @@ async fn a_full_lane_closes_the_window_and_is_counted() {
         }
     }
     assert!(sent < text.len(), "the window never closed");
-    assert_eq!(listening.intake.progress.waiting(), 1);
+    assert_eq!(listening.intake.progress().waiting(), 1);
     // What we hold: the lane's queue, the batch that waits, the one that is written, one read.
-    let read = listening.intake.progress.bytes() as usize;
+    let read = listening.intake.progress().bytes() as usize;
     assert!(
         read < QUEUE + 3 * (256 << 10),
         "{read} bytes were read into a full lane"
@@ -386,8 +382,8 @@ async fn a_full_lane_closes_the_window_and_is_counted() {
     let (outcome, intake) = listening.end().await;
     assert_eq!(outcome.summary.records, 100_000);
     assert!(outcome.summary.stalled > Duration::ZERO);
-    assert_eq!(intake.progress.stalled(), outcome.summary.stalled);
-    assert_eq!(intake.progress.waiting(), 0);
+    assert_eq!(intake.progress().stalled(), outcome.summary.stalled);
+    assert_eq!(intake.progress().waiting(), 0);
     assert!(
         intake.recorder.texts().concat() == text,
         "nothing was lost, nothing came twice"
@@ -396,29 +392,22 @@ async fn a_full_lane_closes_the_window_and_is_counted() {
 
 #[tokio::test]
 async fn a_full_lane_keeps_the_others_waiting_for_no_more_than_its_own_input() {
-    let intake = Intake::with(LaneOptions {
-        queue: 1 << 10,
-        ..LaneOptions::default()
-    });
     let slow = Recorder::new();
     slow.open(false);
-    let options = LaneOptions {
-        queue: 1 << 10,
-        ..LaneOptions::default()
-    };
-    let mut both = intake.clone();
     // The slow one first: the other gets its batch all the same.
-    both.lanes
-        .insert(0, Lane::spawn("slow", Box::new(slow.clone()), options));
+    let both = Intake::with(|station| {
+        let station = station.queue(1 << 10);
+        station.sink("slow", Box::new(slow.clone()))
+    });
     let listening = Listening::start(both.clone(), true);
     let mut tcp = listening.dial().await;
     let mut sent = 0;
-    while both.progress.waiting() == 0 {
+    while both.progress().waiting() == 0 {
         tcp.write_all(record(1, sent).as_bytes()).await.unwrap();
         sent += 1;
         sleep(Duration::from_millis(1)).await;
     }
-    let offered = both.progress.records() as usize;
+    let offered = both.progress().records() as usize;
     both.until("the live lane has it", |both| {
         both.recorder.len() == offered
     })
@@ -443,7 +432,7 @@ async fn cancelling_drains() {
     let sent = cut.len() as u64;
     listening
         .intake
-        .until("it arrived", |intake| intake.progress.bytes() == sent)
+        .until("it arrived", |intake| intake.progress().bytes() == sent)
         .await;
     listening
         .intake
@@ -460,7 +449,7 @@ async fn cancelling_drains() {
 
 #[tokio::test]
 async fn text_of_tcpdump_a_is_refused_and_the_next_sender_is_served() {
-    let listening = Listening::start(Intake::new().flush_after(1), true);
+    let listening = Listening::start(Intake::flushing_after(1), true);
     let mut tcp = listening.dial().await;
     // One by one, as `-l` sends them: it takes eight to be sure, and none of those may be stored.
     let mut sent = 0;
@@ -560,7 +549,7 @@ async fn numbers_tell_what_was_lost_and_what_is_suspect() {
         (&broken, (lost, suspect, 1)),
         (&anew, (0, 0, 3)),
     ] {
-        let before = listening.intake.progress.clone();
+        let before = listening.intake.progress();
         let before = (before.lost(), before.suspect(), before.captures());
         let mut tcp = listening.dial().await;
         for piece in text.as_bytes().chunks(1111) {
@@ -568,7 +557,7 @@ async fn numbers_tell_what_was_lost_and_what_is_suspect() {
             tokio::task::yield_now().await;
         }
         send(tcp, "").await;
-        let live = &listening.intake.progress;
+        let live = listening.intake.progress();
         let now = (live.lost(), live.suspect(), live.captures());
         let told = (now.0 - before.0, now.1 - before.1, now.2 - before.2);
         assert_eq!(told, sent, "lost, suspect, captures");
@@ -587,6 +576,59 @@ async fn numbers_tell_what_was_lost_and_what_is_suspect() {
     ] {
         assert!(report.contains(line), "{report}");
     }
+}
+
+#[tokio::test]
+async fn what_is_lost_across_a_reconnect_is_told() {
+    let listening = Listening::start(Intake::new(), true);
+    let numbered = |n: usize| format!("{n:>5}  {}", record(1, n));
+    for (served, range) in (1..).zip([1..51, 200..251, 251..260, 1..10]) {
+        let text: String = range.map(numbered).collect();
+        send(listening.dial().await, &text).await;
+        listening.served(served).await;
+    }
+    let live = listening.intake.progress();
+    assert_eq!((live.lost(), live.suspect(), live.captures()), (149, 0, 2));
+    let (outcome, _) = listening.end().await;
+    let summary = outcome.summary;
+    assert_eq!(
+        (summary.lost, summary.suspect, summary.captures),
+        (149, 0, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_keeps_its_place_until_its_last_record_is_in_the_lanes() {
+    const CAP: usize = 2;
+    const SENDERS: usize = 200;
+    let intake = Intake::with(|station| station.queue(1 << 10));
+    intake.recorder.open(false);
+    let access = Access::loopback();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), access, CAP).unwrap();
+    let listening = Listening::on(listener, intake, true);
+    // Fills the sink, and the queue behind it.
+    let mut filling = listening.dial().await;
+    let text = records(1, 50);
+    filling.write_all(text.as_bytes()).await.unwrap();
+    filling.shutdown().await.unwrap();
+    let full = |intake: &Intake| intake.progress().waiting() == 1;
+    listening.intake.until("the lane is full", full).await;
+    for sender in 1..SENDERS {
+        // One that is over the cap is reset, even before it knows that it is connected.
+        if let Ok(mut tcp) = TcpStream::connect(listening.address).await {
+            tcp.write_all(record(sender, 0).as_bytes()).await.ok();
+        }
+    }
+    let seen = || listening.connections.total() + listening.connections.over_cap();
+    let all = |_: &Intake| seen() == SENDERS as u64;
+    listening.intake.until("all were seen", all).await;
+    assert!(listening.intake.progress().waiting() <= CAP as u64);
+    assert_eq!(listening.connections.open(), CAP);
+    listening.intake.recorder.open(true);
+    listening.served(CAP as u64).await;
+    let (outcome, _) = listening.end().await;
+    assert_eq!(outcome.over_cap, (SENDERS - CAP) as u64);
+    assert_eq!(outcome.connections, CAP as u64);
 }
 
 #[tokio::test]
@@ -852,20 +894,12 @@ async fn stored_text_carries_no_time_of_arrival() {
     let intake = Intake::new();
     let text = records(1, 1000);
     let feed = dumpstream::feed::Feed::new(io::Cursor::new(text.clone())).unwrap();
-    let summary = dumpstream::run(
-        feed,
-        BatchCodec::new(),
-        &intake.parser,
-        Origin::new("file"),
-        &intake.lanes,
-        &RunOptions::new().live(false),
-        CancellationToken::new(),
-        &intake.progress,
-    )
-    .await
-    .unwrap();
+    let origin = Origin::new("file");
+    let summary = dumpstream::run(Source::stored(feed), origin, &intake.station)
+        .await
+        .unwrap();
     assert_eq!(summary.records, 1000);
-    intake.lanes[0].close(None).await;
+    assert_eq!(intake.station.drain().await, 0);
     assert_eq!(intake.recorder.texts().concat(), text);
     let rows = intake.recorder.rows.lock().unwrap();
     assert!(rows.iter().all(|packets| packets.arrival().is_none()));

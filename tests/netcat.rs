@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dumpstream::bridge::{Outcome, Retry};
-use dumpstream::{CutKind, Framer, LaneOptions};
+use dumpstream::{CutKind, Framer};
 use libtest_mimic::{Arguments, Failed};
 use receiver::{Connecting, HANG, Intake, Listening};
 use trial::{tool, trial};
@@ -383,7 +383,7 @@ fn soon() -> Retry {
 fn nc_that_never_closes() -> Result<(), Failed> {
     let text = text(0, 50);
     block_on(async {
-        let listening = Listening::start(Intake::new().flush_after(50), false);
+        let listening = Listening::start(Intake::flushing_after(50), false);
         let mut sender = command(&["nc", "HOST", "PORT"], listening.address);
         let mut sender = Process::start(sender.stdin(file(&text)?))?;
         listening
@@ -510,7 +510,7 @@ fn over_veth(way: Way) -> Result<(), Failed> {
         let all = |intake: &Intake| intake.recorder.len() >= n;
         match way {
             Way::Push => {
-                let listening = Listening::start(Intake::new().flush_after(100), false);
+                let listening = Listening::start(Intake::flushing_after(100), false);
                 let mut nc = command(&["nc", "-N", "HOST", "PORT"], listening.address);
                 let _nc = Process::start(nc.stdin(output))?;
                 tokio::task::block_in_place(replay)?;
@@ -523,7 +523,7 @@ fn over_veth(way: Way) -> Result<(), Failed> {
                 let address = free_address()?;
                 let mut nc = command(&["nc", "-lk", "HOST", "PORT"], address);
                 let _nc = Process::start(nc.stdin(output))?;
-                let intake = Intake::new().flush_after(100);
+                let intake = Intake::flushing_after(100);
                 let connecting = Connecting::with(intake, address, soon());
                 tokio::task::block_in_place(replay)?;
                 connecting.intake.until("all records are here", all).await;
@@ -553,7 +553,7 @@ fn over_veth(way: Way) -> Result<(), Failed> {
 /// The loop that feeds itself: each record is carried by packets that are recorded.
 fn tcpdump_of_its_own_connection() -> Result<(), Failed> {
     block_on(async {
-        let intake = Intake::with(LaneOptions::default()).flush_after(100);
+        let intake = Intake::flushing_after(100);
         let listening = Listening::start(intake, false);
         let mut tcpdump = Command::new("tcpdump");
         let filter = format!("tcp port {}", listening.address.port());

@@ -1,17 +1,17 @@
 //! A port of theirs that serves the text, as `tcpdump … | nc -lk 4444` does.
 
-use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Connection, Outcome, RECEIVE_BUFFER, resolve};
-use crate::run::{Error, Summary};
+use super::{Connection, Outcome, RECEIVE_BUFFER, receive, resolve};
+use crate::origin::Origin;
+use crate::run::Error;
+use crate::station::Station;
 
 /// How long one address may take to answer: a host that drops what we send would take the kernel
 /// two minutes to give up.
@@ -83,21 +83,19 @@ impl Default for Retry {
     }
 }
 
-/// Connects to `address` (`HOST:PORT`, looked up each time), hands the connection to `make`, runs
-/// what that gives, and connects again when it is over, as `retry` says, until `cancel`.
+/// Connects to `address` (`HOST:PORT`, looked up each time), reads the connection as an input with
+/// the origin that `origin` gives it, and connects again when it is over, as `retry` says, until
+/// [`Station::stop`].
 ///
 /// A server that ends is no error; one that cannot be reached is once the tries are used up, and
 /// so is text of `tcpdump -A`, which would be the same the next time.
-pub async fn connect<M, F>(
+pub async fn connect(
     address: &str,
     retry: &Retry,
-    cancel: CancellationToken,
-    make: M,
-) -> Outcome
-where
-    M: Fn(Connection, CancellationToken) -> F,
-    F: Future<Output = Result<Summary, Error>>,
-{
+    station: &Station,
+    origin: impl Fn(&Connection) -> Origin,
+) -> Outcome {
+    let cancel = station.stop();
     let mut outcome = Outcome::default();
     let mut failures = 0;
     let (mut spans, mut wait) = (0u32, Duration::ZERO);
@@ -114,7 +112,8 @@ where
                 info!(peer = %connection.peer(), stream = connection.stream(), "Connected.");
                 let before = outcome.summary.bytes;
                 let start = Instant::now();
-                let result = make(connection, cancel.clone()).await;
+                let origin = origin(&connection);
+                let result = receive(connection, origin, station).await;
                 let broken = matches!(result, Err(Error::Read { .. }));
                 let refused = matches!(result, Err(Error::AsciiText { .. }));
                 let last = retry.tries == Some(0) || refused;

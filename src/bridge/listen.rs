@@ -1,6 +1,5 @@
 //! A port that senders connect to.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,11 +10,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{Access, Connection, Outcome, RECEIVE_BUFFER};
-use crate::run::{Error, Summary};
+use super::{Access, Connection, Outcome, RECEIVE_BUFFER, receive};
+use crate::origin::Origin;
+use crate::run::Error;
+use crate::station::Station;
+use crate::summary::Summary;
 
 /// Connections at once, unless told otherwise: many sensors, and 256 MiB of the kernel's memory at
 /// worst.
@@ -209,21 +210,17 @@ fn reset(tcp: TcpStream) {
     }
 }
 
-/// Hands each connection to `make`, and runs what that gives in a task of its own.
+/// Reads each connection as an input of its own, with the origin that `origin` gives it.
 ///
 /// Without `keep_open` it is over after one connection, and the port is closed once that is there,
-/// as nc does it; with it, at `cancel`. Tasks get a token to watch, and are waited for.
-/// An error of one connection among several ends that one only.
-pub async fn listen<M, F>(
+/// as nc does it; with it, at [`Station::stop`]. An error of one connection among several ends that
+/// one only.
+pub async fn listen(
     listener: Listener,
     keep_open: bool,
-    cancel: CancellationToken,
-    make: M,
-) -> Outcome
-where
-    M: Fn(Connection, CancellationToken) -> F,
-    F: Future<Output = Result<Summary, Error>> + Send + 'static,
-{
+    station: &Station,
+    origin: impl Fn(&Connection) -> Origin,
+) -> Outcome {
     let mut tasks = JoinSet::new();
     let mut outcome = Outcome::default();
     let counts = Arc::clone(&listener.counts);
@@ -237,10 +234,11 @@ where
         };
         tokio::select! {
             biased;
-            () = cancel.cancelled(), if listener.is_some() => listener = None,
+            () = station.stop().cancelled(), if listener.is_some() => listener = None,
             Some(ended) = tasks.join_next() => outcome.end(ended, !keep_open),
             connection = accept => {
-                tasks.spawn(make(connection, cancel.clone()));
+                let (origin, station) = (origin(&connection), station.clone());
+                tasks.spawn(async move { receive(connection, origin, &station).await });
                 if !keep_open {
                     listener = None;
                 }

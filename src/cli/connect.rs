@@ -3,8 +3,8 @@
 use clap::Args;
 use dumpstream::bridge::{self, Retry};
 
-use super::listen::{Receive, Session};
-use super::pipeline::Records;
+use super::listen::Receive;
+use super::records::Records;
 use super::{Exit, Manner, address, runtime, say};
 
 /// Connect to a sensor that serves its text, and store it: in packets.db, unless -o says otherwise
@@ -54,19 +54,20 @@ impl Connect {
             self.records
                 .several("without --no-retry there may be many")?;
         }
-        let session = Session::new(self.records.open("sqlite:packets.db", true)?);
-        session.watch(manner)?;
+        let parser = self.records.parser()?;
+        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+            station.identity(true).flush_after(self.receive.flush_after)
+        })?;
+        report.watch(manner)?;
         if !manner.quiet {
             say(&format!(
                 "connecting to {address}, writing to {}",
-                session.places()
+                report.places()
             ));
         }
-        let status = session.status(manner, None);
-        let make =
-            |connection, cancel| session.clone().connection(connection, cancel, self.receive);
-        let work = bridge::connect(&address, &retry, session.stop.clone(), make);
-        let outcome = session.pipeline.drive(&session.stop, work).await;
-        session.end(outcome, manner, status).await
+        let status = report.status(manner, None);
+        let origin = |connection: &_| origins.connection(connection);
+        let outcome = bridge::connect(&address, &retry, &report.station, origin).await;
+        report.end(outcome, manner, status).await
     }
 }

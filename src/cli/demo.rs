@@ -9,10 +9,11 @@ use anyhow::Context;
 use clap::Args;
 use dumpstream::bridge::{Outcome, stream_name};
 
-use super::listen::{Listen, Listening, Session};
+use super::listen::{Listen, Listening};
 use super::query::Query;
 use super::replay::Replay;
-use super::{Exit, Manner, Stdout, amount, query, report, runtime, visible};
+use super::report::Report;
+use super::{Exit, Manner, Stdout, amount, query, runtime, visible};
 
 mod scan;
 
@@ -102,13 +103,13 @@ impl Demo {
             database.display()
         ))?;
 
-        let session = listening.session.clone();
+        let report = listening.report.clone();
         let (outcome, took) = flow(listening, typed::<Replay>(&replay)?, manner).await?;
-        if session.stop.is_cancelled() && took < LONGEST {
+        if report.station.stop().is_cancelled() && took < LONGEST {
             // Ctrl-C: the rest is not wanted any more.
-            return report::exit(&session.pipeline, 0);
+            return report.exit(0);
         }
-        show(&accounts(&session, &outcome, took))?;
+        show(&accounts(&report, &outcome, took))?;
         show(&scan.joined(outcome.summary.records))?;
 
         let json = json_of(&json, scan.example)?;
@@ -152,7 +153,7 @@ impl Demo {
             "the sample has {} records, but {received} were received and {rows} can be read",
             scan.records,
         );
-        report::exit(&session.pipeline, 0)
+        report.exit(0)
     }
 }
 
@@ -162,17 +163,20 @@ async fn flow(
     replay: Replay,
     manner: Manner,
 ) -> anyhow::Result<(Outcome, Duration)> {
-    let session = listening.session.clone();
-    session.watch(manner)?;
-    let status = session.status(manner, Some(listening.listener.connections()));
+    let report = listening.report.clone();
+    report.watch(manner)?;
+    let status = report.status(manner, Some(listening.listener.connections()));
     let start = Instant::now();
-    let stop = session.stop.clone();
+    let stop = report.station.stop().clone();
     let overdue = tokio::spawn(async move {
         tokio::time::sleep(LONGEST).await;
         stop.cancel();
     });
-    let (outcome, sent) = tokio::join!(listening.serve(), replay.send(session.stop.child_token()));
-    session.pipeline.drain(&session.stop).await;
+    let (outcome, sent) = tokio::join!(
+        listening.serve(),
+        replay.send(report.station.stop().child_token())
+    );
+    report.station.drain().await;
     overdue.abort();
     drop(status);
     sent?;
@@ -183,14 +187,12 @@ async fn flow(
 }
 
 /// The live line's last state, and the identities that must hold.
-fn accounts(session: &Session, outcome: &Outcome, took: Duration) -> String {
+fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
     let n = amount::grouped;
     let s = &outcome.summary;
     let rate = s.records as f64 / took.as_secs_f64().max(1e-9);
-    let p99 = session
-        .pipeline
-        .p99()
-        .map_or("unknown".to_owned(), amount::time);
+    let lanes = report.station.lanes();
+    let p99 = lanes.p99().map_or("unknown".to_owned(), amount::time);
     let mut text = format!(
         "{} records in {}, {}/s; p99 from line received to row readable: {p99}\n\n\
          Every byte and every record is accounted for:\n\n  \
@@ -206,7 +208,7 @@ fn accounts(session: &Session, outcome: &Outcome, took: Duration) -> String {
         n(s.parsed),
         n(s.unparsed),
     );
-    for (name, c) in session.pipeline.counters() {
+    for (name, c) in lanes.counters() {
         text += &format!(
             "  {} packets = {} written to {name} + {} rejected + {} dropped\n",
             n(c.packets),

@@ -15,8 +15,9 @@ use dumpstream::{Batch, Engine, Framer, Namespace, Origin, Packets, Parser, Read
 use jiff::civil::Date;
 
 use self::page::Page;
+use super::origins::{Zone, date, zone};
 use super::paint::Paint;
-use super::pipeline::{EngineName, Zone, date, zone};
+use super::records::EngineName;
 use super::{Exit, Manner, Usage, namespace, visible};
 
 /// Explain a record: its parts, and why each field is there or is not

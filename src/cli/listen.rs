@@ -1,17 +1,14 @@
 //! `dumpstream listen`: a port that `tcpdump | nc` sends to.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use dumpstream::bridge::{self, Access, Connections, Listener, MAX_CONNECTIONS, Outcome};
-use dumpstream::run::Error;
-use dumpstream::{Origin, Progress, RunOptions, Summary};
-use tokio::io::AsyncRead;
-use tokio_util::sync::CancellationToken;
+use dumpstream::bridge::{self, Access, Listener, MAX_CONNECTIONS, Outcome};
 
-use super::pipeline::{Pipeline, Records};
-use super::{Exit, Manner, address, amount, report, runtime, say, signals, status};
+use super::origins::Origins;
+use super::records::Records;
+use super::report::Report;
+use super::{Exit, Manner, address, amount, runtime, say};
 
 /// Listen as `nc -l` does, and store what tcpdump prints: in packets.db, unless -o says otherwise
 ///
@@ -70,7 +67,7 @@ fn some(text: &str) -> Result<usize, String> {
 pub(super) struct Receive {
     /// Without text for so long, the last record is complete.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "250ms")]
-    flush_after: Duration,
+    pub(super) flush_after: Duration,
 }
 
 impl Listen {
@@ -80,18 +77,18 @@ impl Listen {
 
     async fn listen(self, manner: Manner) -> anyhow::Result<Exit> {
         let listening = self.open().await?;
-        let session = listening.session.clone();
-        session.watch(manner)?;
+        let report = listening.report.clone();
+        report.watch(manner)?;
         if !manner.quiet {
             let address = listening.listener.address();
             say(&format!(
                 "listening on {address}, writing to {}",
-                session.places()
+                report.places()
             ));
         }
-        let status = session.status(manner, Some(listening.listener.connections()));
+        let status = report.status(manner, Some(listening.listener.connections()));
         let outcome = listening.serve().await;
-        session.end(outcome, manner, status).await
+        report.end(outcome, manner, status).await
     }
 
     /// Binds the port, then opens the sinks: where the port is taken, no database is made.
@@ -110,12 +107,15 @@ impl Listen {
                 listener.address()
             );
         }
-        let session = Session::new(self.records.open("sqlite:packets.db", true)?);
+        let parser = self.records.parser()?;
+        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+            station.identity(true).flush_after(self.receive.flush_after)
+        })?;
         Ok(Listening {
-            session,
+            origins,
+            report,
             listener,
             keep_open: self.keep_open,
-            receive: self.receive,
         })
     }
 }
@@ -123,176 +123,16 @@ impl Listen {
 /// A port that is bound and sinks that are open.
 #[derive(Debug)]
 pub(super) struct Listening {
-    pub(super) session: Session,
+    origins: Origins,
+    pub(super) report: Report,
     pub(super) listener: Listener,
     keep_open: bool,
-    receive: Receive,
 }
 
 impl Listening {
     /// Takes connections until the end.
     pub(super) async fn serve(self) -> Outcome {
-        let Listening {
-            session,
-            listener,
-            keep_open,
-            receive,
-        } = self;
-        let make = |connection, cancel| session.clone().connection(connection, cancel, receive);
-        let work = bridge::listen(listener, keep_open, session.stop.clone(), make);
-        session.pipeline.drive(&session.stop, work).await
-    }
-}
-
-/// A receiver at work: what `listen` and `connect` share, and `demo` runs.
-#[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub(super) pipeline: Arc<Pipeline>,
-    pub(super) live: Arc<Progress>,
-    pub(super) stop: CancellationToken,
-}
-
-impl Session {
-    pub(super) fn new(pipeline: Pipeline) -> Session {
-        let stop = CancellationToken::new();
-        pipeline.watch(stop.clone());
-        Session {
-            pipeline: Arc::new(pipeline),
-            live: Arc::new(Progress::new()),
-            stop,
-        }
-    }
-
-    /// Signals end it, or have it report.
-    pub(super) fn watch(&self, manner: Manner) -> std::io::Result<()> {
-        let session = self.clone();
-        signals::watch(self.stop.clone(), move |signal| match signal {
-            signals::Signal::Stop if !manner.quiet => say("stopping; once more ends at once"),
-            signals::Signal::Stop => {}
-            signals::Signal::Now => say(&report::given_up(&session.pipeline)),
-            signals::Signal::Tell => say(&report::passing(&session.pipeline, &session.live)),
-            signals::Signal::Reopen => session.pipeline.hangup.raise(),
-        })
-    }
-
-    /// The sinks, for people.
-    pub(super) fn places(&self) -> String {
-        let names: Vec<_> = self.pipeline.lanes.iter().map(|lane| lane.name()).collect();
-        names.join(", ")
-    }
-
-    /// Reads one connection to its end.
-    pub(super) async fn connection(
-        self,
-        connection: bridge::Connection,
-        cancel: CancellationToken,
-        receive: Receive,
-    ) -> Result<Summary, Error> {
-        let (peer, local) = (connection.peer(), connection.local());
-        let stream = Some(connection.stream().to_owned());
-        let origin = self.pipeline.origin(&peer.ip().to_string(), stream);
-        let options = RunOptions::new()
-            .flush_after(receive.flush_after)
-            .connection(peer, local);
-        let done = self.read(connection, origin, options, cancel).await;
-        let summary = done.as_ref().map_or_else(Error::summary, Some);
-        let (packets, lost, suspect) =
-            summary.map_or((0, 0, 0), |s| (s.records, s.lost, s.suspect));
-        match lost + suspect {
-            0 => tracing::debug!(%peer, packets, "A sender has gone."),
-            _ => tracing::warn!(%peer, packets, lost, suspect, "A sender has gone."),
-        }
-        done
-    }
-
-    /// Reads one input to its end, into all lanes.
-    pub(super) async fn read(
-        &self,
-        source: impl AsyncRead + Unpin,
-        origin: Origin,
-        options: RunOptions,
-        cancel: CancellationToken,
-    ) -> Result<Summary, Error> {
-        dumpstream::run(
-            source,
-            self.pipeline.codec(),
-            &self.pipeline.parser,
-            origin,
-            &self.pipeline.lanes,
-            &options.rejects(self.pipeline.rejects.clone()),
-            cancel,
-            &self.live,
-        )
-        .await
-    }
-
-    /// The live line, where standard error is a terminal.
-    pub(super) fn status(
-        &self,
-        manner: Manner,
-        connections: Option<Connections>,
-    ) -> Option<status::Live> {
-        // Where JSON goes to the same terminal, a line would stand in its midst.
-        use std::io::IsTerminal;
-        let mixed = self.pipeline.stdout && std::io::stdout().is_terminal();
-        (manner.live() && !mixed).then(|| {
-            let session = self.clone();
-            status::Live::new(move |rate| session.line(rate, connections.as_ref()))
-        })
-    }
-
-    /// Records, rate, connections, latency, losses, stalls, drops.
-    fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
-        let records = self.live.records();
-        let mut line = format!(
-            "{} records  {}/s",
-            amount::grouped(records),
-            amount::grouped(rate.of(records))
-        );
-        if let Some(connections) = connections {
-            let open = connections.open();
-            let plural = if open == 1 { "" } else { "s" };
-            line += &format!("  {open} connection{plural}");
-        }
-        if let Some(p99) = self.pipeline.p99() {
-            line += &format!("  p99 {}", amount::time(p99));
-        }
-        let waiting = match self.live.waiting() {
-            0 => "",
-            _ => " (now)",
-        };
-        let dropped: u64 = self.pipeline.counters().map(|(_, c)| c.dropped).sum();
-        if self.live.captures() > 0 {
-            line += &format!(
-                "  {} lost  {} suspect",
-                amount::grouped(self.live.lost()),
-                amount::grouped(self.live.suspect())
-            );
-        }
-        line + &format!(
-            "  stalled {}{waiting}  {} dropped",
-            amount::time(self.live.stalled()),
-            amount::grouped(dropped)
-        )
-    }
-
-    /// Drains, reports, and says how it ended.
-    pub(super) async fn end(
-        &self,
-        mut outcome: Outcome,
-        manner: Manner,
-        status: Option<status::Live>,
-    ) -> anyhow::Result<Exit> {
-        let undrained = self.pipeline.drain(&self.stop).await;
-        drop(status);
-        let left = report::reader_left(&self.pipeline) && manner.verbose == 0;
-        if !manner.quiet && !left {
-            say(&report::closing(&self.pipeline, &outcome, undrained));
-        }
-        let exit = report::exit(&self.pipeline, undrained)?;
-        match outcome.error.take() {
-            Some(error) if exit == Exit::Done => Err(error.into()),
-            _ => Ok(exit),
-        }
+        let origin = |connection: &_| self.origins.connection(connection);
+        bridge::listen(self.listener, self.keep_open, &self.report.station, origin).await
     }
 }

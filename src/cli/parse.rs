@@ -9,15 +9,16 @@ use clap::Args;
 use dumpstream::bridge;
 use dumpstream::feed::{self, Feed};
 use dumpstream::input::{Follow, Input};
-use dumpstream::run::Error;
-use dumpstream::{RunOptions, Summary};
+use dumpstream::run::{self, Error, Source, run};
+use dumpstream::{Station, Summary};
 use futures_util::future::join_all;
 use tokio::io::BufReader;
 
-use super::listen::Session;
-use super::pipeline::Records;
+use super::origins::Origins;
+use super::records::Records;
+use super::report::Report;
 use super::status::Status;
-use super::{Exit, Manner, Usage, report, runtime, say, say_error};
+use super::{Exit, Manner, Usage, runtime, say, say_error};
 
 /// Parse text that was stored, or that comes on standard input; JSON Lines on standard output
 ///
@@ -59,7 +60,7 @@ impl Parse {
         runtime::block_on(self.parse(manner))
     }
 
-    async fn parse(mut self, manner: Manner) -> anyhow::Result<Exit> {
+    async fn parse(self, manner: Manner) -> anyhow::Result<Exit> {
         if self.files.len() > 1 {
             self.records.several("there are several files")?;
         }
@@ -73,14 +74,11 @@ impl Parse {
                 .into());
             }
         }
-        if self.from_rejects.is_some() {
-            if self.records.rejects == self.from_rejects {
-                return Err(Usage::new(
-                    "--rejects and --from-rejects name one file, which would never end",
-                )
-                .into());
-            }
-            self.records.amend = true;
+        if self.from_rejects.is_some() && self.records.rejects == self.from_rejects {
+            return Err(Usage::new(
+                "--rejects and --from-rejects name one file, which would never end",
+            )
+            .into());
         }
         let files = match &self.from_rejects {
             Some(file) => vec![file.clone()],
@@ -96,8 +94,13 @@ impl Parse {
             missing.iter().for_each(|e| say_error(manner, e));
             return Ok(Exit::Said(1));
         }
-        let session = Session::new(self.records.open("jsonl:-", self.origin)?);
-        session.watch(manner)?;
+        let parser = self.records.parser()?;
+        let amend = self.from_rejects.is_some();
+        let (origins, report) = self.records.open(parser, "jsonl:-", |station| {
+            station.identity(self.origin).amend(amend)
+        })?;
+        report.watch(manner)?;
+        let station = &report.station;
         let mut total = Summary::default();
         let mut failed = None;
         let mut done = |done: anyhow::Result<Summary>| match done {
@@ -113,7 +116,7 @@ impl Parse {
             }
         };
         if let Some(file) = self.from_rejects {
-            match again(&file, &session).await {
+            match again(&file, &origins, station).await {
                 Ok((summary, fault)) => {
                     done(Ok(summary));
                     fault.into_iter().for_each(|fault| done(Err(fault)));
@@ -121,8 +124,10 @@ impl Parse {
                 Err(e) => done(Err(e)),
             }
         } else if self.follow {
-            let status = session.status(manner, None);
-            let followed = files.into_iter().map(|file| follow(file, &session));
+            let status = report.status(manner, None);
+            let followed = files
+                .into_iter()
+                .map(|file| follow(file, &origins, station));
             join_all(followed)
                 .await
                 .into_iter()
@@ -131,23 +136,22 @@ impl Parse {
             drop(status);
         } else {
             for file in files {
-                if session.stop.is_cancelled() {
+                if station.stop().is_cancelled() {
                     break;
                 }
-                done(input(file, &session, manner).await);
+                done(input(file, &origins, &report, manner).await);
             }
         }
-        let Session { pipeline, stop, .. } = session;
-        let undrained = pipeline.drain(&stop).await;
-        let perfect = report::perfect(&pipeline, &total) && undrained == 0;
-        let wanted = manner.verbose > 0
-            || !report::reader_left(&pipeline) && (io::stderr().is_terminal() || !perfect);
+        let undrained = station.drain().await;
+        let perfect = report.perfect(&total) && undrained == 0;
+        let wanted =
+            manner.verbose > 0 || !report.reader_left() && (io::stderr().is_terminal() || !perfect);
         if wanted && !manner.quiet {
-            say(&report::closing(&pipeline, &total, undrained));
-        } else if let Some(present) = report::present(&pipeline).filter(|_| !manner.quiet) {
+            say(&report.closing(&total, undrained));
+        } else if let Some(present) = report.present().filter(|_| !manner.quiet) {
             say(&present);
         }
-        let exit = report::exit(&pipeline, undrained)?;
+        let exit = report.exit(undrained)?;
         match failed {
             Some(code) => Ok(Exit::Said(code)),
             None => Ok(exit),
@@ -174,15 +178,19 @@ fn readable(path: &Path) -> anyhow::Result<()> {
 }
 
 /// One input, to its end.
-async fn input(path: PathBuf, session: &Session, manner: Manner) -> anyhow::Result<Summary> {
-    let Session { pipeline, stop, .. } = session;
+async fn input(
+    path: PathBuf,
+    origins: &Origins,
+    report: &Report,
+    manner: Manner,
+) -> anyhow::Result<Summary> {
+    let stop = report.station.stop();
     let name = path.display().to_string();
     let stdin = path == Path::new("-");
     if stdin && io::stdin().is_terminal() && !manner.quiet {
         say("dumpstream: reading from the terminal; Ctrl-D ends it");
     }
-    // Where JSON goes to the same terminal, a bar would stand in its midst.
-    let free = manner.live() && !(pipeline.stdout && io::stdout().is_terminal());
+    let free = manner.live() && !report.is_shown();
     let opened = feed::aside(move || open(&path, free));
     let (input, bar) = tokio::select! {
         biased;
@@ -190,19 +198,22 @@ async fn input(path: PathBuf, session: &Session, manner: Manner) -> anyhow::Resu
         // Before its first bytes.
         () = stop.cancelled() => return Ok(Summary::default()),
     };
-    let sensor = pipeline.sensor(input.name());
+    let sensor = origins.sensor(input.name());
     // Text that was stored, and any capture, is the same rows when it is read again.
     let stream = match input.stream(&sensor) {
         None if stdin => Some(bridge::stream_name("stdin")),
         stream => stream,
     };
-    let origin = pipeline.stored(&sensor, stream, input.modified());
-    let options = RunOptions::new().live(stdin && !input.is_capture());
+    let origin = origins.stored(&sensor, stream, input.modified());
+    let live = stdin && !input.is_capture();
     let hint = input.hint();
     let text = input.text().with_context(|| name.clone())?;
-    let source = Feed::new(text)?;
-    let run = session.read(source, origin, options, stop.clone());
-    let summary = pipeline.drive(stop, run).await;
+    let feed = Feed::new(text)?;
+    let source = match live {
+        true => Source::live(feed),
+        false => Source::stored(feed),
+    };
+    let summary = run(source, origin, &report.station).await;
     drop(bar);
     let summary = summary.with_context(|| name.clone())?;
     if summary.bytes > 0 && summary.records == 0 && !manner.quiet && !stop.is_cancelled() {
@@ -232,8 +243,11 @@ fn open(path: &Path, shown: bool) -> io::Result<(Input, Option<Status>)> {
 }
 
 /// A file that grows, until the end is asked for; what came of each of its parts.
-async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>> {
-    let Session { pipeline, stop, .. } = session;
+async fn follow(
+    path: PathBuf,
+    origins: &Origins,
+    station: &Station,
+) -> Vec<anyhow::Result<Summary>> {
     let name = path.display().to_string();
     let sensor = path.file_name().unwrap_or(path.as_os_str());
     let sensor = sensor.to_string_lossy().into_owned();
@@ -245,17 +259,16 @@ async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>
     loop {
         let part = tokio::select! {
             biased;
-            () = stop.cancelled() => return vec![Ok(total)],
+            () = station.stop().cancelled() => return vec![Ok(total)],
             part = followed.next() => part,
         };
         let part = match part {
             Ok(part) => part,
             Err(e) => return vec![Ok(total), Err(e).context(name)],
         };
-        let origin = pipeline.stored(&sensor, None, part.modified());
-        let options = RunOptions::new().caught_up(part.caught_up());
-        let run = session.read(part, origin, options, stop.clone());
-        match pipeline.drive(stop, run).await {
+        let origin = origins.stored(&sensor, None, part.modified());
+        let caught_up = part.caught_up();
+        match run(Source::followed(part, caught_up), origin, station).await {
             Ok(summary) => total.add(&summary),
             Err(e) => return vec![Ok(total), Err(e).context(name)],
         }
@@ -263,31 +276,16 @@ async fn follow(path: PathBuf, session: &Session) -> Vec<anyhow::Result<Summary>
 }
 
 /// The file of rejects, to its end, and what of it could not be read.
-async fn again(path: &Path, session: &Session) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
-    let Session {
-        pipeline,
-        live,
-        stop,
-    } = session;
+async fn again(
+    path: &Path,
+    origins: &Origins,
+    station: &Station,
+) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
     let name = path.display().to_string();
     let (input, _) = open(path, false).with_context(|| name.clone())?;
     let text = Feed::new(input.text().with_context(|| name.clone())?)?;
-    // A byte of a record is up to six characters of JSON; its other fields are short.
-    let longest = 8 * pipeline.max_record as u64 + (64 << 10);
-    let run = dumpstream::run::again(
-        BufReader::new(text),
-        longest,
-        &pipeline.parser,
-        pipeline.origin("", None),
-        &pipeline.lanes,
-        &pipeline.rejects,
-        stop.clone(),
-        live,
-    );
-    let (summary, wrong) = pipeline
-        .drive(stop, run)
-        .await
-        .with_context(|| name.clone())?;
+    let read = run::again(BufReader::new(text), origins.live("", None), station).await;
+    let (summary, wrong) = read.with_context(|| name.clone())?;
     let fault = match (wrong, summary.records) {
         (0, _) => return Ok((summary, None)),
         (_, 0) => "it has no rejected record; --rejects FILE keeps them".to_owned(),

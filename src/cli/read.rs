@@ -6,14 +6,15 @@ use std::time::SystemTime;
 
 use clap::Args;
 use dumpstream::cassandra::{Range, Reader};
-use dumpstream::{SinkError, SinkUrl, Summary};
+use dumpstream::run::relay;
+use dumpstream::{SinkUrl, Summary};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::listen::Session;
-use super::pipeline::{Records, Zone, zone};
-use super::{Exit, Manner, Usage, amount, cql, report, runtime, say};
+use super::origins::{Zone, zone};
+use super::records::Records;
+use super::{Exit, Manner, Usage, amount, cql, runtime, say};
 
 /// Read packets back from a cluster, in the order of time, into any sink
 ///
@@ -76,38 +77,26 @@ impl Read {
         let parser = records.parser()?;
         // Then the outputs: where there is nothing to read, no file is made.
         let reader = Reader::open(&address, &parser, self.raw).await?;
-        let session = Session::new(records.open_with(parser, "jsonl:-", self.origin)?);
-        session.watch(manner)?;
-        let Session { pipeline, stop, .. } = session;
-        let mut rows = 0;
+        let (_, report) = records.open(parser, "jsonl:-", |s| s.identity(self.origin))?;
+        report.watch(manner)?;
         let mut reading = reader.read(range);
-        let handed_on = async {
-            loop {
-                let next = tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return Ok(false),
-                    next = reading.next() => next,
-                };
-                let Some(packets) = next? else {
-                    return Ok::<_, SinkError>(true);
-                };
-                rows += packets.len() as u64;
-                for lane in &pipeline.lanes {
-                    lane.send(packets.clone()).await;
-                }
-            }
+        let mut whole = false;
+        let next = async || {
+            let next = reading.next().await;
+            whole |= matches!(next, Ok(None));
+            next
         };
-        let whole = pipeline.drive(&stop, handed_on).await;
-        let undrained = pipeline.drain(&stop).await;
-        let whole = whole?;
-        let perfect = report::perfect(&pipeline, &Summary::default()) && undrained == 0;
-        let left = report::reader_left(&pipeline);
+        let relayed = relay(next, &report.station).await;
+        let undrained = report.station.drain().await;
+        let rows = relayed?.records;
+        let perfect = report.perfect(&Summary::default()) && undrained == 0;
+        let left = report.reader_left();
         let wanted = manner.verbose > 0 || !left && (io::stderr().is_terminal() || !perfect);
         if wanted && !manner.quiet {
             let figures = format!("{rows} packets read from {address}");
-            say(&report::closing(&pipeline, &figures, undrained));
+            say(&report.closing(&figures, undrained));
         }
-        Ok(match report::exit(&pipeline, undrained)? {
+        Ok(match report.exit(undrained)? {
             Exit::Done if !whole && !left => Exit::Interrupted,
             exit => exit,
         })

@@ -1,121 +1,118 @@
 //! Rejected records, read again: each lands under its own identity.
 
-use futures_util::future::join_all;
+use std::io;
+
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Error, Progress, Summary};
+use super::Error;
+use super::relay::relay_into;
 use crate::batch::Batch;
 use crate::framer::Framer;
-use crate::lane::Lane;
 use crate::origin::Origin;
+use crate::packet::Packets;
 use crate::parser::Parser;
-use crate::rejects::{Reject, Rejects};
+use crate::rejects::Reject;
+use crate::station::Station;
+use crate::summary::Summary;
 
 /// Lines that cannot be read which are shown; the others are counted.
 const SHOWN: u64 = 10;
 
+/// What a line has beside its record's text at most.
+const REST: u64 = 64 << 10;
+
 /// Reads the file of [`Rejects`](crate::Rejects) to all lanes. Every record keeps the sensor, the
 /// stream, the ordinal and the time that it had: where it is stored already nothing is doubled.
 /// Returns also how many lines could not be read; the log says why. What
-/// is still unparsed goes to `rejects`, another file.
+/// is still unparsed goes to the station's rejects, another file.
 ///
-/// A line may have `longest` bytes. The `origin` says in which zone the stamps of columns beside
-/// `time` are.
+/// The `origin` says in which zone the stamps of columns beside `time` are.
 ///
 /// # Errors
 /// When the file cannot be read on.
-#[expect(clippy::too_many_arguments, reason = "those of `run`")]
 pub async fn again(
-    mut file: impl AsyncBufRead + Unpin,
-    longest: u64,
-    parser: &Parser,
-    mut origin: Origin,
-    lanes: &[Lane],
-    rejects: &Rejects,
-    cancel: CancellationToken,
-    live: &Progress,
+    file: impl AsyncBufRead + Unpin,
+    origin: Origin,
+    station: &Station,
 ) -> Result<(Summary, u64), Error> {
-    let mut summary = Summary {
-        inputs: 1,
-        ..Summary::default()
+    let mut rejected = Rejected {
+        file,
+        // A byte of a record is up to six characters of JSON.
+        longest: 8 * station.max_record() as u64 + REST,
+        parser: station.parser(),
+        origin,
+        line: Vec::new(),
+        number: 0,
+        wrong: 0,
     };
-    let (mut number, mut wrong) = (0, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let mut limited = (&mut file).take(longest);
-        let read = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            read = limited.read_until(b'\n', &mut line) => read,
-        };
-        match read {
-            Ok(0) => break,
-            Ok(_) => number += 1,
-            Err(source) => {
-                return Err(Error::Read {
-                    source,
-                    summary: Box::new(summary),
-                });
+    let mut summary = Summary::of_one();
+    let next = async || rejected.next().await;
+    match relay_into(&mut summary, next, station).await {
+        Ok(()) => Ok((summary, rejected.wrong)),
+        Err(source) => Err(Error::Read {
+            source,
+            summary: Box::new(summary),
+        }),
+    }
+}
+
+/// A file of rejects, being read.
+struct Rejected<'a, R> {
+    file: R,
+    /// The most bytes of a line.
+    longest: u64,
+    parser: &'a Parser,
+    origin: Origin,
+    line: Vec<u8>,
+    /// Lines so far, and those that could not be read.
+    number: u64,
+    wrong: u64,
+}
+
+impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
+    /// The record of the next line that has one, as it was placed.
+    async fn next(&mut self) -> io::Result<Option<Packets>> {
+        loop {
+            self.line.clear();
+            let mut limited = (&mut self.file).take(self.longest);
+            if limited.read_until(b'\n', &mut self.line).await? == 0 {
+                return Ok(None);
             }
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let reject = match Reject::read(&line) {
-            Ok(reject) => reject,
-            Err(reason) => {
-                wrong += 1;
-                if wrong <= SHOWN {
-                    warn!(
-                        line = number,
-                        reason, "A line is no record that was rejected."
-                    );
-                }
+            self.number += 1;
+            if self.line.trim_ascii().is_empty() {
                 continue;
             }
-        };
-        let bytes = reject.raw.len() as u64;
+            match self.record() {
+                Ok(packets) => return Ok(Some(packets)),
+                Err(reason) => {
+                    self.wrong += 1;
+                    if self.wrong <= SHOWN {
+                        warn!(
+                            line = self.number,
+                            reason, "A line is no record that was rejected."
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn record(&mut self) -> Result<Packets, String> {
+        let reject = Reject::read(&self.line)?;
         let mut framer = Framer::new();
         framer.next(&reject.raw, true);
         let batch = Batch::new(reject.raw, framer.style()).truncated(reject.truncated);
-        let mut packets = parser.parse(batch);
+        let mut packets = self.parser.parse(batch);
         if packets.len() != 1 {
-            wrong += 1;
-            if wrong <= SHOWN {
-                let reason = format!("its raw text is {} records", packets.len());
-                warn!(
-                    line = number,
-                    reason, "A line is no record that was rejected."
-                );
-            }
-            continue;
+            return Err(format!("its raw text is {} records", packets.len()));
         }
-        origin.restore(
+        self.origin.restore(
             &mut packets,
             (&reject.sensor, &reject.stream),
             reject.record,
             (reject.time, reject.source),
         );
-        let packet = packets.packet(0);
-        let one = Summary {
-            bytes,
-            record_bytes: bytes,
-            records: 1,
-            parsed: packet.parsed().into(),
-            unparsed: (!packet.parsed()).into(),
-            truncated: packet.truncated().into(),
-            misfits: packet.misfits().into(),
-            ..Summary::default()
-        };
-        rejects.unparsed(&packets).await;
-        live.bytes
-            .fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
-        live.add(&one);
-        summary.add(&one);
-        join_all(lanes.iter().map(|lane| lane.send(packets.clone()))).await;
+        Ok(packets)
     }
-    Ok((summary, wrong))
 }

@@ -1,22 +1,19 @@
 //! The receiving end, as the tests put it together: every record goes into memory.
 #![allow(dead_code, reason = "each test uses what it needs of it")]
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dumpstream::bridge::{self, Access, Connection, Connections, Listener, Outcome, Retry};
-use dumpstream::run::{Error, Progress, RunOptions, Summary};
 use dumpstream::{
-    BatchCodec, BoxFuture, Lane, LaneOptions, Namespace, Origin, Packets, Parser, Sink, SinkError,
-    Written,
+    BoxFuture, Namespace, Origin, Packets, Parser, Progress, Sink, SinkError, Station,
+    StationBuilder, Written,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 /// A test that hangs has failed; nothing here takes a tenth of it.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
@@ -88,54 +85,39 @@ impl Sink for Recorder {
 /// What every connection is given to.
 #[derive(Clone)]
 pub(crate) struct Intake {
-    pub(crate) parser: Arc<Parser>,
     pub(crate) recorder: Recorder,
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) options: RunOptions,
+    pub(crate) station: Station,
 }
 
 impl Intake {
     pub(crate) fn new() -> Intake {
-        Intake::with(LaneOptions::default())
+        Intake::with(|station| station)
     }
 
-    pub(crate) fn with(lane: LaneOptions) -> Intake {
+    /// With a station that is built otherwise; the recorder is its last sink.
+    pub(crate) fn with(more: impl FnOnce(StationBuilder) -> StationBuilder) -> Intake {
         let recorder = Recorder::new();
-        let lane = LaneOptions { only: true, ..lane };
+        let station = Station::builder(Parser::new(Namespace::tcpdump()).unwrap())
+            .flush_after(Duration::from_secs(5))
+            .drain_timeout(HANG);
+        let station = more(station).sink("recorder", Box::new(recorder.clone()));
         Intake {
-            parser: Arc::new(Parser::new(Namespace::tcpdump()).unwrap()),
-            lanes: vec![Lane::spawn("recorder", Box::new(recorder.clone()), lane)],
             recorder,
-            progress: Arc::default(),
-            options: RunOptions::new().flush_after(Duration::from_secs(5)),
+            station: station.open().unwrap(),
         }
     }
 
-    pub(crate) fn flush_after(mut self, millis: u64) -> Intake {
-        self.options = self.options.flush_after(Duration::from_millis(millis));
-        self
+    pub(crate) fn flushing_after(millis: u64) -> Intake {
+        Intake::with(|station| station.flush_after(Duration::from_millis(millis)))
     }
 
-    pub(crate) fn run(
-        &self,
-        connection: Connection,
-        cancel: CancellationToken,
-    ) -> impl Future<Output = Result<Summary, Error>> + Send + use<> {
-        let intake = self.clone();
-        async move {
-            let sensor = connection.peer().ip().to_string();
-            let origin = Origin::new(sensor).stream(connection.stream());
-            let options = intake
-                .options
-                .connection(connection.peer(), connection.local());
-            let (parser, lanes, live) = (&intake.parser, &intake.lanes, &intake.progress);
-            let codec = BatchCodec::new();
-            dumpstream::run(
-                connection, codec, parser, origin, lanes, &options, cancel, live,
-            )
-            .await
-        }
+    pub(crate) fn progress(&self) -> &Progress {
+        self.station.progress()
+    }
+
+    /// The sensor is the sender's host.
+    pub(crate) fn origin(connection: &Connection) -> Origin {
+        Origin::new(connection.peer().ip().to_string()).stream(connection.stream())
     }
 
     /// Waits until something holds.
@@ -153,16 +135,16 @@ impl Intake {
     /// Closes the lanes, and holds everything to its identity.
     pub(crate) async fn close(&self, outcome: &Outcome) {
         assert_eq!(outcome.summary.verify(), Ok(()));
-        for lane in &self.lanes {
+        for lane in self.station.lanes() {
             let counters = lane.close(None).await;
             assert_eq!(counters.verify(), Ok(()));
             assert_eq!(counters.packets, outcome.summary.records);
             assert_eq!(counters.delivered, counters.packets, "{counters:?}");
         }
         assert_eq!(self.recorder.len() as u64, outcome.summary.records);
-        assert_eq!(self.progress.records(), outcome.summary.records);
-        assert_eq!(self.progress.bytes(), outcome.summary.bytes);
-        assert_eq!(self.progress.skipped(), outcome.summary.skipped.total());
+        assert_eq!(self.progress().records(), outcome.summary.records);
+        assert_eq!(self.progress().bytes(), outcome.summary.bytes);
+        assert_eq!(self.progress().skipped(), outcome.summary.skipped.total());
     }
 }
 
@@ -171,7 +153,7 @@ pub(crate) struct Listening {
     pub(crate) intake: Intake,
     pub(crate) address: SocketAddr,
     pub(crate) connections: Connections,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: tokio_util::sync::CancellationToken,
     pub(crate) task: JoinHandle<Outcome>,
 }
 
@@ -184,13 +166,10 @@ impl Listening {
 
     pub(crate) fn on(listener: Listener, intake: Intake, keep_open: bool) -> Listening {
         let (address, connections) = (listener.address(), listener.connections());
-        let cancel = CancellationToken::new();
-        let (token, maker) = (cancel.clone(), intake.clone());
+        let station = intake.station.clone();
+        let cancel = station.stop().clone();
         let task = tokio::spawn(async move {
-            bridge::listen(listener, keep_open, token, |peer, cancel| {
-                maker.run(peer, cancel)
-            })
-            .await
+            bridge::listen(listener, keep_open, &station, Intake::origin).await
         });
         Listening {
             intake,
@@ -229,7 +208,7 @@ impl Listening {
 /// A connection to a server, at work.
 pub(crate) struct Connecting {
     pub(crate) intake: Intake,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: tokio_util::sync::CancellationToken,
     pub(crate) task: JoinHandle<Outcome>,
 }
 
@@ -239,14 +218,11 @@ impl Connecting {
     }
 
     pub(crate) fn with(intake: Intake, address: SocketAddr, retry: Retry) -> Connecting {
-        let cancel = CancellationToken::new();
-        let (token, maker) = (cancel.clone(), intake.clone());
+        let station = intake.station.clone();
+        let cancel = station.stop().clone();
         let address = address.to_string();
         let task = tokio::spawn(async move {
-            bridge::connect(&address, &retry, token, |peer, cancel| {
-                maker.run(peer, cancel)
-            })
-            .await
+            bridge::connect(&address, &retry, &station, Intake::origin).await
         });
         Connecting {
             intake,

@@ -1,12 +1,12 @@
-//! The figures of an input: while it runs, and at its end.
+//! The figures of an input, or of several, at their end.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::framer::Skipped;
+use crate::packet::Packets;
 
-/// The figures of one input or of several, as [`run`](super::run) counts them.
+/// The figures of one input or of several, as [`run`](crate::run()) counts them.
 ///
 /// The text of its `Display` reads like the lines that tcpdump ends with, one fact a line, without
 /// a line feed at the end; what did not occur is left out.
@@ -37,9 +37,11 @@ pub struct Summary {
     pub names: u64,
     /// Records of the connection that they arrived over: the sender captures its own uplink.
     pub own: u64,
-    /// Runs of tcpdump, by the numbers of `-#`; 0 without them. See [`Sequence`](crate::Sequence).
+    /// Runs of tcpdump, by the numbers of `-#`; 0 without them, and of an input that goes on with
+    /// the count of one before it. See [`Sequence`](crate::Sequence).
     pub captures: u64,
-    /// Packets that tcpdump printed and that did not arrive here, by the numbers of `-#`.
+    /// Packets that tcpdump printed and that did not arrive here, by the numbers of `-#`; also
+    /// between this input and the one before it of the same sensor.
     pub lost: u64,
     /// Records that tcpdump did not print where they stand, by the numbers of `-#`: forged by a
     /// packet's text, or sent twice.
@@ -49,6 +51,29 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Of one input that has not begun.
+    pub(crate) fn of_one() -> Summary {
+        Summary {
+            inputs: 1,
+            ..Summary::default()
+        }
+    }
+
+    /// The records of a batch, and what its packets tell by themselves.
+    pub(crate) fn of_packets(packets: &Packets) -> Summary {
+        let mut batch = Summary {
+            records: packets.len() as u64,
+            ..Summary::default()
+        };
+        for packet in packets.iter() {
+            batch.parsed += u64::from(packet.parsed());
+            batch.truncated += u64::from(packet.truncated());
+            batch.misfits += u64::from(packet.misfits());
+        }
+        batch.unparsed = batch.records - batch.parsed;
+        batch
+    }
+
     /// Adds another input's figures.
     pub fn add(&mut self, other: &Summary) {
         self.inputs += other.inputs;
@@ -94,7 +119,7 @@ impl Summary {
 }
 
 /// `1 packet`, `2 packets`.
-fn plural(n: u64, one: &str) -> String {
+pub(crate) fn plural(n: u64, one: &str) -> String {
     format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -140,7 +165,7 @@ impl fmt::Display for Summary {
                 plural(self.refused, "byte")
             )?;
         }
-        if self.captures > 0 {
+        if self.captures > 0 || self.lost > 0 {
             // As tcpdump does of its kernel, it is said that none was, too.
             write!(f, "\n{} lost between tcpdump and here", packet(self.lost))?;
         }
@@ -171,140 +196,6 @@ impl fmt::Display for Summary {
         if self.stalled > Duration::ZERO {
             let seconds = self.stalled.as_secs_f64();
             write!(f, "\n{seconds:.3} seconds not read, waiting for full sinks")?;
-        }
-        Ok(())
-    }
-}
-
-/// The figures of inputs that still run, for a status line; shared by all of them.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub(super) bytes: AtomicU64,
-    pub(super) record_bytes: AtomicU64,
-    pub(super) skipped: AtomicU64,
-    pub(super) records: AtomicU64,
-    pub(super) parsed: AtomicU64,
-    pub(super) truncated: AtomicU64,
-    pub(super) names: AtomicU64,
-    pub(super) own: AtomicU64,
-    pub(super) captures: AtomicU64,
-    pub(super) lost: AtomicU64,
-    pub(super) suspect: AtomicU64,
-    pub(super) stalled: AtomicU64,
-    pub(super) waiting: AtomicU64,
-}
-
-impl Progress {
-    /// All zero.
-    pub fn new() -> Progress {
-        Progress::default()
-    }
-
-    /// Bytes that were read.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
-    }
-
-    /// Bytes that belong to records that were cut.
-    pub fn record_bytes(&self) -> u64 {
-        self.record_bytes.load(Relaxed)
-    }
-
-    /// Bytes that belong to no record, tcpdump's own messages among them.
-    pub fn skipped(&self) -> u64 {
-        self.skipped.load(Relaxed)
-    }
-
-    /// Records.
-    pub fn records(&self) -> u64 {
-        self.records.load(Relaxed)
-    }
-
-    /// Records whose protocol was found.
-    pub fn parsed(&self) -> u64 {
-        self.parsed.load(Relaxed)
-    }
-
-    /// Records that were cut.
-    pub fn truncated(&self) -> u64 {
-        self.truncated.load(Relaxed)
-    }
-
-    /// Records with a name in the place of the source's address.
-    pub fn names(&self) -> u64 {
-        self.names.load(Relaxed)
-    }
-
-    /// Records of the connection that they arrived over.
-    pub fn own(&self) -> u64 {
-        self.own.load(Relaxed)
-    }
-
-    /// Runs of tcpdump, by the numbers of `-#`; 0 without them.
-    pub fn captures(&self) -> u64 {
-        self.captures.load(Relaxed)
-    }
-
-    /// Packets that did not arrive, by the numbers of `-#`; as what comes next can tell a forged
-    /// number from a loss, it can become less.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
-    }
-
-    /// Records that tcpdump did not print where they stand, by the numbers of `-#`; it can become
-    /// less, too.
-    pub fn suspect(&self) -> u64 {
-        self.suspect.load(Relaxed)
-    }
-
-    /// How long full lanes kept inputs from being read, added up over them; a wait counts once it
-    /// is over.
-    pub fn stalled(&self) -> Duration {
-        Duration::from_nanos(self.stalled.load(Relaxed))
-    }
-
-    /// Inputs that wait for full lanes now.
-    pub fn waiting(&self) -> u64 {
-        self.waiting.load(Relaxed)
-    }
-
-    pub(super) fn add(&self, batch: &Summary) {
-        self.record_bytes.fetch_add(batch.record_bytes, Relaxed);
-        self.skipped.fetch_add(batch.skipped.messages, Relaxed);
-        self.records.fetch_add(batch.records, Relaxed);
-        self.parsed.fetch_add(batch.parsed, Relaxed);
-        self.truncated.fetch_add(batch.truncated, Relaxed);
-        self.names.fetch_add(batch.names, Relaxed);
-        self.own.fetch_add(batch.own, Relaxed);
-    }
-
-    /// Brings the figures of `-#` from what they were before a batch to what they are after it.
-    pub(super) fn follow(&self, before: &Summary, after: &Summary) {
-        // What becomes less wraps around, and so does the sum.
-        let add = |sum: &AtomicU64, before: u64, after: u64| {
-            if before != after {
-                sum.fetch_add(after.wrapping_sub(before), Relaxed);
-            }
-        };
-        add(&self.captures, before.captures, after.captures);
-        add(&self.lost, before.lost, after.lost);
-        add(&self.suspect, before.suspect, after.suspect);
-    }
-}
-
-impl fmt::Display for Progress {
-    /// One line: `13622 packets received, 13600 parsed, 2 truncated, 120 bytes skipped`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} received, {} parsed, {} truncated, {} skipped",
-            plural(self.records(), "packet"),
-            self.parsed(),
-            self.truncated(),
-            plural(self.skipped(), "byte"),
-        )?;
-        if self.captures() > 0 {
-            write!(f, ", {} lost, {} suspect", self.lost(), self.suspect())?;
         }
         Ok(())
     }

@@ -1,29 +1,23 @@
 //! What `parse`, `listen` and `connect` share: the flags that say what becomes of records, and the
-//! parser and lanes that they make.
+//! station that they make.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::{
-    BatchCodec, Counters, DEFAULT_MAX_RECORD, Engine, Framer, Hangup, LARGEST_MAX_RECORD, Lane,
-    LaneOptions, Origin, Parser, Rejects, SinkContext, SinkUrl, StampForm,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_RECORD, Engine, LARGEST_MAX_RECORD, Parser, Rejects,
+    SinkUrl, Station, StationBuilder,
 };
-use futures_util::future::join_all;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::origins::{Origins, Stamp, Zone, date, zone};
+use super::report::Report;
 use super::{Usage, amount, namespace, same};
 
 /// A limit below this would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
-
-/// What the file of rejects has at least at the end, however long the sinks took.
-const MOMENT: Duration = Duration::from_millis(500);
 
 /// What becomes of records.
 #[derive(Args, Debug)]
@@ -88,9 +82,6 @@ pub(super) struct Records {
     /// payload and passwords too, with the reason. `parse --from-rejects FILE` reads them again.
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     pub(super) rejects: Option<PathBuf>,
-    /// Rows that come again change those that are there, each by itself.
-    #[arg(skip)]
-    pub(super) amend: bool,
     /// How long a sink among several may stand still before it is passed over.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "10s",
           help_heading = "Records")]
@@ -113,50 +104,6 @@ pub(super) enum EngineName {
     Regex,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Stamp {
-    /// Since the packet before: -ttt.
-    Delta,
-    /// Since the first packet: -ttttt.
-    Elapsed,
-}
-
-/// A zone, and how the report names it.
-#[derive(Clone, Debug)]
-pub(super) struct Zone {
-    pub(super) tz: TimeZone,
-    name: String,
-}
-
-impl Zone {
-    /// The receiver's own.
-    pub(super) fn local() -> Zone {
-        let tz = TimeZone::system();
-        let name = match tz.iana_name() {
-            _ if tz.is_unknown() => "UTC, as this machine names no zone (--tz)".to_owned(),
-            Some(name) => format!("{name}, this machine's zone (--tz)"),
-            None => "this machine's zone (--tz)".to_owned(),
-        };
-        let tz = if tz.is_unknown() { TimeZone::UTC } else { tz };
-        Zone { tz, name }
-    }
-}
-
-pub(super) fn zone(text: &str) -> Result<Zone, String> {
-    match text {
-        "local" => Ok(Zone::local()),
-        _ => match TimeZone::get(text) {
-            Ok(tz) => Ok(Zone {
-                name: tz.iana_name().unwrap_or(text).to_owned(),
-                tz,
-            }),
-            Err(_) => Err(format!(
-                "no zone {text:?} is known here: use an IANA name such as Europe/Berlin, UTC or local"
-            )),
-        },
-    }
-}
-
 fn queue(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         0 => Err("a queue of nothing passes nothing on".to_owned()),
@@ -169,34 +116,6 @@ fn longest(text: &str) -> Result<usize, String> {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
         _ => Err("a limit is from 1K to 512M".to_owned()),
     }
-}
-
-pub(super) fn date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|e: jiff::Error| format!("{e}"))
-}
-
-/// A parser, its lanes, and what is needed to begin an input.
-#[derive(Debug)]
-pub(super) struct Pipeline {
-    pub(super) parser: Arc<Parser>,
-    pub(super) lanes: Vec<Lane>,
-    /// Whether a lane writes to standard output.
-    pub(super) stdout: bool,
-    framer: Framer,
-    stamp: Option<Stamp>,
-    zone: Zone,
-    date: Option<Date>,
-    sensor: Option<String>,
-    stream: Option<String>,
-    drain_timeout: Duration,
-    pub(super) replace: bool,
-    pub(super) max_record: usize,
-    pub(super) rejects: Rejects,
-    /// Where they are kept.
-    pub(super) rejects_file: Option<PathBuf>,
-    pub(super) hangup: Hangup,
-    /// When the lanes must be done, once something has asked for the end.
-    deadline: OnceLock<Instant>,
 }
 
 impl Records {
@@ -222,10 +141,9 @@ impl Records {
             stream: None,
             replace: false,
             rejects: None,
-            amend: false,
             stall_after: dumpstream::DEFAULT_STALL_AFTER,
             queue: dumpstream::DEFAULT_QUEUE,
-            drain_timeout: Duration::from_secs(5),
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
     }
 
@@ -293,29 +211,19 @@ impl Records {
         Ok(parser.engine(engine).keep_info(self.keep_info))
     }
 
-    /// Opens everything. `otherwise` is where packets go if nothing was typed; `identity` says
-    /// whether JSON has the columns of ours.
+    /// Opens everything. `otherwise` is where packets go if nothing was typed; `more` adds what
+    /// only some subcommands have.
     ///
     /// To be called in a tokio runtime.
     ///
     /// # Errors
-    /// A namespace that is wrong or cannot be read ([`Usage`]), a sink that cannot be opened.
-    pub(super) fn open(self, otherwise: &str, identity: bool) -> anyhow::Result<Pipeline> {
-        let parser = self.parser()?;
-        self.open_with(parser, otherwise, identity)
-    }
-
-    /// The same with a parser that is there already.
-    ///
-    /// # Errors
-    /// A sink that cannot be opened.
-    pub(super) fn open_with(
+    /// What was typed does not fit together ([`Usage`]), or a sink cannot be opened.
+    pub(super) fn open(
         self,
         parser: Parser,
         otherwise: &str,
-        identity: bool,
-    ) -> anyhow::Result<Pipeline> {
-        let framer = Framer::new().max_record(self.max_record);
+        more: impl FnOnce(StationBuilder) -> StationBuilder,
+    ) -> anyhow::Result<(Origins, Report)> {
         let urls = match self.output.is_empty() {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
@@ -343,176 +251,32 @@ impl Records {
                 Rejects::open(file).with_context(named)?
             }
         };
-        let hangup = Hangup::new();
-        let context = SinkContext {
-            columns: parser.columns(),
-            namespace: parser.namespace().namespace.clone(),
-            hash: parser.namespace().hash(),
-            version: env!("CARGO_PKG_VERSION"),
-            identity,
-            raw: self.raw,
+        let stdout = urls.iter().any(SinkUrl::is_stdout);
+        let builder = Station::builder(parser)
+            .queue(self.queue)
+            .stall_after(self.stall_after)
+            .drain_timeout(self.drain_timeout)
+            .max_record(self.max_record)
+            .raw(self.raw)
+            .replace(self.replace)
+            .rejects(rejects);
+        let station = urls.into_iter().fold(more(builder), StationBuilder::output);
+        let station = station.open()?;
+        let zone = self.tz.unwrap_or_else(Zone::local);
+        let report = Report {
+            station,
+            stdout,
+            zone: zone.name,
             replace: self.replace,
-            amend: self.amend,
-            rejects: rejects.clone(),
-            hangup: hangup.clone(),
+            rejects: self.rejects,
         };
-        let only = urls.len() == 1;
-        let mut lanes = Vec::with_capacity(urls.len());
-        for url in &urls {
-            let options = LaneOptions {
-                queue: self.queue,
-                stall_after: self.stall_after,
-                on_full: url.on_full(),
-                only,
-            };
-            lanes.push(Lane::spawn(url.to_string(), url.open(&context)?, options));
-        }
-        Ok(Pipeline {
-            parser: Arc::new(parser),
-            lanes,
-            stdout: urls.iter().any(SinkUrl::is_stdout),
-            framer,
+        let origins = Origins {
+            tz: zone.tz,
             stamp: self.stamp,
-            zone: self.tz.unwrap_or_else(Zone::local),
             date: self.date,
             sensor: self.sensor,
             stream: self.stream,
-            drain_timeout: self.drain_timeout,
-            replace: self.replace,
-            max_record: self.max_record,
-            rejects,
-            rejects_file: self.rejects,
-            hangup,
-            deadline: OnceLock::new(),
-        })
-    }
-}
-
-impl Pipeline {
-    /// A codec for a new input.
-    pub(super) fn codec(&self) -> BatchCodec {
-        BatchCodec::from(self.framer.clone())
-    }
-
-    /// The sensor of an input, if nothing else was typed.
-    pub(super) fn sensor(&self, otherwise: &str) -> String {
-        self.sensor.as_deref().unwrap_or(otherwise).to_owned()
-    }
-
-    /// The origin of a new input. Without `--stream` its stream is `stream`; `None` takes it from
-    /// the first record.
-    pub(super) fn origin(&self, sensor: &str, stream: Option<String>) -> Origin {
-        let origin = Origin::new(self.sensor(sensor));
-        let origin = origin.zone(self.zone.tz.clone());
-        let origin = match self.stamp {
-            Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
-            Some(Stamp::Elapsed) => origin.stamp(StampForm::Elapsed),
-            None => origin,
         };
-        let origin = match self.date {
-            Some(date) => origin.date(date),
-            None => origin,
-        };
-        match self.stream.clone().or(stream) {
-            Some(stream) => origin.stream(stream),
-            None => origin,
-        }
-    }
-
-    /// The same of text that was stored, and last `modified` then.
-    pub(super) fn stored(
-        &self,
-        sensor: &str,
-        stream: Option<String>,
-        modified: Option<i64>,
-    ) -> Origin {
-        let origin = self.origin(sensor, stream);
-        match modified {
-            Some(modified) => origin.modified(modified),
-            None => origin,
-        }
-    }
-
-    /// How the report names the zone.
-    pub(super) fn zone(&self) -> &str {
-        &self.zone.name
-    }
-
-    /// Cancels `stop` when no sink lives any more: there is nothing left to do then.
-    pub(super) fn watch(&self, stop: CancellationToken) {
-        let lanes = self.lanes.clone();
-        tokio::spawn(async move {
-            let all = join_all(lanes.iter().map(Lane::died));
-            tokio::select! {
-                _ = all => stop.cancel(),
-                () = stop.cancelled() => {}
-            }
-        });
-    }
-
-    /// Runs `work` to its end. After `stop` the lanes have until the deadline; then they are
-    /// closed, which frees inputs that wait for a full one.
-    pub(super) async fn drive<T>(
-        &self,
-        stop: &CancellationToken,
-        work: impl Future<Output = T>,
-    ) -> T {
-        tokio::pin!(work);
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            () = stop.cancelled() => {}
-        }
-        let deadline = self.deadline();
-        tokio::select! {
-            biased;
-            done = &mut work => done,
-            () = tokio::time::sleep_until(deadline) => {
-                self.rejects.abandon();
-                join_all(self.lanes.iter().map(|lane| lane.close(Some(deadline)))).await;
-                work.await
-            }
-        }
-    }
-
-    /// Closes the lanes: everything is written, or, after `stop`, what the deadline allows.
-    /// Returns how many packets the deadline left unwritten.
-    pub(super) async fn drain(&self, stop: &CancellationToken) -> u64 {
-        let close = |deadline| join_all(self.lanes.iter().map(move |lane| lane.close(deadline)));
-        if !stop.is_cancelled() {
-            tokio::select! {
-                biased;
-                _ = async { close(None).await; self.rejects.flush().await } => return 0,
-                () = stop.cancelled() => {}
-            }
-        }
-        let deadline = self.deadline();
-        close(Some(deadline)).await;
-        // A file that takes no more in that time will not take it later.
-        let moment = deadline.max(Instant::now() + MOMENT);
-        let flushed = tokio::time::timeout_at(moment, self.rejects.flush()).await;
-        if flushed.is_err() {
-            self.rejects.abandon();
-        }
-        self.counters().map(|(_, c)| c.undrained).sum()
-    }
-
-    fn deadline(&self) -> Instant {
-        *self
-            .deadline
-            .get_or_init(|| Instant::now() + self.drain_timeout)
-    }
-
-    /// The lanes' names and figures.
-    pub(super) fn counters(&self) -> impl Iterator<Item = (&str, Counters)> {
-        self.lanes.iter().map(|lane| (lane.name(), lane.counters()))
-    }
-
-    /// The slowest lane's time from a record's arrival to its row, at the 99th percentile.
-    pub(super) fn p99(&self) -> Option<Duration> {
-        self.lanes
-            .iter()
-            .filter_map(|lane| lane.latency().p99)
-            .max()
+        Ok((origins, report))
     }
 }
