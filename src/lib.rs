@@ -61,8 +61,6 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
-#[cfg(feature = "cassandra")]
-pub mod cassandra;
 mod explain;
 #[cfg(feature = "net")]
 pub mod feed;
@@ -90,6 +88,8 @@ mod schema;
 mod sequence;
 #[cfg(feature = "net")]
 mod sink;
+#[cfg(feature = "net")]
+mod store;
 #[cfg(feature = "cassandra")]
 mod stored;
 mod value;
@@ -119,8 +119,22 @@ pub use rejects::Rejects;
 pub use run::{Progress, RunOptions, Summary, run};
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
-#[cfg(feature = "sqlite")]
-pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
-pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
+pub use sink::context::SinkContext;
+#[cfg(feature = "net")]
+pub use sink::hangup::Hangup;
+#[cfg(feature = "net")]
+pub use sink::parts::UrlParts;
+#[cfg(feature = "net")]
+pub use sink::scheme::{Opening, Scheme};
+#[cfg(feature = "net")]
+pub use sink::url::{Schemes, SinkUrl};
+#[cfg(feature = "net")]
+pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
+#[cfg(feature = "cassandra")]
+pub use store::cassandra;
+#[cfg(any(feature = "cassandra", feature = "sqlite"))]
+pub use store::datum::Datum;
+#[cfg(feature = "sqlite")]
+pub use store::sqlite;
 pub use value::{FieldType, Value};
