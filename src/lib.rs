@@ -64,8 +64,6 @@ mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
 mod builder;
-#[cfg(feature = "cassandra")]
-pub mod cassandra;
 mod cell;
 mod civil;
 mod explain;
@@ -105,13 +103,15 @@ mod sequence;
 #[cfg(feature = "net")]
 mod sink;
 pub mod spell;
-mod table;
-mod time_source;
-mod typed;
 #[cfg(feature = "net")]
 mod station;
 #[cfg(feature = "net")]
+mod store;
+#[cfg(feature = "net")]
 mod summary;
+mod table;
+mod time_source;
+mod typed;
 mod value;
 
 pub use ascii::AsciiGuard;
@@ -144,13 +144,27 @@ pub use rejects::Rejects;
 pub use run::run;
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
-#[cfg(feature = "sqlite")]
-pub use sink::sqlite::sqlite_schema;
 #[cfg(feature = "net")]
-pub use sink::{BoxFuture, Hangup, OnFull, Sink, SinkContext, SinkError, SinkUrl, Written};
-pub use time_source::TimeSource;
+pub use sink::context::SinkContext;
+#[cfg(feature = "net")]
+pub use sink::hangup::Hangup;
+#[cfg(feature = "net")]
+pub use sink::parts::UrlParts;
+#[cfg(feature = "net")]
+pub use sink::scheme::{Opening, Scheme};
+#[cfg(feature = "net")]
+pub use sink::url::{Schemes, SinkUrl};
+#[cfg(feature = "net")]
+pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
 #[cfg(feature = "net")]
 pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+#[cfg(feature = "cassandra")]
+pub use store::cassandra;
+#[cfg(any(feature = "cassandra", feature = "sqlite"))]
+pub use store::datum::Datum;
+#[cfg(feature = "sqlite")]
+pub use store::sqlite;
 #[cfg(feature = "net")]
 pub use summary::Summary;
+pub use time_source::TimeSource;
 pub use value::{FieldType, Value};

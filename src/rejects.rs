@@ -17,9 +17,9 @@
 mod reject;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -52,6 +52,26 @@ struct Shared {
     abandoned: CancellationToken,
 }
 
+/// The file.
+enum Place {
+    Open(File),
+    /// It is made when there is something to keep.
+    Later(PathBuf),
+}
+
+impl Place {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if let Place::Later(path) = self {
+            *self = Place::Open(private(path)?);
+        }
+        match self {
+            // One write: several programs may write to the file.
+            Place::Open(file) => file.write_all(lines),
+            Place::Later(_) => unreachable!("it was opened above"),
+        }
+    }
+}
+
 enum Job {
     Keep {
         packets: Packets,
@@ -76,7 +96,23 @@ impl Rejects {
     /// # Errors
     /// What the system says when it cannot be opened.
     pub fn open(path: &Path) -> io::Result<Rejects> {
-        let file = private(path)?;
+        Rejects::keep(Place::Open(private(path)?))
+    }
+
+    /// The same, but the file is made when the first record is kept. That it can be is checked now.
+    ///
+    /// # Errors
+    /// What the system says when it cannot be opened.
+    pub fn when_needed(path: &Path) -> io::Result<Rejects> {
+        let there = path.try_exists()?;
+        private(path)?;
+        if !there {
+            fs::remove_file(path)?;
+        }
+        Rejects::keep(Place::Later(path.to_owned()))
+    }
+
+    fn keep(place: Place) -> io::Result<Rejects> {
         let (jobs, queue) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
             jobs,
@@ -90,7 +126,7 @@ impl Rejects {
         let told = Arc::downgrade(&shared);
         thread::Builder::new()
             .name("rejects".to_owned())
-            .spawn(move || work(file, queue, &told))?;
+            .spawn(move || work(place, queue, &told))?;
         Ok(Rejects(Some(shared)))
     }
 
@@ -211,7 +247,7 @@ impl Job {
 ///
 /// # Errors
 /// What the system says when it cannot be opened.
-pub(crate) fn private(path: &Path) -> io::Result<File> {
+fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -229,7 +265,7 @@ pub(crate) fn private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn work(mut file: File, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<Shared>) {
+fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<Shared>) {
     let mut text = Text::new();
     while let Some(job) = queue.blocking_recv() {
         let (packets, which, refused) = match job {
@@ -248,7 +284,7 @@ fn work(mut file: File, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<S
         for index in &which {
             line(&mut text, packets.packet(*index), refused.as_ref());
         }
-        let written = file.write_all(&text.out);
+        let written = place.write(&text.out);
         let Some(shared) = told.upgrade() else { return };
         let count = which.len() as u64;
         match written {
@@ -309,6 +345,36 @@ mod tests {
     use super::*;
     use crate::time_source::TimeSource;
     use crate::{Batch, Framer, Namespace, Origin, Parser};
+
+    #[tokio::test]
+    async fn a_file_is_made_when_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rejected.jsonl");
+        let rejects = Rejects::when_needed(&file).unwrap();
+        rejects.flush().await;
+        assert!(!file.exists());
+        let text = b"1700000000.123456789 IP 10.0.0.1.53 > 10.0.0.2.9: 1 A? a. (27)\n";
+        let mut framer = Framer::new();
+        framer.next(text, true).unwrap();
+        let batch = Batch::new(text.to_vec(), framer.style());
+        let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
+        Origin::new("s").stream("t").place(&mut packets);
+        for _ in 0..2 {
+            rejects
+                .refused(&packets, 0, "cassandra://h/k.t", "no")
+                .await;
+        }
+        rejects.flush().await;
+        assert_eq!((rejects.kept(), rejects.lost()), (2, 0));
+        let kept = fs::read(&file).unwrap();
+        let lines: Vec<_> = kept.split_inclusive(|b| *b == b'\n').collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(Reject::read(lines[1]).unwrap().raw, text);
+        // One that is there stays there.
+        Rejects::when_needed(&file).unwrap().flush().await;
+        assert_eq!(fs::read(&file).unwrap(), kept);
+        assert!(Rejects::when_needed(&folder.path().join("none/file")).is_err());
+    }
 
     #[test]
     fn every_byte_comes_back() {

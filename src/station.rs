@@ -17,7 +17,7 @@ use crate::packet::Packets;
 use crate::parser::Parser;
 use crate::progress::Progress;
 use crate::rejects::Rejects;
-use crate::sink::Hangup;
+use crate::sink::hangup::Hangup;
 
 mod builder;
 mod numbers;

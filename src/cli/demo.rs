@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use dumpstream::bridge::{Outcome, stream_name};
+use dumpstream::sqlite::Database;
 
 use super::listen::{Listen, Listening};
 use super::query::Query;
 use super::replay::Replay;
 use super::report::Report;
-use super::{Exit, Manner, Stdout, amount, query, runtime, visible};
+use super::{Exit, Manner, Stdout, amount, runtime, visible};
 
 mod scan;
 
@@ -124,19 +125,14 @@ impl Demo {
         ))?;
 
         let stream = serde_json::from_str::<serde_json::Value>(&json)?["stream"].clone();
-        let store = query::open(&database)?;
-        let rows: i64 = store.query_row(
-            "SELECT count(*) FROM packets WHERE stream = ?1",
-            [stream.as_str()],
-            |row| row.get(0),
-        )?;
-        let rows = rows.unsigned_abs();
+        let store = Database::open(&database)?;
+        let rows = store.packets_of(stream.as_str().unwrap_or_default())?;
         show(&format!(
             "{} rows of this stream can be read in the database.",
             amount::grouped(rows)
         ))?;
         show(&format!("The five top talkers:\n\n  {talkers}\n"))?;
-        typed::<Query>(&query)?.print(&store, manner)?;
+        typed::<Query>(&query)?.ask(&store, manner)?;
         show(
             "\nWith your own packets: `dumpstream listen -k 4444` here, and on the sensor (HOST is \
              this machine;\nfor others than itself see --allow)\n\n  \

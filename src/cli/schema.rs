@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dumpstream::{JsonSchema, SinkContext, sqlite_schema};
+use dumpstream::{JsonSchema, SinkContext, cassandra, sqlite};
 
 use super::{Exit, Manner, namespace};
 
@@ -74,13 +74,13 @@ impl Schema {
                     raw: self.raw,
                     ..SinkContext::default()
                 };
-                let statements = sqlite_schema(&context)?;
+                let statements = sqlite::schema(&context)?;
                 statements.iter().map(|s| format!("{s};\n")).collect()
             }
             Of::Cassandra => {
                 let address = super::cql::address(&self.url)?;
                 let columns = names.columns();
-                dumpstream::cassandra::schema(&address, &columns, self.raw, self.rate)
+                cassandra::schema(&address, &columns, self.raw, self.rate)
                     .map_err(super::Usage::new)?
             }
         };

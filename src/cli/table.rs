@@ -4,17 +4,27 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use rusqlite::Statement;
-use rusqlite::types::ValueRef;
+use clap::ValueEnum;
+use dumpstream::Datum;
 
-use super::query::Format;
-use super::{Stdout, visible};
+use super::visible;
 
 /// The rows that a table's widths are taken from; later ones may stand out of line. So a query of
 /// any size needs this much memory and no more.
 const MEASURED: usize = 1000;
 /// No column is padded wider than this: one long cell shall not push all others away.
 const WIDEST: usize = 48;
+
+/// What rows are printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Columns side by side, numbers to the right.
+    Table,
+    /// RFC 4180, with a header; text that a spreadsheet would run as a formula gets a leading '.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
 
 /// How rows are to look.
 #[derive(Clone, Copy, Debug)]
@@ -30,56 +40,10 @@ pub(super) struct Layout {
 /// has a column for every field that any packet could have.
 const MANY: usize = 16;
 
-/// A value of a row, of whichever store.
-#[derive(Clone, Debug)]
-pub(super) enum Datum<'a> {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Real(f64),
-    Text(Cow<'a, [u8]>),
-    Blob(Cow<'a, [u8]>),
-}
-
-impl<'a> From<ValueRef<'a>> for Datum<'a> {
-    fn from(value: ValueRef<'a>) -> Datum<'a> {
-        match value {
-            ValueRef::Null => Datum::Null,
-            ValueRef::Integer(n) => Datum::Integer(n),
-            ValueRef::Real(x) => Datum::Real(x),
-            ValueRef::Text(t) => Datum::Text(t.into()),
-            ValueRef::Blob(b) => Datum::Blob(b.into()),
-        }
-    }
-}
-
 struct Cell {
     text: String,
     right: bool,
     null: bool,
-}
-
-/// Prints all rows; returns how many there were.
-pub(super) fn print(
-    statement: &mut Statement<'_>,
-    layout: Layout,
-    out: &mut dyn Write,
-) -> anyhow::Result<u64> {
-    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let columns = names.len();
-    let mut printer = Printer::new(layout, out);
-    let mut rows = statement.query([])?;
-    let mut count = 0;
-    printer.begin(names).map_err(Stdout)?;
-    while let Some(row) = rows.next()? {
-        count += 1;
-        let values: Vec<Datum<'_>> = (0..columns)
-            .map(|i| row.get_ref(i).map(Datum::from))
-            .collect::<Result<_, _>>()?;
-        printer.row(&values).map_err(Stdout)?;
-    }
-    printer.end().map_err(Stdout)?;
-    Ok(count)
 }
 
 /// Prints rows as they come.
@@ -124,7 +88,7 @@ impl<'a> Printer<'a> {
             Format::Csv => {
                 let cells = values.iter().map(|value| match value {
                     Datum::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
-                    Datum::Blob(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
+                    Datum::Bytes(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
@@ -141,7 +105,7 @@ impl<'a> Printer<'a> {
                     line.push_str(&match value {
                         Datum::Null => Cow::Borrowed("null"),
                         Datum::Text(t) => Cow::Owned(quoted(&text(t))),
-                        Datum::Blob(b) => Cow::Owned(quoted(&blob(b))),
+                        Datum::Bytes(b) => Cow::Owned(quoted(&blob(b))),
                         // JSON has no word for them.
                         Datum::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
                         value => Cow::Owned(shown(value)),
@@ -154,10 +118,10 @@ impl<'a> Printer<'a> {
                 let cells = values.iter().map(|value| Cell {
                     text: match value {
                         Datum::Text(t) => visible::line(&text(t)).into_owned(),
-                        Datum::Blob(b) => visible::line(&blob(b)).into_owned(),
+                        Datum::Bytes(b) => visible::line(&blob(b)).into_owned(),
                         value => shown(value),
                     },
-                    right: matches!(value, Datum::Integer(_) | Datum::Real(_)),
+                    right: matches!(value, Datum::Int(_) | Datum::Real(_)),
                     null: matches!(value, Datum::Null),
                 });
                 let cells: Vec<Cell> = cells.collect();
@@ -284,11 +248,13 @@ fn shown(value: &Datum<'_>) -> String {
     match value {
         Datum::Null => String::new(),
         Datum::Bool(b) => b.to_string(),
-        Datum::Integer(n) => n.to_string(),
+        Datum::Int(n) => n.to_string(),
         // `{:?}` keeps the point of a whole number: 2.0, as sqlite3 prints it.
         Datum::Real(x) => format!("{x:?}"),
         Datum::Text(t) => text(t).into_owned(),
-        Datum::Blob(b) => blob(b).into_owned(),
+        Datum::Bytes(b) => blob(b).into_owned(),
+        // A kind of value that came later.
+        other => format!("{other:?}"),
     }
 }
 
@@ -320,22 +286,36 @@ fn csv(text: &str, terminal: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::Connection;
+    use std::cell::RefCell;
+    use std::ops::ControlFlow;
+
+    use dumpstream::sqlite::Database;
 
     fn printed(format: Format, sql: &str) -> String {
         shown_to(false, format, sql)
     }
 
     fn shown_to(terminal: bool, format: Format, sql: &str) -> String {
-        let database = Connection::open_in_memory().unwrap();
-        let mut statement = database.prepare(sql).unwrap();
+        // No bytes are a database without tables.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let database = Database::open(file.path()).unwrap();
         let layout = Layout {
             format,
             bold: false,
             terminal,
         };
         let mut out = Vec::new();
-        print(&mut statement, layout, &mut out).unwrap();
+        let printer = RefCell::new(Printer::new(layout, &mut out));
+        let names = |names| {
+            printer.borrow_mut().begin(names).unwrap();
+            ControlFlow::Continue(())
+        };
+        let row = |row: &[Datum<'_>]| {
+            printer.borrow_mut().row(row).unwrap();
+            ControlFlow::Continue(())
+        };
+        database.query(sql, names, row).unwrap();
+        printer.into_inner().end().unwrap();
         String::from_utf8(out).unwrap()
     }
 

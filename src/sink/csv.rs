@@ -5,11 +5,19 @@
 //! for every row; what a packet lacks is an empty cell. Numbers, addresses and times stand as they
 //! are; a cell of text that a spreadsheet would take for a formula begins with an apostrophe.
 
-use super::SinkContext;
-use super::lines::Spell;
+use super::SinkError;
+use super::context::SinkContext;
+use super::file::{self, Format};
+use super::parts::UrlParts;
+use super::scheme::Opening;
 use crate::packet::Packet;
 use crate::spell::Text;
 use crate::value::Value;
+
+/// Reads a URL `csv:FILE`.
+pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    file::read(url, Table::new)
+}
 
 /// Spells packets as rows.
 pub(crate) struct Table {
@@ -74,12 +82,14 @@ impl Table {
     }
 }
 
-impl Spell for Table {
-    fn text(&mut self) -> &mut Vec<u8> {
+impl Format for Table {
+    const ROW_END: Option<u8> = Some(b'\n');
+
+    fn made(&mut self) -> &mut Vec<u8> {
         &mut self.text.out
     }
 
-    fn header(&mut self) {
+    fn begin(&mut self) {
         self.text.out.extend_from_slice(&self.header);
     }
 

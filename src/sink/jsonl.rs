@@ -3,12 +3,20 @@
 //! The keys are the namespace's columns in their order; then, where asked for, `sensor`, `stream`,
 //! `record` and `time_source`; then `truncated`; then `raw`. What a packet lacks is left out.
 
-use super::SinkContext;
-use super::lines::Spell;
+use super::SinkError;
+use super::context::SinkContext;
+use super::file::{self, Format};
+use super::parts::UrlParts;
+use super::scheme::Opening;
 use crate::namespace::Column;
 use crate::packet::Packet;
 use crate::spell::Text;
 use crate::value::Value;
+
+/// Reads a URL `jsonl:FILE`.
+pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    file::read(url, Object::new)
+}
 
 /// Spells packets as JSON objects.
 pub(crate) struct Object {
@@ -23,44 +31,15 @@ pub(crate) struct Object {
     text: Text,
 }
 
-impl Spell for Object {
-    fn text(&mut self) -> &mut Vec<u8> {
+impl Format for Object {
+    const ROW_END: Option<u8> = Some(b'\n');
+
+    fn made(&mut self) -> &mut Vec<u8> {
         &mut self.text.out
     }
 
-    fn row(&mut self, packet: Packet<'_>) {
-        self.line(packet);
-    }
-}
-
-impl Object {
-    pub(crate) fn new(context: &SinkContext) -> Object {
-        let key = |column: &Column| {
-            let mut text = Text::new();
-            text.json(column.name.as_bytes());
-            text.out.push(b':');
-            text.out
-        };
-        Object {
-            keys: context.columns.iter().map(key).collect(),
-            identity: context.identity,
-            raw: context.raw,
-            stream: Vec::new(),
-            owner: Default::default(),
-            text: Text::new(),
-        }
-    }
-
-    /// One object alone, its line feed included.
-    #[cfg(feature = "cassandra")]
-    pub(crate) fn json(&mut self, packet: Packet<'_>) -> &[u8] {
-        self.text.out.clear();
-        self.line(packet);
-        &self.text.out
-    }
-
     /// One object and its line feed.
-    fn line(&mut self, packet: Packet<'_>) {
+    fn row(&mut self, packet: Packet<'_>) {
         let text = &mut self.text;
         text.out.push(b'{');
         let start = text.out.len();
@@ -90,6 +69,25 @@ impl Object {
             text.out.remove(start);
         }
         text.out.extend_from_slice(b"}\n");
+    }
+}
+
+impl Object {
+    pub(crate) fn new(context: &SinkContext) -> Object {
+        let key = |column: &Column| {
+            let mut text = Text::new();
+            text.json(column.name.as_bytes());
+            text.out.push(b':');
+            text.out
+        };
+        Object {
+            keys: context.columns.iter().map(key).collect(),
+            identity: context.identity,
+            raw: context.raw,
+            stream: Vec::new(),
+            owner: Default::default(),
+            text: Text::new(),
+        }
     }
 
     fn identify(&mut self, packet: Packet<'_>) {
@@ -148,9 +146,9 @@ mod tests {
 
     use super::*;
     use crate::packet::Packets;
-    use crate::sink::lines::TextSink;
-    use crate::sink::output::Output;
-    use crate::sink::{Hangup, Sink, SinkError};
+    use crate::sink::file::{FileSink, Output};
+    use crate::sink::hangup::Hangup;
+    use crate::sink::{Sink, SinkError};
     use crate::{Batch, Framer, Namespace, Origin, Parser};
 
     /// Keeps what is written, or refuses it.
@@ -186,9 +184,9 @@ mod tests {
         }
     }
 
-    fn sink(out: Box<dyn Write + Send>, context: &SinkContext) -> TextSink {
+    fn sink(out: Box<dyn Write + Send>, context: &SinkContext) -> FileSink {
         let out = Output::stream("jsonl:-", out);
-        TextSink::new("jsonl:-", out, Object::new(context), &Hangup::new()).unwrap()
+        FileSink::new("jsonl:-", out, Object::new(context), &Hangup::new()).unwrap()
     }
 
     const TEXT: &[u8] = b"1700000000.000001 02:00:00:00:00:0a > 02:00:00:00:00:0b, ethertype IPv4 \

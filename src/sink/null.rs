@@ -1,7 +1,17 @@
 //! `null:` counts packets and drops them: for measuring what stands before it.
 
+use super::parts::UrlParts;
+use super::scheme::Opening;
 use super::{BoxFuture, Sink, SinkError, Written};
 use crate::packet::Packets;
+
+/// Reads a URL `null:`.
+pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    match url.place() {
+        "" => Ok(Opening::new(|_| Ok(Box::new(Null)))),
+        _ => Err(url.malformed("it writes nowhere; type `null:`")),
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Null;

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::{Hangup, SinkError, Written};
+use super::hangup::Hangup;
+use super::{SinkError, Written};
 use crate::packet::Packets;
 
 /// What stands behind the thread; its functions may block.

@@ -12,7 +12,10 @@ use crate::lane::{Lane, LaneOptions};
 use crate::parser::Parser;
 use crate::progress::Progress;
 use crate::rejects::Rejects;
-use crate::sink::{Hangup, Sink, SinkContext, SinkError, SinkUrl};
+use crate::sink::context::SinkContext;
+use crate::sink::hangup::Hangup;
+use crate::sink::url::SinkUrl;
+use crate::sink::{Sink, SinkError};
 
 /// How long a complete record waits for a continuation line before it is sent on: a line of
 /// `tcpdump -l` arrives as small writes within a millisecond of each other, and a person who

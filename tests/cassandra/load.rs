@@ -48,12 +48,20 @@ pub(crate) fn rows_that_are_refused() {
         .lines()
         .map(|line| {
             let json: serde_json::Value = serde_json::from_str(line).unwrap();
-            let reason = json["rejected"].as_str().unwrap();
-            assert!(reason.contains("oversized mutation"), "{reason}");
+            assert_eq!(json["reason"], "refused");
+            let detail = json["detail"].as_str().unwrap();
+            assert!(detail.contains("oversized mutation"), "{detail}");
+            assert!(json["raw"].as_str().unwrap().contains(&long));
             assert_eq!(json["sensor"], "a.txt");
             json["record"].as_u64().unwrap()
         })
         .collect();
+    // The same file, read again: nothing of it is lost.
+    let again = ran(
+        folder.path(),
+        &["parse", "--from-rejects", "refused.jsonl", "--origin"],
+    );
+    assert_eq!(again.out.lines().count() as u64, poison, "{again:?}");
     refused.sort_unstable();
     let wanted: Vec<_> = (0..poison).map(|i| i * POISON + 500).collect();
     assert_eq!(refused, wanted);

@@ -12,7 +12,7 @@ use scylla::serialize::SerializationError;
 use scylla::serialize::row::{RowSerializationContext, SerializeRow};
 use scylla::serialize::writers::{CellWriter, RowWriter};
 
-use super::schema::quoted;
+use super::name::quoted;
 use crate::namespace::Column;
 use crate::packet::Packet;
 use crate::spell::Text;

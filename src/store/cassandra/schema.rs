@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS, LARGEST_BUCKET, LARGEST_SHARDS};
 use super::layout::{Layout, Placing};
+use super::name::quoted;
 use crate::namespace::Column;
 
 /// Windows of the compaction that rows live through: fewer than the 50 that are advised.
@@ -23,73 +24,6 @@ const ROW: u64 = 150;
 
 /// The largest partition that is advised, in bytes.
 const LARGEST_PARTITION: u64 = 100 << 20;
-
-/// Words that are no column's name without quotes (Cassandra 5.0, `ReservedKeywords`).
-const KEYWORDS: &str = " add allow alter and apply asc authorize batch begin by columnfamily \
-    create default delete desc describe drop entries execute from full grant if in index infinity \
-    insert into is keyspace limit materialized mbean mbeans modify nan norecursive not null of on \
-    or order primary rename replace revoke schema select set table to token truncate unlogged \
-    unset update use using view where with ";
-
-/// A name as CQL reads it.
-pub(crate) fn quoted(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !KEYWORDS.contains(&format!(" {name} "));
-    match plain {
-        true => name.to_owned(),
-        false => format!("\"{name}\""),
-    }
-}
-
-/// How many copies there are, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Replication {
-    /// In every data centre.
-    Copies(u8),
-    /// In each of these.
-    Centres(Vec<(String, u8)>),
-}
-
-impl Default for Replication {
-    fn default() -> Replication {
-        Replication::Copies(3)
-    }
-}
-
-impl Replication {
-    pub(crate) fn read(text: &str) -> Option<Replication> {
-        let copies = |n: &str| n.parse().ok().filter(|n| *n > 0);
-        if let Some(n) = copies(text) {
-            return Some(Replication::Copies(n));
-        }
-        let centre = |pair: &str| {
-            let (name, n) = pair.split_once(':')?;
-            let plain = !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-            Some((name.to_owned(), copies(n)?)).filter(|_| plain)
-        };
-        let centres: Option<_> = text.split(',').map(centre).collect();
-        centres.map(Replication::Centres)
-    }
-
-    fn cql(&self) -> String {
-        let mut text = "{'class': 'NetworkTopologyStrategy'".to_owned();
-        match self {
-            Replication::Copies(n) => text += &format!(", 'replication_factor': {n}"),
-            Replication::Centres(centres) => {
-                for (name, n) in centres {
-                    text += &format!(", '{name}': {n}");
-                }
-            }
-        }
-        text + "}"
-    }
-}
 
 /// What our tables say of themselves in their comment, so that every writer and reader places rows
 /// alike.
@@ -513,14 +447,6 @@ mod tests {
         assert!(placed(&address("?shards=8"), &silent).is_err());
         let told = address("?shards=8&bucket=1h");
         assert_eq!(placed(&told, &silent).unwrap(), Note::of(&told));
-    }
-
-    #[test]
-    fn names_that_need_quotes() {
-        assert_eq!(quoted("source"), "source");
-        assert_eq!(quoted("token"), "\"token\"");
-        assert_eq!(quoted("Source"), "\"Source\"");
-        assert_eq!(quoted("_x"), "\"_x\"");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::Failure;
-use crate::sink::{SinkContext, SinkError};
+use super::failure::Failure;
+use crate::sink::SinkError;
+use crate::sink::context::SinkContext;
 use crate::value::FieldType;
 
 /// `PRAGMA application_id`: "dump". It says that the file is ours to write to.
@@ -97,12 +98,13 @@ fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<()
     view(conn).map_err(doing())
 }
 
-/// The statements that make the tables and the view, as SQLite keeps them: made in memory by what
-/// makes them in a file.
-pub(super) fn statements(context: &SinkContext) -> Result<Vec<String>, SinkError> {
-    let fail = Failure {
-        sink: "sqlite schema".to_owned(),
-    };
+/// The statements that make the tables and the view of a sink `sqlite:FILE`, in their order and
+/// without semicolons, as SQLite keeps them: made in memory by what makes them in a file.
+///
+/// # Errors
+/// What SQLite says; there is nothing in the context that it would refuse.
+pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
+    let fail = Failure::of("sqlite schema");
     let conn = Connection::open_in_memory().map_err(fail.doing("open a database in memory"))?;
     tables(&fail, &conn, context)?;
     let read = || -> rusqlite::Result<Vec<String>> {

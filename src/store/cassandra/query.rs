@@ -12,6 +12,7 @@ use super::fault;
 use super::paging::{PAGE, Paging, consistency};
 use crate::sink::SinkError;
 use crate::spell;
+use crate::store::datum::Datum;
 use crate::value::Value;
 
 /// What a row is taken to need before the first page has come: it then has 1,024 of them.
@@ -27,25 +28,6 @@ const TRIES: u32 = 5;
 /// Between two tries.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// A value of an answer.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Datum {
-    /// None.
-    Null,
-    /// `boolean`.
-    Bool(bool),
-    /// `tinyint` to `bigint`, and counters.
-    Int(i64),
-    /// `float`, `double`.
-    Real(f64),
-    /// `text`, and what is spelt as text: `inet`, `timestamp` (RFC 3339, UTC), `time`, `date`,
-    /// `uuid`, and collections.
-    Text(String),
-    /// `blob`.
-    Bytes(Vec<u8>),
-}
-
 /// Asks, and hands every row on: first the names of the columns, then rows. Names without a
 /// keyspace are of the URL's. Returns how many rows there were; `row` may end it.
 ///
@@ -55,7 +37,7 @@ pub async fn query(
     address: &Address,
     statement: &str,
     names: impl FnOnce(Vec<String>) -> ControlFlow<()>,
-    mut row: impl FnMut(Vec<Datum>) -> ControlFlow<()>,
+    mut row: impl FnMut(&[Datum<'_>]) -> ControlFlow<()>,
 ) -> Result<u64, SinkError> {
     let refused = |why: String| SinkError::Refused {
         sink: address.to_string(),
@@ -117,8 +99,8 @@ pub async fn query(
         for answer in result.rows::<Row>().map_err(|e| wrong(&e))? {
             let answer = answer.map_err(|e| wrong(&e))?;
             rows += 1;
-            let values = answer.columns.into_iter();
-            if row(values.map(datum).collect()).is_break() {
+            let values: Vec<_> = answer.columns.into_iter().map(datum).collect();
+            if row(&values).is_break() {
                 return Ok(rows);
             }
         }
@@ -143,7 +125,7 @@ fn reads(statement: &str) -> bool {
     word.is_some_and(|word| word.eq_ignore_ascii_case("select"))
 }
 
-fn datum(value: Option<CqlValue>) -> Datum {
+fn datum(value: Option<CqlValue>) -> Datum<'static> {
     let Some(value) = value else {
         return Datum::Null;
     };
@@ -156,29 +138,29 @@ fn datum(value: Option<CqlValue>) -> Datum {
         CqlValue::Counter(n) => Datum::Int(n.0),
         CqlValue::Float(x) => Datum::Real(x.into()),
         CqlValue::Double(x) => Datum::Real(x),
-        CqlValue::Blob(bytes) => Datum::Bytes(bytes),
-        CqlValue::Ascii(text) | CqlValue::Text(text) => Datum::Text(text),
-        CqlValue::Inet(ip) => Datum::Text(ip.to_string()),
-        CqlValue::Timestamp(at) => Datum::Text(match at.0.checked_mul(1_000_000) {
+        CqlValue::Blob(bytes) => Datum::Bytes(bytes.into()),
+        CqlValue::Ascii(text) | CqlValue::Text(text) => Datum::owned(text),
+        CqlValue::Inet(ip) => Datum::owned(ip.to_string()),
+        CqlValue::Timestamp(at) => Datum::owned(match at.0.checked_mul(1_000_000) {
             Some(ns) => Value::Timestamp(ns).to_string(),
             None => format!("{} ms", at.0),
         }),
-        CqlValue::Time(at) => Datum::Text(Value::Time(at.0).to_string()),
+        CqlValue::Time(at) => Datum::owned(Value::Time(at.0).to_string()),
         CqlValue::Date(date) => {
             // Day 2³¹ is 1970-01-01.
-            Datum::Text(spell::date(i64::from(date.0) - (1 << 31)))
+            Datum::owned(spell::date(i64::from(date.0) - (1 << 31)))
         }
-        CqlValue::Uuid(id) => Datum::Text(id.to_string()),
-        CqlValue::Timeuuid(id) => Datum::Text(id.to_string()),
+        CqlValue::Uuid(id) => Datum::owned(id.to_string()),
+        CqlValue::Timeuuid(id) => Datum::owned(id.to_string()),
         CqlValue::Varint(n) => integer(n.as_signed_bytes_be_slice()),
-        CqlValue::Empty => Datum::Text(String::new()),
+        CqlValue::Empty => Datum::owned(String::new()),
         // None of our columns is one; what a function or another table gives is shown as it is.
-        other => Datum::Text(other.to_string()),
+        other => Datum::owned(other.to_string()),
     }
 }
 
 /// A `varint`, of another's table or of a cast, where 64 bits hold it.
-fn integer(bytes: &[u8]) -> Datum {
+fn integer(bytes: &[u8]) -> Datum<'static> {
     match bytes {
         [] => Datum::Int(0),
         [first, ..] if bytes.len() <= 8 => {
@@ -187,7 +169,7 @@ fn integer(bytes: &[u8]) -> Datum {
             wide[8 - bytes.len()..].copy_from_slice(bytes);
             Datum::Int(i64::from_be_bytes(wide))
         }
-        bytes => Datum::Bytes(bytes.to_vec()),
+        bytes => Datum::Bytes(bytes.to_vec().into()),
     }
 }
 
@@ -221,7 +203,7 @@ mod tests {
     fn values_of_every_kind() {
         use scylla::value::{CqlDate, CqlTime, CqlTimestamp};
         let text = |v| match datum(Some(v)) {
-            Datum::Text(text) => text,
+            Datum::Text(text) => String::from_utf8(text.into_owned()).unwrap(),
             other => panic!("{other:?}"),
         };
         assert_eq!(

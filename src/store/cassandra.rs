@@ -12,17 +12,30 @@ mod batcher;
 mod cluster;
 mod fault;
 mod layout;
-mod letters;
+mod name;
 mod pace;
 mod paging;
 mod query;
 mod read;
+mod replication;
 mod schema;
 mod sink;
 mod target;
 
-pub use address::{Address, AddressError, PASSWORD_VARIABLE, USER_VARIABLE};
-pub use query::{Datum, query};
-pub use read::{Range, Reader, Reading};
-pub use schema::print as schema;
-pub(crate) use sink::Cassandra;
+pub use self::address::{Address, PASSWORD_VARIABLE, USER_VARIABLE};
+pub(crate) use self::address::{FORM, PARAMETERS, SECRETS};
+pub use self::query::query;
+pub use self::read::{Range, Reader, Reading};
+pub use self::schema::print as schema;
+use self::sink::Cassandra;
+use crate::sink::SinkError;
+use crate::sink::parts::UrlParts;
+use crate::sink::scheme::Opening;
+
+/// Reads a URL `cassandra://…`.
+pub(crate) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    let address = Address::of(url)?;
+    Ok(Opening::new(move |context| {
+        Ok(Box::new(Cassandra::open(&address, context)?))
+    }))
+}

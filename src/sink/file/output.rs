@@ -1,16 +1,13 @@
-//! Where sinks of text write: a stream, a file, or files that take turns.
+//! Where a sink of files writes: a stream, a file, or files that take turns.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use self::rotated::Rotated;
-pub(crate) use self::rotation::{Rotation, WANTED};
-use super::SinkError;
-
-mod rotated;
-mod rotation;
+use super::rotated::Rotated;
+use super::rotation::Rotation;
+use crate::sink::SinkError;
 
 /// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
 /// cut when its reader stops, and it is known how many were written. Elsewhere it may be less: then
@@ -35,11 +32,12 @@ enum Place {
 }
 
 impl Output {
-    /// `-` is standard output; a file that is there is added to.
-    pub(crate) fn open(
+    /// `-` is standard output; a file that is there is added to, if rows have an end.
+    pub(super) fn open(
         sink: &str,
         place: &str,
         rotation: Option<Rotation>,
+        row_end: Option<u8>,
     ) -> Result<Output, SinkError> {
         let path = PathBuf::from(place);
         if place != "-" {
@@ -53,7 +51,15 @@ impl Output {
             }
             Some(rotation) => Place::Rotated(Rotated::open(sink, path, rotation)?),
             None => {
-                let (file, length) = append(&path).map_err(doing(sink, "open the file"))?;
+                let opened = append(&path, row_end);
+                let (file, length) = opened.map_err(SinkError::io(sink, "open the file"))?;
+                if length > 0 && row_end.is_none() {
+                    return Err(refused(
+                        sink,
+                        "the file is there, and nothing can be added to it; name another file"
+                            .to_owned(),
+                    ));
+                }
                 bytes = length;
                 pipe = file.metadata().is_ok_and(|about| is_pipe(&about));
                 Place::File { path, file }
@@ -68,7 +74,7 @@ impl Output {
     }
 
     /// Refuses a file that was there and begins otherwise.
-    pub(crate) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
+    pub(super) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
         let Place::File { path, .. } = &self.place else {
             return Ok(());
         };
@@ -78,7 +84,7 @@ impl Output {
         let mut begin = Vec::with_capacity(header.len());
         File::open(path)
             .and_then(|file| file.take(header.len() as u64).read_to_end(&mut begin))
-            .map_err(doing(&self.sink, "read how the file begins"))?;
+            .map_err(SinkError::io(&self.sink, "read how the file begins"))?;
         if begin == header {
             return Ok(());
         }
@@ -100,17 +106,17 @@ impl Output {
     }
 
     /// How many bytes to write at once.
-    pub(crate) fn piece(&self) -> usize {
+    pub(super) fn piece(&self) -> usize {
         if self.pipe { PIPE } else { usize::MAX }
     }
 
     /// Whether nothing stands there yet: a header is due.
-    pub(crate) fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.bytes == 0
     }
 
     /// Whether the present file may have so many more bytes.
-    pub(crate) fn fits(&self, more: usize) -> bool {
+    pub(super) fn fits(&self, more: usize) -> bool {
         match &self.place {
             Place::Rotated(rotated) => rotated.fits(self.bytes + more as u64),
             _ => true,
@@ -118,7 +124,7 @@ impl Output {
     }
 
     /// When the present file has had its time.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         match &self.place {
             Place::Rotated(rotated) => rotated.due(),
             _ => None,
@@ -126,11 +132,11 @@ impl Output {
     }
 
     /// Writes all of it; of a write that fails, tells how many bytes were written before.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
         let (written, end) = match &mut self.place {
             Place::Stream(out) => all(out, bytes),
             Place::File { file, .. } => all(file, bytes),
-            Place::Rotated(rotated) => rotated.write(bytes),
+            Place::Rotated(rotated) => all(rotated.written(), bytes),
         };
         self.bytes += written as u64;
         end.map_err(|source| {
@@ -138,7 +144,7 @@ impl Output {
                 ErrorKind::BrokenPipe => SinkError::ReaderGone {
                     sink: self.sink.clone(),
                 },
-                _ => doing(&self.sink, "write")(source),
+                _ => SinkError::io(&self.sink, "write")(source),
             };
             (written, error)
         })
@@ -146,7 +152,7 @@ impl Output {
 
     /// Takes so many bytes off the end of a file again, if they are still what stands there: half a
     /// row, after a write that failed. Where that cannot be done it stays.
-    pub(crate) fn take_back(&mut self, bytes: usize) {
+    pub(super) fn take_back(&mut self, bytes: usize) {
         let file = match &self.place {
             Place::Stream(_) => return,
             Place::File { file, .. } => file,
@@ -159,20 +165,20 @@ impl Output {
         }
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), SinkError> {
+    pub(super) fn flush(&mut self) -> Result<(), SinkError> {
         match &mut self.place {
             Place::Stream(out) => out.flush().map_err(|source| match source.kind() {
                 ErrorKind::BrokenPipe => SinkError::ReaderGone {
                     sink: self.sink.clone(),
                 },
-                _ => doing(&self.sink, "write")(source),
+                _ => SinkError::io(&self.sink, "write")(source),
             }),
             _ => Ok(()),
         }
     }
 
     /// Finishes the present file and begins the next; of a place that does not rotate, nothing.
-    pub(crate) fn turn(&mut self) -> Result<(), SinkError> {
+    pub(super) fn turn(&mut self) -> Result<(), SinkError> {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.finish()?;
             rotated.begin()?;
@@ -182,17 +188,24 @@ impl Output {
     }
 
     /// The present file stays, though its time is over: it has no rows.
-    pub(crate) fn stay(&mut self) {
+    pub(super) fn stay(&mut self) {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.stay();
         }
     }
 
     /// Opens by name again. Of files that rotate nothing: they take turns instead.
-    pub(crate) fn reopen(&mut self) -> Result<(), SinkError> {
+    pub(super) fn reopen(&mut self, row_end: Option<u8>) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
-            let opened = append(path);
-            let (opened, length) = opened.map_err(doing(&self.sink, "open the file again"))?;
+            let opened = append(path, row_end);
+            let failed = SinkError::io(&self.sink, "open the file again");
+            let (opened, length) = opened.map_err(failed)?;
+            if length > 0 && row_end.is_none() {
+                return Err(refused(
+                    &self.sink,
+                    "the file was not moved away, and nothing can be added to it".to_owned(),
+                ));
+            }
             *file = opened;
             self.bytes = length;
         }
@@ -200,12 +213,12 @@ impl Output {
     }
 
     /// Whether a file without rows is not worth keeping.
-    pub(crate) fn discards_empty(&self) -> bool {
+    pub(super) fn discards_empty(&self) -> bool {
         matches!(self.place, Place::Rotated(_))
     }
 
     /// Ends it; `rows` says whether the present file has any.
-    pub(crate) fn close(self, rows: bool) -> Result<(), SinkError> {
+    pub(super) fn close(self, rows: bool) -> Result<(), SinkError> {
         match self.place {
             Place::Rotated(mut rotated) if rows => rotated.finish(),
             Place::Rotated(rotated) => rotated.discard(),
@@ -229,22 +242,22 @@ fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
 }
 
 /// Opens a file to write at its end, wherever that is by then: another program may cut it. Its
-/// length comes with it; what a crash has left of a last line is ended, so that the next stands
+/// length comes with it; what a crash has left of a last row is ended, so that the next stands
 /// alone.
-fn append(path: &Path) -> io::Result<(File, u64)> {
+fn append(path: &Path, row_end: Option<u8>) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     let about = file.metadata()?;
     // A device or a pipe has no length.
     let mut length = if about.is_file() { about.len() } else { 0 };
-    if length > 0 {
+    if let Some(end) = row_end.filter(|_| length > 0) {
         let mut last = [0];
         let read = File::open(path).and_then(|mut file| {
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)
         });
         // A file that we may not read is added to as it is.
-        if read.is_ok() && last != *b"\n" {
-            file.write_all(b"\n")?;
+        if read.is_ok() && last != [end] {
+            file.write_all(&[end])?;
             length += 1;
         }
     }
@@ -299,13 +312,5 @@ fn refused(sink: &str, why: String) -> SinkError {
     SinkError::Refused {
         sink: sink.to_owned(),
         why,
-    }
-}
-
-fn doing(sink: &str, action: &'static str) -> impl FnOnce(io::Error) -> SinkError {
-    move |source| SinkError::Io {
-        sink: sink.to_owned(),
-        action,
-        source,
     }
 }

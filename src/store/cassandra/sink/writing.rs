@@ -217,20 +217,12 @@ impl<'a> Writing<'a> {
         });
     }
 
-    /// Keeps the row that was refused: where the run keeps such rows, else in a file of ours.
+    /// Keeps the row that was refused.
     async fn keep(&mut self) {
-        let Some((row, reason)) = self.refused.take() else {
-            return;
-        };
-        let rejects = &self.shared.context.rejects;
-        if rejects.kept_anywhere() && self.shared.address.rejected.is_none() {
+        if let Some((row, reason)) = self.refused.take() {
             let packets = &self.rows[row.packets as usize];
-            let sink = &self.shared.url;
-            rejects
-                .refused(packets, row.packet as usize, sink, &reason)
-                .await;
-        } else {
-            self.shared.reject(packet(self.rows, row), &reason);
+            let index = row.packet as usize;
+            self.shared.refuse(packets, index, &reason).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `packets.jsonl` becomes `packets.20261124T074300Z.000001.jsonl`: when its first row was written,
 //! and a number that goes on from run to run. Whoever waits for files that match `packets.*.jsonl`
-//! meets only whole ones. What a crash leaves as `.part` is kept under a name of the same form
+//! meets only whole ones, from what their format begins a file with to what it ends it with. What a crash leaves as `.part` is kept under a name of the same form
 //! that ends in `.part`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Rotation, all, doing};
+use super::rotation::Rotation;
 use crate::sink::SinkError;
 
 /// The end of the name of a file that is not finished.
@@ -47,10 +47,12 @@ impl Rotated {
             sink: sink.to_owned(),
             why: "it needs a file's name, in UTF-8".to_owned(),
         })?;
-        let failed = doing(sink, "look into its folder");
+        let failed = SinkError::io(sink, "look into its folder");
         let mut number = name.last_number().map_err(failed)? + 1;
         set_aside(sink, &name, &mut number)?;
-        let file = name.create().map_err(doing(sink, "create the file"))?;
+        let file = name
+            .create()
+            .map_err(SinkError::io(sink, "create the file"))?;
         let mut rotated = Rotated {
             sink: sink.to_owned(),
             name,
@@ -81,9 +83,10 @@ impl Rotated {
         });
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> (usize, io::Result<()>) {
+    /// The present file, to write to it.
+    pub(super) fn written(&mut self) -> &mut File {
         self.begun.get_or_insert_with(SystemTime::now);
-        all(&mut self.file, bytes)
+        &mut self.file
     }
 
     /// The present file.
@@ -97,24 +100,24 @@ impl Rotated {
         let finished = self.name.finished(begun, self.number);
         self.file
             .sync_all()
-            .map_err(doing(&self.sink, "make the file safe"))?;
+            .map_err(SinkError::io(&self.sink, "make the file safe"))?;
         self.name
             .rename(&finished)
-            .map_err(doing(&self.sink, "give the finished file its name"))?;
+            .map_err(SinkError::io(&self.sink, "give the finished file its name"))?;
         self.number += 1;
         Ok(())
     }
 
     pub(super) fn begin(&mut self) -> Result<(), SinkError> {
         let created = self.name.create();
-        self.file = created.map_err(doing(&self.sink, "create the next file"))?;
+        self.file = created.map_err(SinkError::io(&self.sink, "create the next file"))?;
         self.stay();
         Ok(())
     }
 
     /// Removes a file that has no rows.
     pub(super) fn discard(self) -> Result<(), SinkError> {
-        fs::remove_file(&self.name.part).map_err(doing(&self.sink, "remove its empty file"))
+        fs::remove_file(&self.name.part).map_err(SinkError::io(&self.sink, "remove its empty file"))
     }
 }
 
@@ -123,7 +126,7 @@ fn set_aside(sink: &str, name: &Name, number: &mut u64) -> Result<(), SinkError>
     let left = match OpenOptions::new().append(true).open(&name.part) {
         Ok(left) => left,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(doing(sink, "open what a run has left there")(e)),
+        Err(e) => return Err(SinkError::io(sink, "open what a run has left there")(e)),
     };
     if let Err(TryLockError::WouldBlock) = left.try_lock() {
         return Err(SinkError::Refused {
@@ -134,7 +137,7 @@ fn set_aside(sink: &str, name: &Name, number: &mut u64) -> Result<(), SinkError>
             ),
         });
     }
-    let failed = doing(sink, "set aside what a run has left there");
+    let failed = SinkError::io(sink, "set aside what a run has left there");
     let about = left.metadata();
     if about.as_ref().is_ok_and(|about| about.len() == 0) {
         return fs::remove_file(&name.part).map_err(failed);
@@ -147,7 +150,7 @@ fn set_aside(sink: &str, name: &Name, number: &mut u64) -> Result<(), SinkError>
     tracing::warn!(
         file = %name.part.display(),
         kept = %kept.display(),
-        "A run before this one did not finish its file: it is kept; its last line may be cut."
+        "A run before this one did not finish its file: it is kept; its end may be missing."
     );
     Ok(())
 }

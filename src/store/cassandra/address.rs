@@ -8,9 +8,11 @@ use std::time::Duration;
 use scylla::client::Compression;
 use scylla::statement::Consistency;
 
-use super::schema::Replication;
+use super::name::identifier;
+use super::replication::Replication;
 use crate::amount;
-use crate::sink::OnFull;
+use crate::sink::SinkError;
+use crate::sink::parts::UrlParts;
 
 pub use credentials::{PASSWORD_VARIABLE, USER_VARIABLE};
 
@@ -36,11 +38,30 @@ pub(crate) const LARGEST_BUCKET: Duration = Duration::from_secs(86_400);
 /// Cassandra's own limit, 20 years.
 const LARGEST_TTL: Duration = Duration::from_secs(20 * 365 * 86_400);
 
-/// Every parameter of a `cassandra://` URL.
-pub(crate) const PARAMETERS: &str = "bucket=60s, by_host=true|false, compression=lz4|snappy|none, \
-    consistency=local_quorum|…, create=true|false, credentials=FILE, datacenter=NAME, \
-    in_flight=64, on_full=block|drop, rejected=FILE, replication=3|DC:3,…, shards=4, \
-    tls=CA.pem, ttl=7d";
+/// How a URL of a table is written.
+pub(crate) const FORM: &str = "cassandra://HOST[,HOST]/KEYSPACE.TABLE";
+
+/// The parameters of a `cassandra://` URL.
+pub(crate) const PARAMETERS: &[&str] = &[
+    "bucket=60s",
+    "by_host=true|false",
+    "compression=lz4|snappy|none",
+    "consistency=local_quorum|…",
+    "create=true|false",
+    "credentials=FILE",
+    "datacenter=NAME",
+    "in_flight=64",
+    "rejected=FILE",
+    "replication=3|DC:3,…",
+    "shards=4",
+    "tls=CA.pem",
+    "ttl=7d",
+];
+
+/// Where a name and a password belong.
+pub(crate) const SECRETS: &str = "put both into DUMPSTREAM_CASSANDRA_USER and \
+    DUMPSTREAM_CASSANDRA_PASSWORD, or into a file that only you can read and name it: \
+    credentials=FILE";
 
 /// A table of a cluster, as `cassandra://HOST[,HOST][:PORT]/KEYSPACE.TABLE[?PARAMETER=VALUE…]`
 /// names it.
@@ -53,7 +74,7 @@ pub(crate) const PARAMETERS: &str = "bucket=60s, by_host=true|false, compression
 /// assert_eq!(address.table(), Some("packets"));
 /// let error = "cassandra://me:secret@10.0.0.1/pk.packets".parse::<Address>().unwrap_err();
 /// assert!(error.to_string().contains("DUMPSTREAM_CASSANDRA_PASSWORD"));
-/// # Ok::<(), dumpstream::cassandra::AddressError>(())
+/// # Ok::<(), dumpstream::SinkError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -77,42 +98,6 @@ pub struct Address {
     pub(crate) rejected: Option<PathBuf>,
     /// The certificates, in PEM, of whom a node's must be signed by; `None`: no TLS.
     pub(crate) tls: Option<PathBuf>,
-    /// What the lane in front of the sink does when it is full.
-    pub(crate) on_full: Option<OnFull>,
-}
-
-/// What is wrong with a `cassandra://` URL.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddressError {
-    /// It cannot be read.
-    #[error("sink `{url}`: {why}")]
-    Malformed {
-        /// As it was typed, without what could be a password.
-        url: String,
-        /// What is wrong, and what would be right.
-        why: String,
-    },
-    /// A parameter that is not known.
-    #[error("sink `{url}`: unknown parameter `{parameter}`; it takes {PARAMETERS}")]
-    UnknownParameter {
-        /// As it was typed.
-        url: String,
-        /// The name.
-        parameter: String,
-    },
-    /// A parameter that has another value than it can have.
-    #[error("sink `{url}`: `{parameter}={value}` is not {wanted}")]
-    BadParameter {
-        /// As it was typed.
-        url: String,
-        /// The name.
-        parameter: String,
-        /// Its value.
-        value: String,
-        /// What it can have.
-        wanted: &'static str,
-    },
 }
 
 impl Address {
@@ -142,31 +127,13 @@ impl Address {
         }
     }
 
-    fn read(text: &str) -> Result<Address, AddressError> {
-        let malformed = |why: &str| AddressError::Malformed {
-            url: text.to_owned(),
-            why: why.to_owned(),
-        };
-        let form = "it reads cassandra://HOST[,HOST][:PORT]/KEYSPACE.TABLE[?PARAMETER=VALUE&…]";
-        let rest = text
-            .strip_prefix("cassandra://")
-            .ok_or_else(|| malformed(form))?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        // A password may hold a `?`, and a file's name an `@`.
-        let authority = rest
-            .split_once('/')
-            .map_or(rest, |(authority, _)| authority);
-        if place.contains('@') || authority.contains('@') {
-            // The error must not show on a terminal what must not stand on a command line.
-            return Err(AddressError::Malformed {
-                url: "cassandra://…".to_owned(),
-                why: format!(
-                    "a name or password on the command line is seen by every user of this \
-                     machine; put them into {USER_VARIABLE} and {PASSWORD_VARIABLE}, or into a \
-                     file that only you can read and name it: credentials=FILE"
-                ),
-            });
-        }
+    /// Reads what a URL says.
+    ///
+    /// # Errors
+    /// A host, a name or a parameter's value is not one.
+    pub(crate) fn of(url: &UrlParts) -> Result<Address, SinkError> {
+        let place = url.place().strip_prefix("//");
+        let place = place.ok_or_else(|| url.malformed(form()))?;
         let (hosts, name) = place.split_once('/').unwrap_or((place, ""));
         let (keyspace, table) = match name.split_once('.') {
             Some((keyspace, table)) => (keyspace, Some(table)),
@@ -174,138 +141,78 @@ impl Address {
         };
         for name in [Some(keyspace), table].into_iter().flatten() {
             if !identifier(name) {
-                return Err(malformed(&format!(
+                return Err(url.malformed(format!(
                     "`{name}` is no name of a keyspace or table: a small letter, then small \
-                     letters, digits and _, at most 48; {form}"
+                     letters, digits and _, at most 48; {}",
+                    form()
                 )));
             }
         }
-        let mut address = Address {
-            text: text.to_owned(),
-            nodes: nodes(hosts).map_err(|why| malformed(&why))?,
+        let flag = |name| {
+            let flag = url.value(name, "true or false", |value| match value {
+                "true" | "" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            });
+            flag.map(Option::unwrap_or_default)
+        };
+        let file = |name| url.value(name, "the name of a file", named::<PathBuf>);
+        let ttl = "a time such as 7d, 36h or 90m, from 60s to 20 years, or 0 for ever";
+        let shortest = Duration::from_secs(60);
+        let consistencies =
+            "one, two, three, quorum, all, local_one, local_quorum, each_quorum or any";
+        let copies = "a number of copies, or one for each data centre: dc1:3,dc2:2";
+        Ok(Address {
+            text: url.text().to_owned(),
+            nodes: nodes(hosts).map_err(|why| url.malformed(why))?,
             keyspace: keyspace.to_owned(),
             table: table.map(str::to_owned),
-            consistency: Consistency::LocalQuorum,
-            ttl: None,
-            bucket: None,
-            shards: None,
-            replication: Replication::default(),
-            create: false,
-            by_host: false,
-            compression: Some(Compression::Lz4),
-            in_flight: DEFAULT_IN_FLIGHT,
-            datacenter: None,
-            credentials: None,
-            rejected: None,
-            tls: None,
-            on_full: None,
-        };
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (parameter, value) = pair.split_once('=').unwrap_or((pair, ""));
-            address.set(parameter, value)?;
-        }
-        Ok(address)
-    }
-
-    fn set(&mut self, parameter: &str, value: &str) -> Result<(), AddressError> {
-        let url = self.text.clone();
-        let bad = |wanted: &'static str| AddressError::BadParameter {
-            url: url.clone(),
-            parameter: parameter.to_owned(),
-            value: value.to_owned(),
-            wanted,
-        };
-        let flag = || match value {
-            "true" | "" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(bad("true or false")),
-        };
-        match parameter {
-            "consistency" => {
-                self.consistency = consistency(value).ok_or_else(|| {
-                    bad("one, two, three, quorum, all, local_one, local_quorum, each_quorum or any")
-                })?;
-            }
-            "ttl" => {
-                let wanted = "a time such as 7d, 36h or 90m, from 60s to 20 years, or 0 for ever";
-                let ttl = seconds(value).ok_or_else(|| bad(wanted))?;
-                if !ttl.is_zero() && (ttl > LARGEST_TTL || ttl < Duration::from_secs(60)) {
-                    return Err(bad(wanted));
-                }
-                self.ttl = Some(ttl);
-            }
-            "bucket" => {
-                let wanted = "a time such as 60s or 1h, from 1s to 1d";
-                let bucket = seconds(value).filter(|b| !b.is_zero() && *b <= LARGEST_BUCKET);
-                self.bucket = Some(bucket.ok_or_else(|| bad(wanted))?);
-            }
-            "shards" => {
-                let shards = value
-                    .parse()
-                    .ok()
-                    .filter(|n| (1..=LARGEST_SHARDS).contains(n));
-                self.shards = Some(shards.ok_or_else(|| bad("a number from 1 to 1024"))?);
-            }
-            "in_flight" => {
-                let n = value
-                    .parse()
-                    .ok()
-                    .filter(|n| (1..=LARGEST_IN_FLIGHT).contains(n));
-                self.in_flight = n.ok_or_else(|| bad("a number from 1 to 4096"))?;
-            }
-            "replication" => {
-                let wanted = "a number of copies, or one for each data centre: dc1:3,dc2:2";
-                self.replication = Replication::read(value).ok_or_else(|| bad(wanted))?;
-            }
-            "compression" => {
-                self.compression = match value {
-                    "none" => None,
-                    "lz4" => Some(Compression::Lz4),
-                    "snappy" => Some(Compression::Snappy),
-                    _ => return Err(bad("lz4, snappy or none")),
-                };
-            }
-            "create" => self.create = flag()?,
-            "by_host" => self.by_host = flag()?,
-            "datacenter" if !value.is_empty() => self.datacenter = Some(value.to_owned()),
-            "credentials" if !value.is_empty() => self.credentials = Some(value.into()),
-            "rejected" if !value.is_empty() => self.rejected = Some(value.into()),
-            "tls" if !value.is_empty() => self.tls = Some(value.into()),
-            "datacenter" => return Err(bad("the name of a data centre")),
-            "credentials" | "rejected" | "tls" => return Err(bad("the name of a file")),
-            "on_full" => {
-                self.on_full = match value {
-                    "block" => Some(OnFull::Block),
-                    "drop" => Some(OnFull::Drop),
-                    _ => return Err(bad("block or drop")),
-                };
-            }
-            "user" | "username" | "password" => {
-                return Err(AddressError::Malformed {
-                    url: "cassandra://…".to_owned(),
-                    why: format!(
-                        "`{parameter}` is not taken from the command line, where every user of \
-                         this machine sees it; put both into {USER_VARIABLE} and \
-                         {PASSWORD_VARIABLE}, or into a file: credentials=FILE"
-                    ),
-                });
-            }
-            _ => {
-                return Err(AddressError::UnknownParameter {
-                    url,
-                    parameter: parameter.to_owned(),
-                });
-            }
-        }
-        Ok(())
+            consistency: url
+                .value("consistency", consistencies, consistency)?
+                .unwrap_or(Consistency::LocalQuorum),
+            ttl: url.value("ttl", ttl, |value| {
+                seconds(value).filter(|t| t.is_zero() || (shortest..=LARGEST_TTL).contains(t))
+            })?,
+            bucket: url.value(
+                "bucket",
+                "a time such as 60s or 1h, from 1s to 1d",
+                |value| seconds(value).filter(|b| !b.is_zero() && *b <= LARGEST_BUCKET),
+            )?,
+            shards: url.value("shards", "a number from 1 to 1024", |value| {
+                let shards = value.parse().ok();
+                shards.filter(|n| (1..=LARGEST_SHARDS).contains(n))
+            })?,
+            replication: url
+                .value("replication", copies, Replication::read)?
+                .unwrap_or_default(),
+            create: flag("create")?,
+            by_host: flag("by_host")?,
+            compression: url
+                .value("compression", "lz4, snappy or none", compression)?
+                .unwrap_or(Some(Compression::Lz4)),
+            in_flight: url
+                .value("in_flight", "a number from 1 to 4096", |value| {
+                    let n = value.parse().ok();
+                    n.filter(|n| (1..=LARGEST_IN_FLIGHT).contains(n))
+                })?
+                .unwrap_or(DEFAULT_IN_FLIGHT),
+            datacenter: url.value("datacenter", "the name of a data centre", named)?,
+            credentials: file("credentials")?,
+            rejected: file("rejected")?,
+            tls: file("tls")?,
+        })
     }
 }
 
 impl std::str::FromStr for Address {
-    type Err = AddressError;
+    type Err = SinkError;
 
-    fn from_str(text: &str) -> Result<Address, AddressError> {
-        Address::read(text)
+    fn from_str(text: &str) -> Result<Address, SinkError> {
+        let url = UrlParts::read(text, PARAMETERS, Some(SECRETS))?;
+        match text.starts_with("cassandra:") {
+            true => Address::of(&url),
+            false => Err(url.malformed(form())),
+        }
     }
 }
 
@@ -316,13 +223,8 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// A name that needs no quotes, in the case that CQL folds to.
-fn identifier(name: &str) -> bool {
-    name.len() <= 48
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+fn form() -> String {
+    format!("it reads {FORM}[?PARAMETER=VALUE&…]")
 }
 
 /// `h1,h2:9042` as `HOST:PORT` each. A port behind the last host is that of all without their own.
@@ -369,6 +271,20 @@ fn consistency(name: &str) -> Option<Consistency> {
         "local_one" => Consistency::LocalOne,
         _ => return None,
     })
+}
+
+fn compression(name: &str) -> Option<Option<Compression>> {
+    Some(match name {
+        "none" => None,
+        "lz4" => Some(Compression::Lz4),
+        "snappy" => Some(Compression::Snappy),
+        _ => return None,
+    })
+}
+
+/// A name, which is not nothing.
+fn named<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// A time of whole seconds: CQL counts them.
@@ -445,6 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_is_told_from_others() {
+        assert!(error("sqlite:x").contains("it reads cassandra://HOST"));
+        assert!(error("x://h/k.t").contains("it reads cassandra://HOST"));
+    }
+
+    #[test]
+    fn a_value_may_have_any_byte() {
+        let a: Address = "cassandra://h/k.t?rejected=a%26b%20c&datacenter=d%C3%BC"
+            .parse()
+            .unwrap();
+        assert_eq!(a.rejected, Some(PathBuf::from("a&b c")));
+        assert_eq!(a.datacenter.as_deref(), Some("dü"));
+        assert!(error("cassandra://h/k.t?shards=4&shards=8").contains("more than once"));
+    }
+
+    #[test]
     fn passwords_are_refused_and_not_repeated() {
         for wrong in [
             "cassandra://me:secret@h/k.t",
@@ -455,6 +387,10 @@ mod tests {
             let e = error(wrong);
             assert!(
                 e.contains("credentials=FILE") && !e.contains("secret"),
+                "{e}"
+            );
+            assert!(
+                e.contains(USER_VARIABLE) && e.contains(PASSWORD_VARIABLE),
                 "{e}"
             );
         }

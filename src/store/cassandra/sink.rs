@@ -1,7 +1,7 @@
 //! The sink: every row is written until it is there, or the server has refused it for what it is.
 //!
 //! Here is what outlives one write: the session and its tables, how fast the cluster takes rows
-//! ([`Pace`]), how it does and what is told of that, and the file of refused rows.
+//! ([`Pace`]), how it does and what is told of that, and where refused rows are kept.
 
 mod writing;
 
@@ -23,12 +23,13 @@ use super::address::Address;
 use super::cluster::{self, Halt, Pending, Waiting};
 use super::fault;
 use super::layout::{Hosts, Layout};
-use super::letters::Letters;
 use super::pace::Pace;
 use super::schema::{self, Note};
 use super::target::Target;
-use crate::packet::{Packet, Packets};
-use crate::sink::{BoxFuture, Sink, SinkContext, SinkError, Written};
+use crate::packet::Packets;
+use crate::rejects::Rejects;
+use crate::sink::context::SinkContext;
+use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
 /// The least time between the starts of two writes: a request of many rows costs hardly more than
 /// one of few, and a twentieth of a second still reads as "at once".
@@ -71,13 +72,20 @@ struct Shared {
     ready: OnceCell<Result<Ready, Halt>>,
     pace: Mutex<Pace>,
     health: Mutex<Health>,
-    letters: Mutex<Letters>,
+    refused: Refused,
     /// The time of the write under way is over.
     stop: CancellationToken,
     /// Rows of the write under way that are there.
     delivered: AtomicU64,
     /// When the tables were last seen to be right; whoever looks holds it.
     checked: tokio::sync::Mutex<Instant>,
+}
+
+/// Where rows are kept that the server refuses.
+struct Refused {
+    rejects: Rejects,
+    /// The file of this sink alone, where the run keeps none or the URL names another.
+    file: Option<PathBuf>,
 }
 
 /// What there is once the tables are.
@@ -102,13 +110,10 @@ struct Health {
 
 impl Cassandra {
     /// Checks what can be checked without the cluster, and begins to connect.
-    pub(crate) fn open(
-        url: &str,
-        address: &Address,
-        context: &SinkContext,
-    ) -> Result<Cassandra, SinkError> {
+    pub(crate) fn open(address: &Address, context: &SinkContext) -> Result<Cassandra, SinkError> {
+        let url = address.to_string();
         let refused = |why: String| SinkError::Refused {
-            sink: url.to_owned(),
+            sink: url.clone(),
             why,
         };
         let Some(table) = address.table() else {
@@ -130,21 +135,31 @@ impl Cassandra {
             Layout::by_host(&context.columns, placing).map_err(refused)?;
             hosts = Hosts::of(&context.columns);
         }
-        let rejected = address.rejected.clone().unwrap_or_else(|| {
-            PathBuf::from(format!("{}.{table}.rejected.jsonl", address.keyspace()))
-        });
-        let letters = Letters::new(rejected, context);
-        if address.rejected.is_some() || !context.rejects.kept_anywhere() {
-            letters.check().map_err(|e| {
-                refused(format!(
-                    "{}, for rows that the server refuses: {e}; name another file, rejected=FILE",
-                    letters.path().display()
-                ))
-            })?;
-        }
+        let refused = match &address.rejected {
+            None if context.rejects.kept_anywhere() => Refused {
+                rejects: context.rejects.clone(),
+                file: None,
+            },
+            named => {
+                let default =
+                    || PathBuf::from(format!("{}.{table}.rejected.jsonl", address.keyspace()));
+                let file = named.clone().unwrap_or_else(default);
+                let rejects = Rejects::when_needed(&file).map_err(|e| {
+                    refused(format!(
+                        "{}, for rows that the server refuses: {e}; name another file, \
+                         rejected=FILE",
+                        file.display()
+                    ))
+                })?;
+                Refused {
+                    rejects,
+                    file: Some(file),
+                }
+            }
+        };
         let now = Instant::now();
         let shared = Arc::new(Shared {
-            url: url.to_owned(),
+            url,
             address: address.clone(),
             context: context.clone(),
             hosts,
@@ -158,7 +173,7 @@ impl Cassandra {
                 rejected: 0,
                 rejected_told: None,
             }),
-            letters: Mutex::new(letters),
+            refused,
             stop: CancellationToken::new(),
             delivered: AtomicU64::new(0),
             checked: tokio::sync::Mutex::new(now),
@@ -392,26 +407,30 @@ impl Shared {
         }
     }
 
-    fn reject(&self, packet: Packet<'_>, reason: &str) {
-        let mut letters = lock(&self.letters);
-        let record = packet.record();
-        let file = letters.path().display().to_string();
-        match letters.write(packet, reason) {
-            // One line for many rows: each stands in the file.
-            Ok(()) => {
-                let mut health = lock(&self.health);
-                health.rejected += 1;
-                let due = |told: Instant| told.elapsed() >= REMIND;
-                if health.rejected_told.is_none_or(due) {
-                    health.rejected_told = Some(Instant::now());
-                    tracing::warn!(sink = %self.url, rows = health.rejected, record, reason, %file,
-                        "The server refuses rows; they are in the file.");
-                }
-            }
-            Err(error) => {
-                tracing::error!(sink = %self.url, record, reason, %error, %file,
-                    "The server refused a row, and it cannot be kept.");
-            }
+    /// Keeps a row that the server refused, saying `reason`.
+    async fn refuse(&self, packets: &Packets, index: usize, reason: &str) {
+        let Refused { rejects, file } = &self.refused;
+        rejects.refused(packets, index, &self.url, reason).await;
+        let Some(file) = file else { return };
+        let file = file.display();
+        let lost = rejects.lost();
+        // It is in the file before its write is answered.
+        rejects.flush().await;
+        let record = packets.packet(index).record();
+        if rejects.lost() > lost {
+            let error = rejects.error().unwrap_or_default();
+            tracing::error!(sink = %self.url, record, reason, error, %file,
+                "The server refused a row, and it cannot be kept.");
+            return;
+        }
+        // One line for many rows: each stands in the file.
+        let mut health = lock(&self.health);
+        health.rejected += 1;
+        let due = |told: Instant| told.elapsed() >= REMIND;
+        if health.rejected_told.is_none_or(due) {
+            health.rejected_told = Some(Instant::now());
+            tracing::warn!(sink = %self.url, rows = health.rejected, record, reason, %file,
+                "The server refuses rows; they are in the file.");
         }
     }
 }

@@ -12,25 +12,25 @@ const SMALLEST: u64 = 1 << 10;
 
 /// When a file has had its turn: whichever comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rotation {
+pub(super) struct Rotation {
     /// At every whole multiple of this time, counted from 1970 UTC.
-    pub(crate) every: Option<Duration>,
+    pub(super) every: Option<Duration>,
     /// Before it would have more bytes.
-    pub(crate) size: Option<u64>,
+    pub(super) size: Option<u64>,
 }
 
 /// What the parameters take, for errors.
-pub(crate) const WANTED: &str =
+pub(super) const WANTED: &str =
     "a time such as 1h (1s at least), a size such as 100MB (1K at least)";
 
 impl Rotation {
     /// `rotate=1h` or `rotate=100MB`.
-    pub(crate) fn either(&mut self, text: &str) -> bool {
+    pub(super) fn either(&mut self, text: &str) -> bool {
         self.time(text) || self.bytes(text)
     }
 
     /// `rotate_size=100MB`.
-    pub(crate) fn bytes(&mut self, text: &str) -> bool {
+    pub(super) fn bytes(&mut self, text: &str) -> bool {
         let size = amount::size(text).ok().map(|size| size as u64);
         let size = size.filter(|size| *size >= SMALLEST);
         self.size = size.or(self.size);

@@ -1,9 +1,4 @@
-//! `sqlite:FILE` keeps packets in a database that other programs read while we write.
-//!
-//! The table `packet` is keyed by (time, stream, record), so a range of time is a range of the key
-//! and rows of a live capture go to its right edge; there is no other index to pay for. Which
-//! records of a stream are there is known from its [`Ledger`], not by looking for rows: a record
-//! that comes again under another time is still the same record.
+//! The sink: rows in one transaction a write, by one thread that owns the connection.
 //!
 //! The trap: `BEGIN` without `IMMEDIATE` would fail half-way when another process writes.
 
@@ -13,16 +8,16 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 
-use self::ledger::Ledger;
-use super::writer::{Abandoned, Store, Writer};
-use super::{BoxFuture, Sink, SinkContext, SinkError, Written};
+use super::failure::Failure;
+use super::ledger::Ledger;
+use super::schema;
 use crate::packet::{Packet, Packets};
 use crate::rejects::Rejects;
+use crate::sink::context::SinkContext;
+use crate::sink::writer::{Abandoned, Store, Writer};
+use crate::sink::{BoxFuture, Sink, SinkError, Written};
 use crate::spell::Text;
 use crate::value::Value;
-
-mod ledger;
-mod schema;
 
 /// The least time between the starts of two transactions: a commit costs milliseconds, and a
 /// quarter of a second still reads as "at once".
@@ -38,27 +33,16 @@ const REFUSED: Duration = Duration::from_millis(20);
 /// Prepared statements kept: more than this file and the ledger's together have.
 const STATEMENTS: usize = 32;
 
-/// The statements that make the tables and the view of a sink `sqlite:FILE`, in their order and
-/// without semicolons.
-///
-/// # Errors
-/// What SQLite says; there is nothing in the context that it would refuse.
-pub fn sqlite_schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
-    schema::statements(context)
-}
-
 /// The sink of a URL `sqlite:FILE`.
 #[derive(Debug)]
-pub(crate) struct Sqlite {
+pub(super) struct Sqlite {
     writer: Writer,
 }
 
 impl Sqlite {
     /// Opens the file and makes or widens its tables.
-    pub(crate) fn open(url: &str, place: &str, context: &SinkContext) -> Result<Sqlite, SinkError> {
-        let fail = Failure {
-            sink: url.to_owned(),
-        };
+    pub(super) fn open(url: &str, place: &str, context: &SinkContext) -> Result<Sqlite, SinkError> {
+        let fail = Failure::of(url);
         check(&fail, place)?;
         // Not `SQLITE_OPEN_URI`: a file may be called `file:x`.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -132,38 +116,6 @@ fn check(fail: &Failure, place: &str) -> Result<(), SinkError> {
         return Err(fail.refuse(why));
     }
     Ok(())
-}
-
-/// Makes errors that name the sink.
-#[derive(Debug)]
-struct Failure {
-    sink: String,
-}
-
-impl Failure {
-    fn refuse(&self, why: impl Into<String>) -> SinkError {
-        SinkError::Refused {
-            sink: self.sink.clone(),
-            why: why.into(),
-        }
-    }
-
-    fn doing(&self, action: &'static str) -> impl FnOnce(rusqlite::Error) -> SinkError {
-        move |source| {
-            let sink = self.sink.clone();
-            match source.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => SinkError::Refused {
-                    sink,
-                    why: "is no SQLite database; name another file".to_owned(),
-                },
-                _ => SinkError::Database {
-                    sink,
-                    action,
-                    source: source.into(),
-                },
-            }
-        }
-    }
 }
 
 struct Database {

@@ -1,0 +1,32 @@
+//! Packets in a database of SQLite, that other programs read while we write.
+//!
+//! The table `packet` is keyed by (time, stream, record), so a range of time is a range of the key
+//! and rows of a live capture go to its right edge; there is no other index to pay for. Which
+//! records of a stream are there is known from a ledger, not by looking for rows: a record that
+//! comes again under another time is still the same record.
+
+mod failure;
+mod ledger;
+mod query;
+mod schema;
+mod sink;
+
+pub use self::query::{Database, Interrupt, QueryError};
+pub use self::schema::schema;
+use self::sink::Sqlite;
+use crate::sink::SinkError;
+use crate::sink::parts::UrlParts;
+use crate::sink::scheme::Opening;
+
+/// Reads a URL `sqlite:FILE`.
+pub(crate) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    let (text, file) = (url.text().to_owned(), url.place().to_owned());
+    if file.is_empty() {
+        return Err(url.malformed("it needs a file's name after the colon"));
+    }
+    let opening = Opening::new({
+        let file = file.clone();
+        move |context| Ok(Box::new(Sqlite::open(&text, &file, context)?))
+    });
+    Ok(opening.file(file))
+}
