@@ -57,58 +57,30 @@
 //! The tests `law`, `cuts`, `golden`, `lane` and `bridge` hold it to these.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "net")]
-pub mod amount;
 mod ascii;
 mod batch;
-#[cfg(feature = "net")]
-pub mod bridge;
 mod builder;
 mod cell;
 mod civil;
 mod explain;
-#[cfg(feature = "net")]
-pub mod feed;
 mod framer;
 mod grammar;
 pub mod hash;
 mod head;
-#[cfg(feature = "input")]
-pub mod input;
-#[cfg(feature = "net")]
-mod lane;
 mod message;
 mod namespace;
-#[cfg(feature = "net")]
-mod net;
 mod origin;
 mod packet;
 mod parser;
 mod part;
 mod pattern;
 mod plan;
-#[cfg(feature = "net")]
-mod progress;
 mod reader;
 mod record;
-#[cfg(feature = "net")]
-pub mod rejects;
-#[cfg(feature = "net")]
-pub mod replay;
-#[cfg(feature = "net")]
-pub mod run;
 mod scan;
 mod schema;
 mod sequence;
-#[cfg(feature = "net")]
-mod sink;
 pub mod spell;
-#[cfg(feature = "net")]
-mod station;
-#[cfg(feature = "net")]
-mod store;
-#[cfg(feature = "net")]
-mod summary;
 mod table;
 mod time_source;
 mod typed;
@@ -120,51 +92,19 @@ pub use builder::PacketsBuilder;
 pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
 pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
 pub use head::Style;
-#[cfg(feature = "net")]
-pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
 pub use namespace::{
     BUILT_IN, Column, Field, MAX_COLUMNS, MAX_ENTRIES, Namespace, NamespaceError, Position,
     RESERVED,
 };
-#[cfg(feature = "net")]
-pub use net::{BatchCodec, RecordCodec};
 pub use origin::{Origin, StampForm};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::Parser;
 pub use part::Part;
 pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use plan::Engine;
-#[cfg(feature = "net")]
-pub use progress::Progress;
 pub use reader::Reader;
 pub use record::Record;
-#[cfg(feature = "net")]
-pub use rejects::Rejects;
-#[cfg(feature = "net")]
-pub use run::run;
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
-#[cfg(feature = "net")]
-pub use sink::context::SinkContext;
-#[cfg(feature = "net")]
-pub use sink::hangup::Hangup;
-#[cfg(feature = "net")]
-pub use sink::parts::UrlParts;
-#[cfg(feature = "net")]
-pub use sink::scheme::{Opening, Scheme};
-#[cfg(feature = "net")]
-pub use sink::url::{Schemes, SinkUrl};
-#[cfg(feature = "net")]
-pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
-#[cfg(feature = "net")]
-pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
-#[cfg(feature = "cassandra")]
-pub use store::cassandra;
-#[cfg(any(feature = "cassandra", feature = "sqlite"))]
-pub use store::datum::Datum;
-#[cfg(feature = "sqlite")]
-pub use store::sqlite;
-#[cfg(feature = "net")]
-pub use summary::Summary;
 pub use time_source::TimeSource;
 pub use value::{FieldType, Value};

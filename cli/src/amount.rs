@@ -1,0 +1,58 @@
+//! Amounts for people, and the few that only the command line has.
+
+use std::time::Duration;
+
+pub(super) use dumpstream_flow::amount::{duration, size};
+
+/// How often faster: a number above zero, as `tcpreplay -x` reads it.
+pub(super) fn multiplier(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && x > 0.0 => Ok(x),
+        _ => Err(format!("{text:?} is no number above 0")),
+    }
+}
+
+/// A time as a person reads it, three digits: `12.3 ms`.
+pub(super) fn time(d: Duration) -> String {
+    let seconds = d.as_secs_f64();
+    if d.is_zero() {
+        return "0 s".to_owned();
+    }
+    let (x, unit) = if seconds >= 1.0 {
+        (seconds, "s")
+    } else if seconds >= 1e-3 {
+        (seconds * 1e3, "ms")
+    } else {
+        (seconds * 1e6, "µs")
+    };
+    match x {
+        x if x >= 100.0 => format!("{x:.0} {unit}"),
+        x if x >= 10.0 => format!("{x:.1} {unit}"),
+        x => format!("{x:.2} {unit}"),
+    }
+}
+
+/// Digits in threes: `1,234,567`.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_people() {
+        assert_eq!(time(Duration::from_micros(12_345)), "12.3 ms");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(123), "123");
+    }
+}

@@ -1,0 +1,276 @@
+//! `dumpstream demo`: `listen`, `replay` and `query`, in one process, over a real connection.
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use dumpstream_flow::net::{Outcome, stream_name};
+use dumpstream_flow::sqlite::Database;
+
+use super::listen::{Listen, Listening};
+use super::query::Query;
+use super::replay::Replay;
+use super::report::Report;
+use super::{Exit, Manner, Stdout, amount, runtime, visible};
+
+mod scan;
+
+use scan::Scan;
+
+/// The sample of the source tree, which the package leaves out for its size.
+const LARGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/large.txt.zst");
+/// The sample that is always there.
+const SMALL: &[u8] = include_bytes!("../../samples/http_request_dump.txt");
+/// How long the replay shall take: long enough to see the line move.
+const PLAYED: Duration = Duration::from_secs(8);
+/// When the demo ends, whatever it is at.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Five talkers of the store, or of one stream of it.
+fn talkers(stream: Option<&str>) -> String {
+    // The name is of hexadecimal digits.
+    let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
+    format!(
+        "SELECT source, count(*) n, sum(length) bytes FROM packets \
+         {which}GROUP BY 1 ORDER BY n DESC LIMIT 5"
+    )
+}
+
+/// Show the whole flow over TCP, by itself and within 30 s: listen, replay, query.
+///
+/// A recorded sample is sent over a real connection into a real database, which stays; every
+/// figure on the screen is computed from that run. The folder that it is in, and its size, are told
+/// at the end.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// The database [default: packets.db in a new folder for temporary files].
+    #[arg(short, long, value_name = "FILE")]
+    database: Option<PathBuf>,
+}
+
+impl Demo {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        runtime::block_on(self.demo(manner))
+    }
+
+    async fn demo(self, manner: Manner) -> anyhow::Result<Exit> {
+        let folder = new_folder()?;
+        let built_in = !Path::new(LARGE).exists();
+        let sample = match built_in {
+            true => folder.join("sample.txt"),
+            false => PathBuf::from(LARGE),
+        };
+        if built_in {
+            fs::write(&sample, SMALL).with_context(|| sample.display().to_string())?;
+        }
+        let database = self.database.unwrap_or_else(|| folder.join("packets.db"));
+        // What other runs have left there is none of this one's.
+        let stream = database.exists().then(|| stream_name("demo"));
+        let talkers = talkers(stream.as_deref());
+        let json = folder.join("packets.jsonl");
+        let scan = Scan::read(&sample)?;
+        let times = (scan.span.as_secs_f64() / PLAYED.as_secs_f64())
+            .ceil()
+            .max(1.0);
+
+        let stores = [
+            format!("sqlite:{}", database.display()),
+            format!("jsonl:{}", json.display()),
+        ];
+        let listen = |port: &str| {
+            let mut listen = words(&["listen", port, "-o", &stores[0], "-o", &stores[1]]);
+            listen.extend(stream.iter().flat_map(|s| words(&["--stream", s])));
+            listen
+        };
+        let listening = typed::<Listen>(&listen("0"))?.open().await?;
+        let address = listening.listener.address();
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        let (file, times) = (sample.display().to_string(), times.to_string());
+        let replay = words(&["replay", &file, &host, &port, "-x", &times]);
+        let query = words(&["query", "-d", &database.display().to_string(), &talkers]);
+
+        show("The whole flow over TCP, in one process. By hand, in three terminals, it is:\n")?;
+        for command in [&listen(&port), &replay, &query] {
+            show(&format!("  dumpstream {}", shell(command)))?;
+        }
+        if built_in {
+            show("\nThe sample is the one that is built in; the source tree has a larger one.")?;
+        }
+        show(&format!(
+            "\nListening on {address}, database {}",
+            database.display()
+        ))?;
+
+        let report = listening.report.clone();
+        let (outcome, took) = flow(listening, typed::<Replay>(&replay)?, manner).await?;
+        if report.station.stop().is_cancelled() && took < LONGEST {
+            // Ctrl-C: the rest is not wanted any more.
+            return report.exit(0);
+        }
+        show(&accounts(&report, &outcome, took))?;
+        show(&scan.joined(outcome.summary.records))?;
+
+        let json = json_of(&json, scan.example)?;
+        show(&format!("Record {} has two lines:\n", scan.example))?;
+        show(&format!(
+            "  {}\n",
+            scan.text.trim_end().replace('\n', "\n  ")
+        ))?;
+        show(&format!(
+            "The JSON that it became:\n\n  {}\n",
+            visible::json(&json)
+        ))?;
+
+        let stream = serde_json::from_str::<serde_json::Value>(&json)?["stream"].clone();
+        let store = Database::open(&database)?;
+        let rows = store.packets_of(stream.as_str().unwrap_or_default())?;
+        show(&format!(
+            "{} rows of this stream can be read in the database.",
+            amount::grouped(rows)
+        ))?;
+        show(&format!("The five top talkers:\n\n  {talkers}\n"))?;
+        typed::<Query>(&query)?.ask(&store, manner)?;
+        show(
+            "\nWith your own packets: `dumpstream listen -k 4444` here, and on the sensor (HOST is \
+             this machine;\nfor others than itself see --allow)\n\n  \
+             sudo tcpdump -i any -nn -v -l 'not port 4444' | nc HOST 4444",
+        )?;
+        show(&format!(
+            "\nIt has left {} in {}: remove that when you are done.",
+            megabytes(size_of(&folder)?),
+            folder.display()
+        ))?;
+        let received = outcome.summary.records;
+        anyhow::ensure!(
+            rows == scan.records && received == scan.records,
+            "the sample has {} records, but {received} were received and {rows} can be read",
+            scan.records,
+        );
+        report.exit(0)
+    }
+}
+
+/// The replay into the listener, both to their end; and how long that took.
+async fn flow(
+    listening: Listening,
+    replay: Replay,
+    manner: Manner,
+) -> anyhow::Result<(Outcome, Duration)> {
+    let report = listening.report.clone();
+    report.watch(manner)?;
+    let status = report.status(manner, Some(listening.listener.connections()));
+    let start = Instant::now();
+    let stop = report.station.stop().clone();
+    let overdue = tokio::spawn(async move {
+        tokio::time::sleep(LONGEST).await;
+        stop.cancel();
+    });
+    let (outcome, sent) = tokio::join!(
+        listening.serve(),
+        replay.send(report.station.stop().child_token())
+    );
+    report.station.drain().await;
+    overdue.abort();
+    drop(status);
+    sent?;
+    match outcome.error {
+        Some(error) => Err(error.into()),
+        None => Ok((outcome, start.elapsed())),
+    }
+}
+
+/// The live line's last state, and the identities that must hold.
+fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
+    let n = amount::grouped;
+    let s = &outcome.summary;
+    let rate = s.records as f64 / took.as_secs_f64().max(1e-9);
+    let lanes = report.station.lanes();
+    let p99 = lanes.p99().map_or("unknown".to_owned(), amount::time);
+    let mut text = format!(
+        "{} records in {}, {}/s; p99 from line received to row readable: {p99}\n\n\
+         Every byte and every record is accounted for:\n\n  \
+         {} bytes received = {} in records + {} skipped\n  \
+         {} records = {} parsed + {} of unknown protocols\n",
+        n(s.records),
+        amount::time(took),
+        n(rate as u64),
+        n(s.bytes),
+        n(s.record_bytes),
+        n(s.skipped.total() + s.refused),
+        n(s.records),
+        n(s.parsed),
+        n(s.unparsed),
+    );
+    for (name, c) in lanes.counters() {
+        text += &format!(
+            "  {} packets = {} written to {name} + {} rejected + {} dropped\n",
+            n(c.packets),
+            n(c.delivered),
+            n(c.rejected),
+            n(c.dropped),
+        );
+    }
+    text
+}
+
+/// The line of JSON that record `number` of the only stream became.
+fn json_of(file: &Path, number: u64) -> anyhow::Result<String> {
+    let named = || file.display().to_string();
+    let mut lines = io::BufReader::new(fs::File::open(file).with_context(named)?).lines();
+    let index = usize::try_from(number - 1)?;
+    let line = lines.nth(index).with_context(named)?;
+    line.with_context(named)
+}
+
+/// A new folder, for this user only.
+fn new_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("dumpstream-demo-{}", stream_name("demo")));
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(&folder)
+        .with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+/// Bytes of the files of a folder.
+fn size_of(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for file in fs::read_dir(folder)? {
+        bytes += file?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
+}
+
+/// A subcommand's line, read as any other; its first word is the subcommand.
+fn typed<T: Args>(words: &[String]) -> anyhow::Result<T> {
+    let command = T::augment_args(clap::Command::new("demo"));
+    Ok(T::from_arg_matches(&command.try_get_matches_from(words)?)?)
+}
+
+/// Words as a shell reads them back.
+fn shell(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
+    let quoted = words.iter().map(|word| match word.chars().all(plain) {
+        true => word.clone(),
+        false if word.contains('\'') => format!("\"{word}\""),
+        false => format!("'{word}'"),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn show(text: &str) -> Result<(), Stdout> {
+    writeln!(io::stdout(), "{}", visible::lines(text)).map_err(Stdout)
+}

@@ -1,0 +1,310 @@
+//! What is typed: the subcommands, what they share, and the exit code.
+
+mod address;
+mod amount;
+mod check;
+mod columns;
+mod connect;
+mod cql;
+mod demo;
+mod explain;
+mod listen;
+mod namespace;
+mod origins;
+mod paint;
+mod parse;
+mod query;
+mod read;
+mod records;
+mod replay;
+mod report;
+mod runtime;
+mod same;
+mod schema;
+mod signals;
+mod status;
+mod table;
+mod visible;
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use dumpstream::NamespaceError;
+use dumpstream_flow::run::Error;
+
+/// Turn tcpdump's text into typed packet records, stored and queried live
+///
+/// tcpdump prints, netcat carries, dumpstream parses, stores and answers:
+///
+///     dumpstream listen -k 4444
+///     sudo tcpdump -i any -nn -v -l 'not port 4444' | nc 127.0.0.1 4444
+///     dumpstream query "SELECT source, count(*) FROM packets GROUP BY 1"
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Parse(parse::Parse),
+    Listen(listen::Listen),
+    Connect(connect::Connect),
+    Replay(replay::Replay),
+    Query(query::Query),
+    Read(read::Read),
+    Explain(explain::Explain),
+    Check(check::Check),
+    Schema(schema::Schema),
+    Namespace(namespace::Names),
+    Demo(demo::Demo),
+}
+
+/// How much is said, and in which colours; the same for every subcommand.
+#[derive(Args, Clone, Copy, Debug)]
+struct Manner {
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more: the report, who connects, and who leaves after how much.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Colours on a terminal; NO_COLOR in the environment turns them off.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+impl Manner {
+    /// Whether a stream that is or is not a terminal gets colours.
+    fn coloured(self, terminal: bool) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+                terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+            }
+        }
+    }
+
+    /// Whether standard error is a terminal that a line may be rewritten on.
+    fn live(self) -> bool {
+        !self.quiet
+            && io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    }
+}
+
+/// How a subcommand ended, where it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// Done: also after a signal and a clean drain, and where the reader of standard output left.
+    Done,
+    /// A sink failed, or a source in mid-stream; what there is to say was said.
+    Failed,
+    /// The drain's deadline was hit: the report says how many packets were not written.
+    Undrained,
+    /// A signal while a query or a read ran: what came is not all of it.
+    Interrupted,
+    /// What failed was said already; the code is this.
+    Said(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Undrained => 5,
+            Exit::Interrupted => 130,
+            Exit::Said(code) => code,
+        })
+    }
+}
+
+/// Typed wrongly: exit 2. The text tells the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+impl Usage {
+    fn new(text: impl Into<String>) -> Usage {
+        Usage(text.into())
+    }
+}
+
+/// The whole program.
+fn main() -> ExitCode {
+    let cli = match typed() {
+        Ok(cli) => cli,
+        Err(e) => {
+            say_typed(&e);
+            return match e.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(2),
+            };
+        }
+    };
+    let manner = cli.manner;
+    logs(manner);
+    let done = match cli.command {
+        Command::Parse(parse) => parse.run(manner),
+        Command::Listen(listen) => listen.run(manner),
+        Command::Connect(connect) => connect.run(manner),
+        Command::Replay(replay) => replay.run(manner),
+        Command::Query(query) => query.run(manner),
+        Command::Read(read) => read.run(manner),
+        Command::Explain(explain) => explain.run(manner),
+        Command::Check(check) => check.run(manner),
+        Command::Schema(schema) => schema.run(manner),
+        Command::Namespace(names) => names.run(manner),
+        Command::Demo(demo) => demo.run(manner),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        // `| head -1` has what it wanted.
+        Err(e) if closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            say_error(manner, &e);
+            ExitCode::from(code(&e))
+        }
+    }
+}
+
+/// The command line, read. `--color` rules clap's own output too, so it is looked for first.
+fn typed() -> Result<Cli, clap::Error> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let after = |i: usize| arguments.get(i + 1).and_then(|a| a.to_str());
+    let color = arguments
+        .iter()
+        .enumerate()
+        .find_map(|(i, a)| match a.to_str()? {
+            "--color" => after(i),
+            a => a.strip_prefix("--color="),
+        });
+    let color = color
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(ColorChoice::Auto);
+    let matches = Cli::command()
+        .color(color)
+        .try_get_matches_from(arguments)
+        .map_err(hidden)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// A URL of a cluster may have a password after all, which is not to be said once more; what is
+/// wrong with it is said without it.
+fn hidden(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.starts_with("cassandra:")
+    {
+        let hidden = ContextValue::String("cassandra:…".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
+    error
+}
+
+/// What clap says: help, or what was typed wrongly, which it quotes as it is.
+fn say_typed(error: &clap::Error) {
+    let acts = |a: std::ffi::OsString| {
+        let text = a.to_string_lossy();
+        // Lossy: what is not UTF-8 was replaced.
+        matches!(visible::line(&text), Cow::Owned(_)) || text.contains('\u{fffd}')
+    };
+    // Nothing can be said where standard error is closed.
+    if std::env::args_os().any(acts) {
+        // Its colours could not be told from those that were typed.
+        let plain = error.render().to_string();
+        drop(status::Stderr.write_all(visible::lines(&plain).as_bytes()));
+    } else {
+        drop(error.print());
+    }
+}
+
+/// The exit code of a failure.
+fn code(error: &anyhow::Error) -> u8 {
+    let wrong = error.chain().any(|e| {
+        e.is::<Usage>()
+            || e.is::<NamespaceError>()
+            || e.downcast_ref()
+                .is_some_and(|e: &Error| e.is_usage() || matches!(e, Error::AsciiText { .. }))
+    });
+    if wrong { 2 } else { 1 }
+}
+
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| {
+        e.downcast_ref::<Stdout>()
+            .is_some_and(|Stdout(e)| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Standard output cannot be written to. Apart from `io::Error`, so that a socket's broken pipe
+/// is not taken for it.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output")]
+struct Stdout(#[source] io::Error);
+
+/// An error's line on standard error, harmless to a terminal.
+fn say_error(manner: Manner, error: &anyhow::Error) {
+    let (on, off) = match manner.coloured(io::stderr().is_terminal()) {
+        true => ("\u{1b}[1;31m", "\u{1b}[0m"),
+        false => ("", ""),
+    };
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        // Some errors say their cause themselves.
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    say(&format!("{on}dumpstream:{off} {}", visible::lines(&text)));
+}
+
+/// A line on standard error. The text is made harmless by whoever calls.
+fn say(text: &str) {
+    // One write, so that lines of several threads do not mix. It never fails.
+    drop(status::Stderr.write_all(format!("{text}\n").as_bytes()));
+}
+
+/// The log: warnings, and with `-v` more. tracing-subscriber escapes control characters itself
+/// (since 0.3.20).
+fn logs(manner: Manner) {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    // What the driver of a cluster tells of its own work is for who looks for a fault in it: the
+    // sink says what there is to say.
+    let (level, driver) = match (manner.quiet, manner.verbose) {
+        (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
+        (_, 0) => (LevelFilter::WARN, LevelFilter::OFF),
+        (_, 1) => (LevelFilter::DEBUG, LevelFilter::WARN),
+        (_, _) => (LevelFilter::TRACE, LevelFilter::DEBUG),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(status::Stderr)
+        .with_ansi(manner.coloured(io::stderr().is_terminal()))
+        .with_target(false)
+        // They would be told on standard error too, by `eprintln!`, which panics where that is
+        // closed.
+        .log_internal_errors(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(
+            Targets::new()
+                .with_default(level)
+                .with_target("scylla", driver),
+        )
+        .init();
+}

@@ -1,0 +1,111 @@
+//! Who the rows of an input are, and what its stamps mean, as far as it was typed.
+
+use clap::ValueEnum;
+use dumpstream::{Origin, StampForm};
+use dumpstream_flow::net::Connection;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Stamp {
+    /// Since the packet before: -ttt.
+    Delta,
+    /// Since the first packet: -ttttt.
+    Elapsed,
+}
+
+/// A zone, and how the report names it.
+#[derive(Clone, Debug)]
+pub(super) struct Zone {
+    pub(super) tz: TimeZone,
+    pub(super) name: String,
+}
+
+impl Zone {
+    /// The receiver's own.
+    pub(super) fn local() -> Zone {
+        let tz = TimeZone::system();
+        let name = match tz.iana_name() {
+            _ if tz.is_unknown() => "UTC, as this machine names no zone (--tz)".to_owned(),
+            Some(name) => format!("{name}, this machine's zone (--tz)"),
+            None => "this machine's zone (--tz)".to_owned(),
+        };
+        let tz = if tz.is_unknown() { TimeZone::UTC } else { tz };
+        Zone { tz, name }
+    }
+}
+
+pub(super) fn zone(text: &str) -> Result<Zone, String> {
+    match text {
+        "local" => Ok(Zone::local()),
+        _ => match TimeZone::get(text) {
+            Ok(tz) => Ok(Zone {
+                name: tz.iana_name().unwrap_or(text).to_owned(),
+                tz,
+            }),
+            Err(_) => Err(format!(
+                "no zone {text:?} is known here: use an IANA name such as Europe/Berlin, UTC or local"
+            )),
+        },
+    }
+}
+
+pub(super) fn date(text: &str) -> Result<Date, String> {
+    text.parse().map_err(|e: jiff::Error| format!("{e}"))
+}
+
+/// What was typed of the origin of every input.
+#[derive(Debug)]
+pub(super) struct Origins {
+    pub(super) tz: TimeZone,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) date: Option<Date>,
+    pub(super) sensor: Option<String>,
+    pub(super) stream: Option<String>,
+}
+
+impl Origins {
+    /// The sensor of an input, if nothing else was typed.
+    pub(super) fn sensor(&self, otherwise: &str) -> String {
+        self.sensor.as_deref().unwrap_or(otherwise).to_owned()
+    }
+
+    /// The origin of a new input. Without `--stream` its stream is `stream`; `None` takes it from
+    /// the first record.
+    pub(super) fn live(&self, sensor: &str, stream: Option<String>) -> Origin {
+        let origin = Origin::new(self.sensor(sensor)).zone(self.tz.clone());
+        let origin = match self.stamp {
+            Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
+            Some(Stamp::Elapsed) => origin.stamp(StampForm::Elapsed),
+            None => origin,
+        };
+        let origin = match self.date {
+            Some(date) => origin.date(date),
+            None => origin,
+        };
+        match self.stream.clone().or(stream) {
+            Some(stream) => origin.stream(stream),
+            None => origin,
+        }
+    }
+
+    /// That of a connection: its far end is the sensor.
+    pub(super) fn connection(&self, connection: &Connection) -> Origin {
+        let sensor = connection.peer().ip().to_string();
+        self.live(&sensor, Some(connection.stream().to_owned()))
+    }
+
+    /// That of text that was stored, and last `modified` then.
+    pub(super) fn stored(
+        &self,
+        sensor: &str,
+        stream: Option<String>,
+        modified: Option<i64>,
+    ) -> Origin {
+        let origin = self.live(sensor, stream);
+        match modified {
+            Some(modified) => origin.modified(modified),
+            None => origin,
+        }
+    }
+}

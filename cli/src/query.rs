@@ -1,0 +1,171 @@
+//! `dumpstream query`: read-only SQL on the store, CQL on a cluster.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use clap::Args;
+use dumpstream_flow::Datum;
+use dumpstream_flow::cassandra::{self, Address};
+use dumpstream_flow::sqlite::{Database, QueryError};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use super::signals::{self, Signal};
+use super::table::{Format, Layout, Printer};
+use super::{Exit, Manner, Stdout, Usage};
+
+/// Ask the store: read-only SQL on packets.db, also while `listen` writes it
+///
+/// The view `packets` has a column for each field of the namespace, and `sensor`, `stream`,
+/// `record`, `time_source` beside them. `time` is text, UTC.
+///
+///     dumpstream query "SELECT source, count(*) n, sum(length) bytes
+///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
+///     dumpstream query --format csv "SELECT * FROM packets WHERE destination_port = 53" > dns.csv
+///     dumpstream query -d other.db --format jsonl "SELECT * FROM packets LIMIT 3"
+///     dumpstream query -d cassandra://10.0.0.1/pk "SELECT count(*) FROM packets WHERE …"
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Query {
+    /// One SELECT statement, as SQLite reads it; of a cluster, as Cassandra does.
+    sql: String,
+    /// The database: a file, or cassandra://HOST[,HOST]/KEYSPACE[.TABLE].
+    #[arg(short, long, value_name = "FILE|URL", default_value = "packets.db")]
+    database: PathBuf,
+    /// How rows are printed.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+impl Query {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        if let Some(url) = self.database.to_str()
+            && url.starts_with("cassandra:")
+        {
+            let address = super::cql::address(url)?;
+            return super::runtime::block_on(self.ask_cluster(&address, manner));
+        }
+        let database = Database::open(&self.database)?;
+        let _signals = interruptible(&database)?;
+        self.ask(&database, manner)
+    }
+
+    /// Prints the rows of a database, without an ear for signals.
+    pub(super) fn ask(&self, database: &Database, manner: Manner) -> anyhow::Result<Exit> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let printed = Printed::new(self.layout(manner), &mut out);
+        let asked = database.query(
+            &self.sql,
+            |names| printed.names(names),
+            |row| printed.row(row),
+        );
+        match asked {
+            Err(QueryError::Interrupted) => Ok(Exit::Interrupted),
+            Err(e @ QueryError::NotAQuery(_)) => Err(Usage::new(e.to_string()).into()),
+            asked => printed.end(asked.err().map(Into::into)),
+        }
+    }
+
+    /// Prints the rows of a cluster, until a signal.
+    async fn ask_cluster(self, address: &Address, manner: Manner) -> anyhow::Result<Exit> {
+        let stop = CancellationToken::new();
+        // A query has no figures but its rows, and no file of its own.
+        signals::watch(stop.clone(), |_| {})?;
+        let mut out = io::BufWriter::new(io::stdout());
+        let printed = Printed::new(self.layout(manner), &mut out);
+        let asked = cassandra::query(
+            address,
+            &self.sql,
+            |names| printed.names(names),
+            |row| printed.row(row),
+        );
+        let asked = tokio::select! {
+            asked = asked => asked,
+            () = stop.cancelled() => {
+                return printed.written().map(|()| Exit::Interrupted);
+            }
+        };
+        printed.end(asked.err().map(Into::into))
+    }
+
+    fn layout(&self, manner: Manner) -> Layout {
+        let terminal = io::stdout().is_terminal();
+        Layout {
+            format: self.format,
+            bold: manner.coloured(terminal),
+            terminal,
+        }
+    }
+}
+
+/// The rows of an answer on their way to standard output, until that takes no more.
+struct Printed<'a> {
+    printer: RefCell<Printer<'a>>,
+    failed: Cell<Option<io::Error>>,
+}
+
+impl<'a> Printed<'a> {
+    fn new(layout: Layout, out: &'a mut dyn io::Write) -> Printed<'a> {
+        Printed {
+            printer: RefCell::new(Printer::new(layout, out)),
+            failed: Cell::new(None),
+        }
+    }
+
+    fn names(&self, names: Vec<String>) -> ControlFlow<()> {
+        self.so_far(self.printer.borrow_mut().begin(names))
+    }
+
+    fn row(&self, row: &[Datum<'_>]) -> ControlFlow<()> {
+        self.so_far(self.printer.borrow_mut().row(row))
+    }
+
+    fn so_far(&self, written: io::Result<()>) -> ControlFlow<()> {
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                self.failed.set(Some(e));
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Whether standard output took all of it.
+    fn written(&self) -> anyhow::Result<()> {
+        match self.failed.take() {
+            Some(e) => Err(Stdout(e).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The end of the answer, or why it has none.
+    fn end(self, error: Option<anyhow::Error>) -> anyhow::Result<Exit> {
+        self.written()?;
+        match error {
+            Some(error) => Err(error),
+            None => {
+                self.printer.into_inner().end().map_err(Stdout)?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+/// A signal ends the statement, a second one the process, for as long as the runtime lives.
+fn interruptible(database: &Database) -> anyhow::Result<Runtime> {
+    let handle = database.interrupt();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_io()
+        .build()?;
+    let entered = runtime.enter();
+    signals::watch(CancellationToken::new(), move |signal| match signal {
+        Signal::Stop => handle.interrupt(),
+        // A query has no figures but its rows, and no file of its own.
+        Signal::Tell | Signal::Reopen | Signal::Now => {}
+    })?;
+    drop(entered);
+    Ok(runtime)
+}

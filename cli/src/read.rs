@@ -1,0 +1,199 @@
+//! `dumpstream read`: a time range out of a cluster's table, into any sink.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::Args;
+use dumpstream_flow::cassandra::{Range, Reader};
+use dumpstream_flow::run::relay;
+use dumpstream_flow::{SinkUrl, Summary};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::origins::{Zone, zone};
+use super::records::Records;
+use super::{Exit, Manner, Usage, amount, cql, runtime, say};
+
+/// Read packets back from a cluster, in the order of time, into any sink
+///
+///     dumpstream read cassandra://10.0.0.1/pk.packets --from 2026-11-24T07:00 --to 2026-11-24T08:00
+///     dumpstream read cassandra://10.0.0.1/pk.packets --from -1h --sensor gate -o sqlite:hour.db
+///
+/// A time is 2026-11-24, 2026-11-24T07:30[:00.123], with Z or an offset if it is not in --tz, or
+/// -1h, that long ago. --from is the first instant, --to the one after the last; without them it
+/// is all there is.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment, allow_negative_numbers = true)]
+pub(super) struct Read {
+    /// The table: cassandra://HOST[,HOST]/KEYSPACE.TABLE
+    #[arg(value_name = "URL")]
+    table: String,
+    /// From this time on.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Of this sensor alone.
+    #[arg(long, value_name = "NAME")]
+    sensor: Option<String>,
+    /// Where packets go; repeatable, as for parse [default: jsonl:-].
+    #[arg(short, long, value_name = "URL")]
+    output: Vec<SinkUrl>,
+    /// The fields, if they are not those of the built-in packet_parse.json.
+    #[arg(long, value_name = "FILE")]
+    namespace: Option<PathBuf>,
+    /// The zone of --from and --to: an IANA name, UTC or local [default: local].
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    tz: Option<Zone>,
+    /// JSON also says where each packet came from: sensor, stream, record, time_source.
+    #[arg(long)]
+    origin: bool,
+    /// Payload lines too, where they were stored.
+    #[arg(long)]
+    keep_payload: bool,
+    /// Each record's own bytes too, where they were stored.
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Read {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        runtime::block_on(self.read(manner))
+    }
+
+    async fn read(self, manner: Manner) -> anyhow::Result<Exit> {
+        let address = cql::address(&self.table)?;
+        let zone = self.tz.unwrap_or_else(Zone::local);
+        let range = range(&self.from, &self.to, self.sensor, &zone)?;
+        let records = Records::of_table(
+            self.output,
+            self.namespace,
+            Some(zone),
+            (self.raw, self.keep_payload),
+        );
+        let parser = records.parser()?;
+        // Then the outputs: where there is nothing to read, no file is made.
+        let reader = Reader::open(&address, &parser, self.raw).await?;
+        let (_, report) = records.open(parser, "jsonl:-", |s| s.identity(self.origin))?;
+        report.watch(manner)?;
+        let mut reading = reader.read(range);
+        let mut whole = false;
+        let next = async || {
+            let next = reading.next().await;
+            whole |= matches!(next, Ok(None));
+            next
+        };
+        let relayed = relay(next, &report.station).await;
+        let undrained = report.station.drain().await;
+        let rows = relayed?.records;
+        let perfect = report.perfect(&Summary::default()) && undrained == 0;
+        let left = report.reader_left();
+        let wanted = manner.verbose > 0 || !left && (io::stderr().is_terminal() || !perfect);
+        if wanted && !manner.quiet {
+            let figures = format!("{rows} packets read from {address}");
+            say(&report.closing(&figures, undrained));
+        }
+        Ok(match report.exit(undrained)? {
+            Exit::Done if !whole && !left => Exit::Interrupted,
+            exit => exit,
+        })
+    }
+}
+
+/// What is read.
+fn range(
+    from: &Option<String>,
+    to: &Option<String>,
+    sensor: Option<String>,
+    zone: &Zone,
+) -> Result<Range, Usage> {
+    let time = |name: &str, text: &Option<String>| -> Result<Option<i64>, Usage> {
+        let Some(text) = text else { return Ok(None) };
+        instant(text, &zone.tz)
+            .map(Some)
+            .map_err(|why| Usage::new(format!("--{name} {text}: {why}")))
+    };
+    let range = Range {
+        from: time("from", from)?,
+        to: time("to", to)?,
+        sensor,
+    };
+    match (range.from, range.to, from, to) {
+        (Some(first), Some(after), Some(from), Some(to)) if first >= after => {
+            Err(Usage::new(format!(
+                "nothing lies between --from {from} and --to {to}: --to is the later one, and not \
+                 a part of the range itself"
+            )))
+        }
+        _ => Ok(range),
+    }
+}
+
+/// A time as people type it, in nanoseconds since 1970 UTC.
+fn instant(text: &str, tz: &TimeZone) -> Result<i64, String> {
+    let wanted = "type 2026-11-24, 2026-11-24T07:30:00, the same with Z or +01:00, or -1h";
+    let instant = if let Some(ago) = text.strip_prefix('-') {
+        let ago = amount::duration(ago)?;
+        let now = Timestamp::try_from(SystemTime::now()).map_err(|e| e.to_string())?;
+        let ago = SignedDuration::try_from(ago).map_err(|e| e.to_string())?;
+        now.checked_sub(ago).map_err(|e| e.to_string())?
+    } else if let Ok(instant) = text.parse::<Timestamp>() {
+        instant
+    } else {
+        let civil = text
+            .parse::<DateTime>()
+            .or_else(|e| match text.parse::<Date>() {
+                Ok(date) => Ok(date.to_datetime(jiff::civil::Time::midnight())),
+                Err(_) => Err(format!("{wanted} ({e})")),
+            })?;
+        tz.to_timestamp(civil).map_err(|e| e.to_string())?
+    };
+    i64::try_from(instant.as_nanosecond()).map_err(|_| format!("no packet is so old; {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_a_length() {
+        let zone = zone("UTC").unwrap();
+        let range = |from: &str, to: &str| {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            range(&text(from), &text(to), None, &zone)
+        };
+        assert!(range("2026-11-24", "2026-11-25").is_ok());
+        assert!(range("-2h", "-1h").is_ok() && range("", "").is_ok());
+        for (from, to) in [
+            ("2026-11-25", "2026-11-24"),
+            ("2026-11-24", "2026-11-24"),
+            ("-1h", "-2h"),
+        ] {
+            let error = range(from, to).unwrap_err().to_string();
+            assert!(error.contains(&format!("--to {to}: ")), "{error}");
+        }
+        let error = range("", "yesterday").unwrap_err().to_string();
+        assert!(error.starts_with("--to yesterday: type 2026"), "{error}");
+    }
+
+    #[test]
+    fn times_as_people_type_them() {
+        let tz = TimeZone::get("Europe/Berlin").unwrap();
+        let at = |text| instant(text, &tz).unwrap();
+        assert_eq!(at("2026-11-24T07:30:00Z"), 1_795_505_400_000_000_000);
+        assert_eq!(at("2026-11-24T08:30"), at("2026-11-24T07:30:00Z"));
+        assert_eq!(
+            at("2026-11-24 08:30:00.5") - at("2026-11-24 08:30"),
+            500_000_000
+        );
+        assert_eq!(at("2026-11-24T08:30:00+01:00"), at("2026-11-24T07:30:00Z"));
+        assert_eq!(at("2026-11-24"), at("2026-11-23T23:00:00Z"));
+        assert!(at("-1h") < at("-1m"));
+        for wrong in ["", "yesterday", "-x", "2026-13-01", "9999-01-01"] {
+            assert!(instant(wrong, &tz).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `dumpstream replay`: recorded text at its own pace.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use dumpstream_flow::feed::{self, Feed};
+use dumpstream_flow::input::Input;
+use dumpstream_flow::net;
+use dumpstream_flow::replay::{Pace, Replay as Player, Replayed};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, Manner, Stdout, address, amount, runtime, say, signals};
+
+/// How long the other end may take to read what the kernel holds, after everything was sent.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Send recorded text again at its own pace: to a port, or to standard output
+///
+///     dumpstream replay monday.txt.zst 127.0.0.1 4444          # as it happened
+///     dumpstream replay monday.txt 127.0.0.1 4444 -x 10        # ten times as fast
+///     dumpstream replay monday.txt --topspeed | nc -N sensor 4444
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Replay {
+    /// tcpdump's text, also as .gz or .zst, or a capture, which tcpdump prints; - is standard input.
+    file: PathBuf,
+    /// Where to: HOST PORT, or HOST:PORT; without it standard output.
+    #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
+    address: Vec<String>,
+    /// How many times as fast as it happened.
+    #[arg(short = 'x', long, value_name = "N", default_value = "1",
+          value_parser = amount::multiplier)]
+    multiplier: f64,
+    /// As fast as the other end reads.
+    #[arg(short, long, conflicts_with = "multiplier")]
+    topspeed: bool,
+}
+
+impl Replay {
+    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+        runtime::block_on(self.replay(manner))
+    }
+
+    async fn replay(self, manner: Manner) -> anyhow::Result<Exit> {
+        let stop = CancellationToken::new();
+        let file = self.file.display().to_string();
+        signals::watch(stop.clone(), move |signal| match signal {
+            signals::Signal::Stop | signals::Signal::Reopen | signals::Signal::Now => {}
+            signals::Signal::Tell => say(&format!("replaying {file:?}")),
+        })?;
+        let replayed = self.send(stop).await?;
+        if !manner.quiet {
+            say(&replayed.to_string());
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Sends it all, or until `stop`.
+    pub(super) async fn send(self, stop: CancellationToken) -> anyhow::Result<Replayed> {
+        let pace = match self.topspeed {
+            true => Pace::TopSpeed,
+            false => Pace::Multiplier(self.multiplier),
+        };
+        let text = open(self.file.clone(), &stop).await?;
+        if self.address.is_empty() {
+            let sent = Player::new(pace).run(text, tokio::io::stdout(), stop).await;
+            return Ok(sent.map_err(Stdout)?);
+        }
+        send(text, &address::joined(&self.address, None)?, pace, stop).await
+    }
+}
+
+/// A file of text, or standard input; nothing where `stop` comes before its first bytes.
+async fn open(file: PathBuf, stop: &CancellationToken) -> anyhow::Result<Feed> {
+    let name = file.display().to_string();
+    let opened = feed::aside(move || {
+        let input = match file == Path::new("-") {
+            true => Input::stdin()?,
+            false => Input::open(&file, |file, _| Box::new(file))?,
+        };
+        input.text()
+    });
+    tokio::select! {
+        biased;
+        opened = opened => {
+            let text = opened.context(name)?;
+            Ok(Feed::new(text)?)
+        }
+        () = stop.cancelled() => Ok(Feed::new(io::empty())?),
+    }
+}
+
+/// Sends text to a port as `nc -N` does: then our half is closed, and theirs waited for.
+async fn send(
+    text: Feed,
+    address: &str,
+    pace: Pace,
+    stop: CancellationToken,
+) -> anyhow::Result<Replayed> {
+    let hosts = net::resolve(address).await?;
+    let mut socket = TcpStream::connect(&hosts[..])
+        .await
+        .with_context(|| format!("cannot connect to {address}"))?;
+    let named = || format!("sending to {address}");
+    let replayed = Player::new(pace).run(text, &mut socket, stop.clone()).await;
+    let replayed = replayed.with_context(named)?;
+    socket.shutdown().await.with_context(named)?;
+    // Closing with something unread would reset the connection under what is still on its way.
+    let mut theirs = tokio::io::sink();
+    tokio::select! {
+        // How the other end closes is its own matter; everything was sent.
+        _ = tokio::io::copy(&mut socket, &mut theirs) => {}
+        () = tokio::time::sleep(LINGER) => {}
+        () = stop.cancelled() => {}
+    }
+    Ok(replayed)
+}

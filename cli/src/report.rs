@@ -1,0 +1,267 @@
+//! What is said of a station: while it runs, on SIGUSR1, and at the end, in the lines that
+//! tcpdump's habit asks for.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use dumpstream_flow::net::{Connections, Outcome};
+use dumpstream_flow::{Counters, Station, Summary};
+
+use super::{Exit, Manner, amount, say, signals, status, visible};
+
+/// A station, and what is said of it.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) station: Station,
+    /// Whether a sink writes to standard output.
+    pub(super) stdout: bool,
+    /// How the zone of stamps is named.
+    pub(super) zone: String,
+    /// Whether `--replace` was typed.
+    pub(super) replace: bool,
+    /// Where rejects are kept.
+    pub(super) rejects: Option<PathBuf>,
+}
+
+impl Report {
+    /// Signals end the station, or have it report.
+    pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
+        let report = self.clone();
+        let stop = self.station.stop().clone();
+        signals::watch(stop, move |signal| match signal {
+            signals::Signal::Stop if !manner.quiet => say("stopping; once more ends at once"),
+            signals::Signal::Stop => {}
+            signals::Signal::Now => say(&report.given_up()),
+            signals::Signal::Tell => say(&report.passing()),
+            signals::Signal::Reopen => report.station.hangup().raise(),
+        })
+    }
+
+    /// The sinks, for people.
+    pub(super) fn places(&self) -> String {
+        let names: Vec<_> = self.counters().map(|(name, _)| name).collect();
+        names.join(", ")
+    }
+
+    /// Whether what is written to standard output shows on a terminal: a line that is rewritten
+    /// would stand in its midst.
+    pub(super) fn is_shown(&self) -> bool {
+        self.stdout && io::stdout().is_terminal()
+    }
+
+    /// The live line, where standard error is a terminal.
+    pub(super) fn status(
+        &self,
+        manner: Manner,
+        connections: Option<Connections>,
+    ) -> Option<status::Live> {
+        (manner.live() && !self.is_shown()).then(|| {
+            let report = self.clone();
+            status::Live::new(move |rate| report.line(rate, connections.as_ref()))
+        })
+    }
+
+    /// Records, rate, connections, latency, losses, stalls, drops.
+    fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
+        let live = self.station.progress();
+        let records = live.records();
+        let mut line = format!(
+            "{} records  {}/s",
+            amount::grouped(records),
+            amount::grouped(rate.of(records))
+        );
+        if let Some(connections) = connections {
+            let open = connections.open();
+            let plural = if open == 1 { "" } else { "s" };
+            line += &format!("  {open} connection{plural}");
+        }
+        if let Some(p99) = self.station.lanes().p99() {
+            line += &format!("  p99 {}", amount::time(p99));
+        }
+        let waiting = match live.waiting() {
+            0 => "",
+            _ => " (now)",
+        };
+        let dropped: u64 = self.counters().map(|(_, c)| c.dropped).sum();
+        if live.captures() > 0 {
+            line += &format!(
+                "  {} lost  {} suspect",
+                amount::grouped(live.lost()),
+                amount::grouped(live.suspect())
+            );
+        }
+        line + &format!(
+            "  stalled {}{waiting}  {} dropped",
+            amount::time(live.stalled()),
+            amount::grouped(dropped)
+        )
+    }
+
+    /// Drains, reports, and says how it ended.
+    pub(super) async fn end(
+        &self,
+        mut outcome: Outcome,
+        manner: Manner,
+        status: Option<status::Live>,
+    ) -> anyhow::Result<Exit> {
+        let undrained = self.station.drain().await;
+        drop(status);
+        let left = self.reader_left() && manner.verbose == 0;
+        if !manner.quiet && !left {
+            say(&self.closing(&outcome, undrained));
+        }
+        let exit = self.exit(undrained)?;
+        match outcome.error.take() {
+            Some(error) if exit == Exit::Done => Err(error.into()),
+            _ => Ok(exit),
+        }
+    }
+
+    fn counters(&self) -> impl Iterator<Item = (&str, Counters)> {
+        self.station.lanes().counters()
+    }
+
+    /// The closing report of a run, without a line feed at the end; `undrained` packets were not
+    /// written when the time for it was over.
+    pub(super) fn closing(&self, figures: &impl Display, undrained: u64) -> String {
+        let mut text = figures.to_string();
+        self.lanes(&mut text);
+        if undrained > 0 {
+            text += &format!("\n{undrained} packets not written when --drain-timeout was over");
+        }
+        text += &format!("\nstamps read in {}", self.zone);
+        visible::lines(&text).into_owned()
+    }
+
+    /// The same of a run that goes on.
+    pub(super) fn passing(&self) -> String {
+        let mut text = self.station.progress().to_string();
+        self.lanes(&mut text);
+        visible::lines(&text).into_owned()
+    }
+
+    fn lanes(&self, text: &mut String) {
+        let mut more = String::new();
+        for (name, counters) in self.counters() {
+            *text += &format!("\n{}", written(name, &counters, self.replace));
+            let mut line = |n: u64, what: &str| {
+                *text += &format!("\n{} {what} {name}", packets(n));
+            };
+            if counters.queued > 0 {
+                line(counters.queued, "queued for");
+            }
+            if counters.rejected > 0 {
+                line(counters.rejected, "rejected by");
+            }
+            if counters.dropped > 0 {
+                line(counters.dropped, "dropped by");
+            }
+            // Of a single sink the figures above say it.
+            if !counters.stalled.is_zero() && self.station.lanes().len() > 1 {
+                more += &format!("\n{} waited for {name}", amount::time(counters.stalled));
+            }
+            if let Some(error) = &counters.error {
+                // The lane's error names its sink.
+                more += &format!("\n{error}");
+            }
+        }
+        let rejects = self.station.rejects();
+        if let Some(file) = self.rejects.as_ref().filter(|_| rejects.kept() > 0) {
+            let records = if rejects.kept() == 1 {
+                "record"
+            } else {
+                "records"
+            };
+            *text += &format!("\n{} {records} kept in {}", rejects.kept(), file.display());
+        }
+        if let Some(error) = rejects.error() {
+            *text += &format!("\n{} rejects not kept: {error}", rejects.lost());
+        }
+        *text += &more;
+    }
+
+    /// The last word of a run that is ended at once: what the sinks did not get.
+    pub(super) fn given_up(&self) -> String {
+        let queued = self.counters().filter(|(_, c)| c.queued > 0);
+        let queued: Vec<_> = queued
+            .map(|(name, c)| format!("{} not written to {name}", packets(c.queued)))
+            .collect();
+        let what = match queued.is_empty() {
+            true => "no packet was queued".to_owned(),
+            false => queued.join(", "),
+        };
+        visible::lines(&format!("ended at once: {what}")).into_owned()
+    }
+
+    /// The lines of sinks that had rows before: whoever parses again should know that nothing changed.
+    pub(super) fn present(&self) -> Option<String> {
+        let lines = self.counters().filter(|(_, c)| c.present > 0);
+        let lines: Vec<_> = lines
+            .map(|(name, c)| written(name, &c, self.replace))
+            .collect();
+        (!lines.is_empty()).then(|| visible::lines(&lines.join("\n")).into_owned())
+    }
+
+    /// Whether every packet was parsed and written, and every byte belonged to one.
+    pub(super) fn perfect(&self, summary: &Summary) -> bool {
+        let whole = summary.skipped.total() == summary.skipped.empty
+            && summary.refused == 0
+            && summary.unparsed == 0
+            && summary.truncated == 0
+            && summary.misfits == 0
+            && summary.names == 0
+            && summary.own == 0
+            && summary.lost == 0
+            && summary.suspect == 0;
+        whole
+            && self
+                .counters()
+                .all(|(_, c)| c.rejected == 0 && c.dropped == 0 && c.error.is_none())
+    }
+
+    /// Whether every sink ended because the reader of its output left: `| head -1`.
+    pub(super) fn reader_left(&self) -> bool {
+        self.counters().all(|(_, c)| c.reader_gone)
+    }
+
+    /// The exit code that the lanes ask for.
+    ///
+    /// # Errors
+    /// A lane whose figures do not add up: a bug of ours.
+    pub(super) fn exit(&self, undrained: u64) -> anyhow::Result<Exit> {
+        let mut exit = if undrained > 0 {
+            Exit::Undrained
+        } else {
+            Exit::Done
+        };
+        if exit == Exit::Done && self.station.rejects().lost() > 0 {
+            exit = Exit::Failed;
+        }
+        for (name, counters) in self.counters() {
+            if let Err(reason) = counters.verify() {
+                anyhow::bail!("the figures of {name} do not add up, please report this: {reason}");
+            }
+            if exit == Exit::Done && counters.error.is_some() && !counters.reader_gone {
+                exit = Exit::Failed;
+            }
+        }
+        Ok(exit)
+    }
+}
+
+fn packets(n: u64) -> String {
+    format!("{n} {}", if n == 1 { "packet" } else { "packets" })
+}
+
+/// What a sink has of a run, and how much of that it had before.
+fn written(name: &str, counters: &Counters, replace: bool) -> String {
+    let mut line = format!("{} written to {name}", packets(counters.delivered));
+    if counters.present > 0 {
+        line += &format!(", {} of them there before", counters.present);
+        if !replace {
+            line += "; --replace rewrites them";
+        }
+    }
+    line
+}

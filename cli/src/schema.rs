@@ -1,0 +1,90 @@
+//! `dumpstream schema`: what records look like where they are stored.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use dumpstream::JsonSchema;
+use dumpstream_flow::{SinkContext, cassandra, sqlite};
+
+use super::{Exit, Manner, namespace};
+
+/// Print the schema of what is stored: of a JSON record, or of a database's tables
+///
+///     dumpstream schema json > record.schema.json
+///     dumpstream schema json --namespace mine.json --origin
+///     dumpstream schema sqlite | sqlite3 empty.db
+///     dumpstream schema cassandra 'cassandra://10.0.0.1/pk.packets?ttl=7d&shards=16' | cqlsh
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Schema {
+    /// Of what.
+    #[arg(value_enum)]
+    of: Of,
+    /// Of a cluster: the table, and its parameters, as for -o.
+    #[arg(
+        value_name = "URL",
+        default_value = "cassandra://localhost/dumpstream.packets"
+    )]
+    url: String,
+    /// Of a cluster: packets a second of one sensor, which say how large partitions become.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    rate: u64,
+    /// Fields of this file instead of the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    namespace: Option<PathBuf>,
+    /// JSON with the columns that say where a packet came from, as `parse --origin` writes it.
+    #[arg(long)]
+    origin: bool,
+    /// With each record's own bytes.
+    #[arg(long)]
+    raw: bool,
+    /// With payload lines.
+    #[arg(long)]
+    keep_payload: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Of {
+    /// JSON Schema (2020-12) of one line of `parse`.
+    Json,
+    /// The CREATE statements of `-o sqlite:FILE`.
+    Sqlite,
+    /// The CREATE statements of `-o cassandra://…`; with `?create=true` it runs them itself.
+    Cassandra,
+}
+
+impl Schema {
+    pub(super) fn run(self, _manner: Manner) -> anyhow::Result<Exit> {
+        let mut names = namespace::read(self.namespace.as_deref())?;
+        if self.keep_payload {
+            names = names.keep_payload();
+        }
+        let text = match self.of {
+            Of::Json => {
+                let schema = JsonSchema::new(&names).identity(self.origin).raw(self.raw);
+                let text = serde_json::to_string_pretty(&schema)?;
+                format!("{}\n", super::visible::json_lines(&text))
+            }
+            Of::Sqlite => {
+                let context = SinkContext {
+                    columns: names.columns().into(),
+                    namespace: names.namespace.clone(),
+                    hash: names.hash(),
+                    version: env!("CARGO_PKG_VERSION"),
+                    identity: true,
+                    raw: self.raw,
+                    ..SinkContext::default()
+                };
+                let statements = sqlite::schema(&context)?;
+                statements.iter().map(|s| format!("{s};\n")).collect()
+            }
+            Of::Cassandra => {
+                let address = super::cql::address(&self.url)?;
+                let columns = names.columns();
+                cassandra::schema(&address, &columns, self.raw, self.rate)
+                    .map_err(super::Usage::new)?
+            }
+        };
+        namespace::print(&text)
+    }
+}

@@ -1,0 +1,404 @@
+//! Rows of a query as a table, CSV or JSON Lines.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use dumpstream_flow::Datum;
+
+use super::visible;
+
+/// The rows that a table's widths are taken from; later ones may stand out of line. So a query of
+/// any size needs this much memory and no more.
+const MEASURED: usize = 1000;
+/// No column is padded wider than this: one long cell shall not push all others away.
+const WIDEST: usize = 48;
+
+/// What rows are printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Columns side by side, numbers to the right.
+    Table,
+    /// RFC 4180, with a header; text that a spreadsheet would run as a formula gets a leading '.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// How rows are to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) format: Format,
+    /// The header in bold.
+    pub(super) bold: bool,
+    /// Whether a terminal reads it: then CSV is made harmless to it too.
+    pub(super) terminal: bool,
+}
+
+/// A table of more columns than this leaves out those without a value, on a terminal: `SELECT *`
+/// has a column for every field that any packet could have.
+const MANY: usize = 16;
+
+struct Cell {
+    text: String,
+    right: bool,
+    null: bool,
+}
+
+/// Prints rows as they come.
+pub(super) struct Printer<'a> {
+    layout: Layout,
+    names: Vec<String>,
+    /// Empty until they are measured.
+    widths: Vec<usize>,
+    /// The rows that wait for that; at most [`MEASURED`].
+    held: Vec<Vec<Cell>>,
+    /// Columns that are left out, as none of the rows that were held has a value there; and
+    /// whether a later one had.
+    left_out: BTreeMap<usize, bool>,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(layout: Layout, out: &'a mut dyn Write) -> Printer<'a> {
+        Printer {
+            layout,
+            names: Vec::new(),
+            widths: Vec::new(),
+            held: Vec::new(),
+            left_out: BTreeMap::new(),
+            out,
+        }
+    }
+
+    /// The columns' names, before any row.
+    pub(super) fn begin(&mut self, names: Vec<String>) -> io::Result<()> {
+        self.names = names;
+        if self.layout.format == Format::Csv {
+            let cells = self.names.iter().map(|n| csv(n, self.layout.terminal));
+            let header = cells.collect::<Vec<_>>().join(",");
+            write!(self.out, "{header}\r\n")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn row(&mut self, values: &[Datum<'_>]) -> io::Result<()> {
+        match self.layout.format {
+            Format::Csv => {
+                let cells = values.iter().map(|value| match value {
+                    Datum::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
+                    Datum::Bytes(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
+                    value => shown(value),
+                });
+                let line = cells.collect::<Vec<_>>().join(",");
+                write!(self.out, "{line}\r\n")
+            }
+            Format::Jsonl => {
+                let mut line = String::from("{");
+                for (name, value) in self.names.iter().zip(values) {
+                    if line.len() > 1 {
+                        line.push(',');
+                    }
+                    line.push_str(&quoted(name));
+                    line.push(':');
+                    line.push_str(&match value {
+                        Datum::Null => Cow::Borrowed("null"),
+                        Datum::Text(t) => Cow::Owned(quoted(&text(t))),
+                        Datum::Bytes(b) => Cow::Owned(quoted(&blob(b))),
+                        // JSON has no word for them.
+                        Datum::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
+                        value => Cow::Owned(shown(value)),
+                    });
+                }
+                line.push('}');
+                writeln!(self.out, "{}", visible::json(&line))
+            }
+            Format::Table => {
+                let cells = values.iter().map(|value| Cell {
+                    text: match value {
+                        Datum::Text(t) => visible::line(&text(t)).into_owned(),
+                        Datum::Bytes(b) => visible::line(&blob(b)).into_owned(),
+                        value => shown(value),
+                    },
+                    right: matches!(value, Datum::Int(_) | Datum::Real(_)),
+                    null: matches!(value, Datum::Null),
+                });
+                let cells: Vec<Cell> = cells.collect();
+                if !self.widths.is_empty() {
+                    return self.line(&cells);
+                }
+                self.held.push(cells);
+                if self.held.len() == MEASURED {
+                    self.measure()
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Takes the widths of what is held, and prints it.
+    fn measure(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let wide = |text: &str| text.chars().count().min(WIDEST);
+        self.widths = self.names.iter().map(|n| wide(&visible::line(n))).collect();
+        for row in &held {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(wide(&cell.text));
+            }
+        }
+        let empty = |i: &usize| held.iter().all(|row| row[*i].null);
+        if self.layout.terminal && self.names.len() > MANY && !held.is_empty() {
+            let empty: Vec<usize> = (0..self.names.len()).filter(empty).collect();
+            // Of rows of nothing all is shown.
+            if empty.len() < self.names.len() {
+                self.left_out = empty.into_iter().map(|i| (i, false)).collect();
+            }
+        }
+        // A column of numbers has its name over them.
+        let numbers = |i: usize| held.iter().any(|row| row[i].right);
+        let header = self.names.iter().enumerate();
+        let header = header.map(|(i, name)| Cell {
+            text: visible::line(name).into_owned(),
+            right: numbers(i),
+            null: false,
+        });
+        let header: Vec<Cell> = header.collect();
+        let header = self.aligned(&header);
+        match self.layout.bold {
+            true => writeln!(self.out, "\u{1b}[1m{header}\u{1b}[0m")?,
+            false => writeln!(self.out, "{header}")?,
+        }
+        held.iter().try_for_each(|row| self.line(row))
+    }
+
+    fn line(&mut self, cells: &[Cell]) -> io::Result<()> {
+        for (i, late) in &mut self.left_out {
+            *late |= !cells[*i].null;
+        }
+        let line = self.aligned(cells);
+        writeln!(self.out, "{line}")
+    }
+
+    fn aligned(&self, cells: &[Cell]) -> String {
+        let mut line = String::new();
+        let mut first = true;
+        for (i, cell) in cells.iter().enumerate() {
+            if self.left_out.contains_key(&i) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                line.push_str("  ");
+            }
+            let width = self.widths[i];
+            match cell.right {
+                true => line.push_str(&format!("{:>width$}", cell.text)),
+                false => line.push_str(&format!("{:<width$}", cell.text)),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        if self.layout.format == Format::Table && self.widths.is_empty() {
+            self.measure()?;
+        }
+        let names = |late: bool| {
+            let left_out = self.left_out.iter().filter(|(_, l)| **l == late);
+            let names: Vec<_> = left_out
+                .map(|(i, _)| visible::line(&self.names[*i]).into_owned())
+                .collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let (empty, late) = (names(false), names(true));
+        if let Some(names) = empty {
+            writeln!(self.out, "\nLeft out, as no row has a value: {names}")?;
+        }
+        if let Some(names) = late {
+            writeln!(
+                self.out,
+                "\nLeft out, as only rows after the first {MEASURED} have a value: {names}; \
+                 -f jsonl shows them"
+            )?;
+        }
+        self.out.flush()
+    }
+}
+
+/// The text of a cell, a byte that is not UTF-8 as `\xHH`.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(dumpstream::Value::Text(bytes).to_string()),
+    }
+}
+
+/// Bytes as the text that they are, a record's own for one; others in hexadecimal.
+fn blob(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+    }
+}
+
+/// What needs no quotes anywhere.
+fn shown(value: &Datum<'_>) -> String {
+    match value {
+        Datum::Null => String::new(),
+        Datum::Bool(b) => b.to_string(),
+        Datum::Int(n) => n.to_string(),
+        // `{:?}` keeps the point of a whole number: 2.0, as sqlite3 prints it.
+        Datum::Real(x) => format!("{x:?}"),
+        Datum::Text(t) => text(t).into_owned(),
+        Datum::Bytes(b) => blob(b).into_owned(),
+        // A kind of value that came later.
+        other => format!("{other:?}"),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Text that a spreadsheet would run as a formula, as text: a leading `'`, which it hides.
+fn formula(text: &str) -> Cow<'_, str> {
+    match text.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A cell as RFC 4180 has it.
+fn csv(text: &str, terminal: bool) -> Cow<'_, str> {
+    let text = if terminal {
+        visible::line(text)
+    } else {
+        Cow::Borrowed(text)
+    };
+    match text.contains(['"', ',', '\r', '\n']) {
+        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::ops::ControlFlow;
+
+    use dumpstream_flow::sqlite::Database;
+
+    fn printed(format: Format, sql: &str) -> String {
+        shown_to(false, format, sql)
+    }
+
+    fn shown_to(terminal: bool, format: Format, sql: &str) -> String {
+        // No bytes are a database without tables.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let database = Database::open(file.path()).unwrap();
+        let layout = Layout {
+            format,
+            bold: false,
+            terminal,
+        };
+        let mut out = Vec::new();
+        let printer = RefCell::new(Printer::new(layout, &mut out));
+        let names = |names| {
+            printer.borrow_mut().begin(names).unwrap();
+            ControlFlow::Continue(())
+        };
+        let row = |row: &[Datum<'_>]| {
+            printer.borrow_mut().row(row).unwrap();
+            ControlFlow::Continue(())
+        };
+        database.query(sql, names, row).unwrap();
+        printer.into_inner().end().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table() {
+        let sql = "SELECT 'ab' AS name, 7 AS n UNION ALL SELECT 'c', 1234";
+        assert_eq!(
+            printed(Format::Table, sql),
+            "name     n\nab       7\nc     1234\n"
+        );
+        assert_eq!(printed(Format::Table, "SELECT 1 AS n WHERE 0"), "n\n");
+    }
+
+    #[test]
+    fn a_long_query_is_not_held() {
+        let sql = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 5000)
+                   SELECT n, 'x' AS x FROM c";
+        let out = printed(Format::Table, sql);
+        assert_eq!(out.lines().count(), 5001);
+        assert!(out.ends_with("5000  x\n"));
+    }
+
+    #[test]
+    fn a_wide_table_leaves_out_what_no_row_has() {
+        let nulls = (0..MANY).map(|i| format!("NULL AS c{i}"));
+        let nulls = nulls.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {nulls}, 7 AS n");
+        let table = shown_to(true, Format::Table, &sql);
+        assert!(
+            table.starts_with("n\n7\n\nLeft out, as no row has a value: c0, c1,"),
+            "{table}"
+        );
+        assert!(printed(Format::Table, &sql).starts_with("c0  c1"));
+        assert!(shown_to(true, Format::Csv, &sql).starts_with("c0,c1"));
+        let late = format!(
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 1001)
+             SELECT {nulls}, CASE WHEN n > 1000 THEN 1 END AS late, n FROM c"
+        );
+        let table = shown_to(true, Format::Table, &late);
+        assert!(
+            table.contains("after the first 1000 have a value: late;"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_text_are_text() {
+        let sql = "SELECT CAST('a' || char(10) || 'b' AS BLOB) AS raw";
+        assert_eq!(printed(Format::Table, sql), "raw\na\\u{a}b\n");
+        assert_eq!(printed(Format::Jsonl, sql), "{\"raw\":\"a\\nb\"}\n");
+        assert_eq!(printed(Format::Csv, sql), "raw\r\n\"a\nb\"\r\n");
+        assert_eq!(
+            printed(Format::Table, "SELECT x'00ff' AS raw"),
+            "raw\n00ff\n"
+        );
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on() {
+        let hostile = "SELECT char(27) || '[2J' || char(155) || char(8238) AS t";
+        assert_eq!(
+            printed(Format::Table, hostile),
+            "t\n\\u{1b}[2J\\u{9b}\\u{202e}\n"
+        );
+        let json = printed(Format::Jsonl, hostile);
+        assert_eq!(json, "{\"t\":\"\\u001b[2J\\u009b\\u202e\"}\n");
+    }
+
+    #[test]
+    fn csv_and_its_formulas() {
+        let sql = "SELECT '=1+1' AS a, -5 AS b, 'x,\"y\"' AS c, NULL AS d, '-' AS e, 1.0 AS f";
+        assert_eq!(
+            printed(Format::Csv, sql),
+            "a,b,c,d,e,f\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0\r\n"
+        );
+    }
+
+    #[test]
+    fn json_of_every_type() {
+        let sql = "SELECT 1 AS i, 1.5 AS r, 'ü' AS t, x'00ff' AS b, NULL AS n, 9e999 AS inf";
+        assert_eq!(
+            printed(Format::Jsonl, sql),
+            "{\"i\":1,\"r\":1.5,\"t\":\"ü\",\"b\":\"00ff\",\"n\":null,\"inf\":null}\n"
+        );
+    }
+}

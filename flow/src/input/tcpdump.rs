@@ -1,0 +1,235 @@
+//! tcpdump itself, run to print a capture.
+//!
+//! It is run without a shell, and nothing from its environment shapes the text but what is set
+//! here. What it says on standard error is never mixed into the text.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use dumpstream::spell::acts;
+
+/// What tcpdump is asked for: numeric addresses, headers in full, absolute sequence numbers,
+/// stamps that need no zone, packet numbers.
+const OPTIONS: [&str; 5] = ["-nn", "-v", "-S", "-tt", "-#"];
+
+/// Where Debian and others keep it when it is not on the path of users that are not root.
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
+
+/// Messages that are passed on; a capture can hold as many faults as it has packets.
+const MESSAGES: usize = 100;
+
+/// Bytes of a message that are passed on.
+const MESSAGE: u64 = 1 << 10;
+
+/// What it says of every file.
+const USUAL: [&str; 3] = [
+    "reading from file ",
+    "dropped privs to ",
+    "Warning: interface names might be incorrect",
+];
+
+/// A running tcpdump: its text, and at its end what became of it.
+#[derive(Debug)]
+pub(super) struct Tcpdump {
+    child: Child,
+    text: ChildStdout,
+    messages: Option<JoinHandle<Option<String>>>,
+    /// What failed while it was fed.
+    fed: Arc<Mutex<Option<io::Error>>>,
+    ended: bool,
+}
+
+impl Tcpdump {
+    /// Of a file that it opens itself.
+    pub(super) fn of_file(path: &Path, nano: bool) -> io::Result<Tcpdump> {
+        let mut command = command(nano)?;
+        command.arg("-r").arg(path).stdin(Stdio::null());
+        Tcpdump::start(command)
+    }
+
+    /// Of bytes, which it is fed; if they are `live`, every line comes when it is printed.
+    pub(super) fn of_bytes(
+        bytes: Box<dyn Read + Send>,
+        nano: bool,
+        live: bool,
+    ) -> io::Result<Tcpdump> {
+        let mut command = command(nano)?;
+        if live {
+            command.arg("-l");
+        }
+        command.args(["-r", "-"]).stdin(Stdio::piped());
+        let mut tcpdump = Tcpdump::start(command)?;
+        let stdin = tcpdump.child.stdin.take().expect("it was piped");
+        let fed = tcpdump.fed.clone();
+        thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn(move || feed(bytes, stdin, &fed))?;
+        Ok(tcpdump)
+    }
+
+    fn start(mut command: Command) -> io::Result<Tcpdump> {
+        command
+            .env("TZ", "UTC")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // A signal of the terminal is ours to act on: what was printed before it is read.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn()?;
+        let text = child.stdout.take().expect("it was piped");
+        let stderr = child.stderr.take().expect("it was piped");
+        let mut tcpdump = Tcpdump {
+            child,
+            text,
+            messages: None,
+            fed: Arc::default(),
+            ended: false,
+        };
+        let listener = thread::Builder::new().name("messages".to_owned());
+        tcpdump.messages = Some(listener.spawn(move || listen(stderr))?);
+        Ok(tcpdump)
+    }
+
+    /// Its end: an error, unless all of the capture was printed.
+    fn end(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        let status = self.child.wait()?;
+        let messages = self.messages.take().map(JoinHandle::join);
+        let last = messages.and_then(Result::ok).flatten();
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = fed.take() {
+            return Err(error);
+        }
+        if status.success() {
+            last.iter().for_each(|message| pass_on(message));
+            return Ok(());
+        }
+        let why = last.unwrap_or_default();
+        let why = why.strip_prefix("tcpdump: ").unwrap_or(&why);
+        Err(io::Error::other(format!(
+            "tcpdump ended with {status}: {why}"
+        )))
+    }
+}
+
+impl Read for Tcpdump {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.text.read(buf)? {
+            0 if !buf.is_empty() => self.end().map(|()| 0),
+            n => Ok(n),
+        }
+    }
+}
+
+impl Drop for Tcpdump {
+    fn drop(&mut self) {
+        if !self.ended {
+            // It may have ended by itself; whichever, nothing of it is left.
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+fn command(nano: bool) -> io::Result<Command> {
+    let mut command = Command::new(program()?);
+    command.args(OPTIONS);
+    if nano {
+        command.arg("--time-stamp-precision=nano");
+    }
+    Ok(command)
+}
+
+/// Where tcpdump is.
+fn program() -> io::Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders
+        .chain(PLACES.iter().map(PathBuf::from))
+        .map(|folder| folder.join("tcpdump"))
+        .find(|program| program.is_file())
+        .ok_or_else(|| {
+            io::Error::new(
+                ErrorKind::NotFound,
+                "it is a capture, which tcpdump has to print, and there is none here: install \
+                 tcpdump, or parse what another machine's `tcpdump -nn -v -tt -r FILE` prints",
+            )
+        })
+}
+
+/// Hands all bytes over; a tcpdump that has had enough closes its end.
+fn feed(mut bytes: Box<dyn Read + Send>, mut stdin: ChildStdin, fed: &Mutex<Option<io::Error>>) {
+    let mut buf = vec![0; 64 << 10];
+    loop {
+        match bytes.read(&mut buf) {
+            Ok(0) => return,
+            Ok(n) => {
+                if stdin.write_all(&buf[..n]).is_err() {
+                    return;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => {
+                // Before tcpdump sees the end of it: whoever waits for tcpdump finds it here.
+                *fed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+                return;
+            }
+        }
+    }
+}
+
+/// Passes its messages on, all but the last one, which is returned.
+fn listen(stderr: ChildStderr) -> Option<String> {
+    let mut stderr = BufReader::new(stderr);
+    let (mut last, mut passed) = (None, 0);
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut stderr).take(MESSAGE).read_until(b'\n', &mut line);
+        if !matches!(read, Ok(1..)) {
+            return last;
+        }
+        let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+        if line.is_empty() || USUAL.iter().any(|usual| line.starts_with(usual)) {
+            tracing::debug!("{}", harmless(&line));
+            continue;
+        }
+        if let Some(message) = last.replace(line) {
+            passed += 1;
+            match passed {
+                ..MESSAGES => pass_on(&message),
+                MESSAGES => tracing::warn!("tcpdump says more; it is not passed on."),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn pass_on(message: &str) {
+    tracing::warn!("{}", harmless(message));
+}
+
+/// What tcpdump says may quote the capture.
+fn harmless(message: &str) -> String {
+    let escape = |c: char| match acts(c) {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    message.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_tcpdump_says_does_not_act() {
+        let said = harmless("caf\u{e9} \u{1b}[2J\u{202e}gpj.exe\u{2028}");
+        assert_eq!(said, "caf\u{e9} \\u{1b}[2J\\u{202e}gpj.exe\\u{2028}");
+    }
+}

@@ -1,0 +1,276 @@
+//! A bounded queue of packets in front of one sink, and the task that empties it.
+//!
+//! Every input sends to every lane; the lane hands its sink everything queued in one write. A full
+//! lane makes its sources wait, and with them the network: that is how a slow sink is told to the
+//! sender. A lane whose sink has not moved for a while drops instead, and counts, so that one dead
+//! sink does not stop the others.
+//!
+//! The rule: every packet offered ends as delivered, rejected or dropped, and until then it is
+//! queued. Whoever holds a packet's count gives it back under the one lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use dumpstream::Packets;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+pub use self::counters::Counters;
+pub use self::lanes::Lanes;
+use self::latency::Histogram;
+pub use self::latency::Latency;
+use self::offer::{Dropping, Waiting};
+use crate::sink::{OnFull, Sink};
+
+mod counters;
+mod lanes;
+mod latency;
+mod offer;
+mod task;
+
+/// The default of [`LaneOptions::queue`], 64 MiB: a second of a sensor that prints 100,000 packets
+/// a second, and small beside the memory of any machine that receives so much.
+pub const DEFAULT_QUEUE: usize = 64 << 20;
+
+/// The default of [`LaneOptions::stall_after`]: longer than a database's checkpoint or the
+/// election of a new leader, shorter than what a sender's own buffers hide.
+pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(10);
+
+/// Bytes that one permit of the queue stands for: permits are counted in 32 bits.
+const PERMIT: usize = 1 << 10;
+
+/// How a lane behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneOptions {
+    /// The most memory queued and being written, in bytes. One batch larger than that passes
+    /// alone.
+    pub queue: usize,
+    /// A full lane whose sink has completed nothing for so long drops until it moves again.
+    pub stall_after: Duration,
+    /// What a full lane does. `None`: sources wait until it has stalled, then it drops; if it is
+    /// the only lane they wait.
+    pub on_full: Option<OnFull>,
+    /// There is no other lane, which a wait could harm.
+    pub only: bool,
+}
+
+impl Default for LaneOptions {
+    fn default() -> LaneOptions {
+        LaneOptions {
+            queue: DEFAULT_QUEUE,
+            stall_after: DEFAULT_STALL_AFTER,
+            on_full: None,
+            only: false,
+        }
+    }
+}
+
+/// A queue of packets in front of one sink. Clones share it.
+///
+/// ```
+/// use dumpstream::{Lane, LaneOptions, SinkContext, SinkUrl};
+/// # let runtime = tokio::runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let context = SinkContext { columns: [].into(), namespace: "tcpdump".into(), hash: 0,
+/// #     version: "0", ..SinkContext::default() };
+/// let url: SinkUrl = "null:".parse()?;
+/// let lane = Lane::spawn(url.to_string(), url.open(&context)?, LaneOptions::default());
+/// // lane.send(packets).await, from as many inputs as there are
+/// let counters = lane.close(None).await;
+/// assert_eq!(counters.verify(), Ok(()));
+/// # Ok::<(), dumpstream_flow::SinkError>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Lane(Arc<Shared>);
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    name: String,
+    options: LaneOptions,
+    capacity: u32,
+    state: Mutex<State>,
+    /// Room in the queue, in [`PERMIT`]s: first come, first served. Closed when the lane is.
+    room: Semaphore,
+    /// Wakes the task: the queue is no longer empty, or half full, or the lane is closing.
+    work: Notify,
+    /// Told to give up what is still there.
+    abort: CancellationToken,
+    /// The sink has failed.
+    died: CancellationToken,
+    /// The task has ended.
+    done: CancellationToken,
+    /// The task's sink, while it has one.
+    sink: Weak<dyn Sink>,
+}
+
+struct State {
+    queue: VecDeque<Queued>,
+    /// Permits of what is queued and being written.
+    held: u32,
+    writing: bool,
+    /// Senders that wait for room, and since when they are counted.
+    waiting: u32,
+    waiting_since: Instant,
+    /// When the sink last completed a write, or was given work when it had none.
+    moved: Instant,
+    closing: bool,
+    /// Nothing is taken any more; every packet has been counted.
+    buried: bool,
+    counters: Counters,
+    latency: Histogram,
+    /// What is being dropped, which was said.
+    dropping: Option<Dropping>,
+}
+
+struct Queued {
+    packets: Packets,
+    permits: u32,
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        self.writing || !self.queue.is_empty()
+    }
+
+    /// Brings the time waited up to date.
+    fn account(&mut self, now: Instant) {
+        self.counters.stalled += (now - self.waiting_since) * self.waiting;
+        self.waiting_since = now;
+    }
+
+    fn drop_queued(&mut self, packets: u64) {
+        self.counters.queued -= packets;
+        self.counters.dropped += packets;
+    }
+
+    /// Counts everything that is still there as dropped, and takes nothing from now on.
+    fn bury(&mut self) {
+        self.drop_queued(self.counters.queued);
+        self.queue.clear();
+        self.buried = true;
+    }
+}
+
+impl Lane {
+    /// Starts the lane's task on the current runtime; `name` is for reports.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn(name: impl Into<String>, sink: Box<dyn Sink>, options: LaneOptions) -> Lane {
+        let now = Instant::now();
+        let capacity = u32::try_from(options.queue / PERMIT)
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let capacity = capacity.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let sink: Arc<dyn Sink> = sink.into();
+        let shared = Arc::new(Shared {
+            sink: Arc::downgrade(&sink),
+            name: name.into(),
+            options,
+            capacity,
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                held: 0,
+                writing: false,
+                waiting: 0,
+                waiting_since: now,
+                moved: now,
+                closing: false,
+                buried: false,
+                counters: Counters::default(),
+                latency: Histogram::default(),
+                dropping: None,
+            }),
+            room: Semaphore::new(capacity as usize),
+            work: Notify::new(),
+            abort: CancellationToken::new(),
+            died: CancellationToken::new(),
+            done: CancellationToken::new(),
+        });
+        tokio::spawn(task::drain(shared.clone(), sink));
+        Lane(shared)
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Offers packets. It returns when they are queued, or dropped and counted. Packets of a
+    /// future that is dropped while it waits are dropped and counted too.
+    pub async fn send(&self, packets: Packets) {
+        let count = packets.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let shared = &*self.0;
+        let permits = packets.footprint().div_ceil(PERMIT);
+        let permits = u32::try_from(permits)
+            .unwrap_or(u32::MAX)
+            .clamp(1, shared.capacity);
+        let queued = Queued { packets, permits };
+        match shared.offer(queued, count) {
+            Ok(say) => shared.say(&say),
+            Err(queued) => {
+                // From here on the guard gives the count back, whatever becomes of this future.
+                let waiting = Waiting::new(shared, count);
+                let say = waiting.wait(queued).await;
+                shared.say(&say);
+            }
+        }
+    }
+
+    /// What became of the packets so far.
+    pub fn counters(&self) -> Counters {
+        let mut state = self.0.lock();
+        state.account(Instant::now());
+        state.counters.clone()
+    }
+
+    /// From when the text of a packet arrived until the sink acknowledged it.
+    pub fn latency(&self) -> Latency {
+        self.0.lock().latency.summary()
+    }
+
+    /// Waits until the sink has failed; for ever if it does not.
+    pub async fn died(&self) {
+        self.0.died.cancelled().await;
+    }
+
+    /// Takes no more packets, writes what was offered before, and closes the sink. What the sink
+    /// has not acknowledged at the deadline is counted as dropped.
+    pub async fn close(&self, deadline: Option<Instant>) -> Counters {
+        self.0.lock().closing = true;
+        self.0.work.notify_one();
+        let done = self.0.done.cancelled();
+        match deadline {
+            None => done.await,
+            Some(deadline) => {
+                if timeout_at(deadline, done).await.is_err() {
+                    self.0.abort.cancel();
+                    self.0.done.cancelled().await;
+                }
+            }
+        }
+        self.counters()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds this lock")
+    }
+}

@@ -1,0 +1,196 @@
+//! The task behind a lane: it takes what is queued, hands it to the sink and counts the answer.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use dumpstream::Packets;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
+
+use super::Shared;
+use crate::sink::{Sink, SinkError, Written};
+
+/// How long a sink that was told to give up has to say how far it has come. It is in no system
+/// call for longer, or in one that never ends.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Ends the lane even when the sink panics or the runtime drops its task: nobody may wait for it.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.0.done.is_cancelled() {
+            self.0.end(Some(SinkError::Stopped {
+                sink: self.0.name.clone(),
+            }));
+        }
+    }
+}
+
+/// The lane's task.
+pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
+    let _ending = Ending(&shared);
+    let mut due = None;
+    loop {
+        let Some(taken) = shared.unless_aborted(shared.take(due)).await else {
+            return shared.end(None);
+        };
+        let Some((rows, permits)) = taken else { break };
+        due = Instant::now().checked_add(sink.linger());
+        let write = sink.write(&rows);
+        tokio::pin!(write);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut write => answer,
+            () = shared.abort.cancelled() => {
+                sink.give_up();
+                match timeout(MOMENT, write).await {
+                    Ok(Ok(written)) if balanced(&rows, written).is_ok() => {
+                        shared.answered(&rows, permits, written);
+                        shared.lock().counters.undrained += written.dropped;
+                    }
+                    _ => shared.partly(&rows, sink.give_up()),
+                }
+                return shared.end(None);
+            }
+        };
+        match answer.and_then(|written| balanced(&rows, written)) {
+            Ok(written) => shared.answered(&rows, permits, written),
+            Err(error) => {
+                shared.partly(&rows, sink.give_up());
+                return shared.end(Some(error));
+            }
+        }
+    }
+    let closed = shared.unless_aborted(sink.close()).await;
+    shared.end(closed.and_then(Result::err));
+}
+
+/// Refuses an answer that does not speak of every row once.
+fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
+    let given = rows.iter().map(|r| r.len() as u64).sum();
+    let answered = written
+        .delivered
+        .saturating_add(written.rejected)
+        .saturating_add(written.dropped);
+    if answered == given {
+        Ok(written)
+    } else {
+        Err(SinkError::Miscounted { given, answered })
+    }
+}
+
+impl Shared {
+    /// The sink's own answer to `write`, or `None` when the lane was told to give up.
+    async fn unless_aborted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.abort.cancelled() => None,
+        }
+    }
+
+    /// Waits for work, and for `due` unless the queue is half full or the lane is closing; takes
+    /// all of it. `None`: it is closing, and nothing is left.
+    async fn take(&self, due: Option<Instant>) -> Option<(Vec<Packets>, u32)> {
+        loop {
+            let timer = {
+                let mut state = self.lock();
+                // A sender that waits for room makes a queue as good as full.
+                let full = state.held >= self.capacity.div_ceil(2) || state.waiting > 0;
+                let urgent = state.closing || full;
+                let early = due.filter(|due| !urgent && Instant::now() < *due);
+                match early {
+                    None if !state.queue.is_empty() => {
+                        state.writing = true;
+                        let queue = std::mem::take(&mut state.queue);
+                        let permits = queue.iter().map(|q| q.permits).sum();
+                        return Some((queue.into_iter().map(|q| q.packets).collect(), permits));
+                    }
+                    None if state.closing && state.waiting == 0 => return None,
+                    None => None,
+                    early => early.filter(|_| !state.queue.is_empty()),
+                }
+            };
+            match timer {
+                None => self.work.notified().await,
+                Some(due) => tokio::select! {
+                    () = self.work.notified() => {}
+                    () = sleep_until(due) => {}
+                },
+            }
+        }
+    }
+
+    /// Counts the answer to a write.
+    fn answered(&self, rows: &[Packets], permits: u32, written: Written) {
+        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let wall = wall.map_or(0, |d| d.as_nanos() as i64);
+        let mut state = self.lock();
+        state.counters.queued -= given;
+        state.counters.delivered += written.delivered;
+        state.counters.present += written.present.min(written.delivered);
+        state.counters.rejected += written.rejected;
+        state.counters.dropped += written.dropped;
+        state.moved = Instant::now();
+        state.writing = false;
+        state.held -= permits;
+        for row in rows {
+            if let Some(arrival) = row.arrival() {
+                state
+                    .latency
+                    .record(wall.saturating_sub(arrival), row.len() as u64);
+            }
+        }
+        self.room.add_permits(permits as usize);
+        let say = state.moves();
+        drop(state);
+        self.say(&say);
+    }
+
+    /// Counts the rows of a write that was given up, or failed, before all were written.
+    fn partly(&self, rows: &[Packets], written: u64) {
+        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
+        let written = written.min(given);
+        let mut state = self.lock();
+        state.counters.queued -= written;
+        state.counters.delivered += written;
+    }
+
+    fn end(&self, error: Option<SinkError>) {
+        let mut state = self.lock();
+        state.writing = false;
+        if error.is_none() {
+            state.counters.undrained += state.counters.queued;
+        }
+        state.bury();
+        let mut died = None;
+        if let Some(error) = error {
+            died = Some(chain(&error)).filter(|_| !matches!(error, SinkError::ReaderGone { .. }));
+            state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
+            state.counters.error = Some(chain(&error));
+            self.died.cancel();
+        }
+        drop(state);
+        self.room.close();
+        if let Some(error) = died {
+            // The error names the sink.
+            error!("{error}; packets for it are dropped.");
+        }
+        self.done.cancel();
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

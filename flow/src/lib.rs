@@ -1,0 +1,37 @@
+//! What moves packets: inputs, lanes, sinks and stores, and the netcat bridge.
+#![forbid(unsafe_code)]
+
+pub mod amount;
+mod codec;
+pub mod feed;
+#[cfg(feature = "input")]
+pub mod input;
+mod lane;
+pub mod net;
+mod progress;
+pub mod rejects;
+pub mod replay;
+pub mod run;
+mod sink;
+mod station;
+mod store;
+mod summary;
+pub use codec::{BatchCodec, RecordCodec};
+pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
+pub use progress::Progress;
+pub use rejects::Rejects;
+pub use run::run;
+pub use sink::context::SinkContext;
+pub use sink::hangup::Hangup;
+pub use sink::parts::UrlParts;
+pub use sink::scheme::{Opening, Scheme};
+pub use sink::url::{Schemes, SinkUrl};
+pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
+pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+#[cfg(feature = "cassandra")]
+pub use store::cassandra;
+#[cfg(any(feature = "cassandra", feature = "sqlite"))]
+pub use store::datum::Datum;
+#[cfg(feature = "sqlite")]
+pub use store::sqlite;
+pub use summary::Summary;

@@ -1,0 +1,407 @@
+//! Records that could not be read, and rows that a sink refused: in a file, with the reason, ready
+//! to be read again.
+//!
+//! A line is a JSON object:
+//!
+//! | key | |
+//! |---|---|
+//! | `reason` | `unparsed`: no protocol was found (the record is in the sinks all the same, with what could be read); `refused`: a sink's place refused the row |
+//! | `sink`, `detail` | of `refused`: which sink, and what it said |
+//! | `sensor`, `stream`, `record` | who the row is |
+//! | `offset` | where its text begins, in bytes from the input's beginning; left out where it is not known |
+//! | `time`, `time_source` | as placed, all digits |
+//! | `truncated` | the record was cut |
+//! | `raw` | the record's text, if it is UTF-8 |
+//! | `raw_latin1` | otherwise, each byte as the character of that number: nothing is lost |
+
+mod reject;
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use dumpstream::spell::Text;
+use dumpstream::{Packet, Packets};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::reject::Reject;
+
+/// Batches that wait for the file at most. Each holds the text of one read, and no more memory is
+/// held than that: whoever has one more waits.
+const WAITING: usize = 16;
+
+/// Keeps records that were not read, or not stored; clones write to the same file. The default
+/// keeps none.
+#[derive(Clone, Default)]
+pub struct Rejects(Option<Arc<Shared>>);
+
+struct Shared {
+    jobs: mpsc::Sender<Job>,
+    /// Records handed over, written, and refused by the file.
+    offered: AtomicU64,
+    kept: AtomicU64,
+    lost: AtomicU64,
+    error: Mutex<Option<String>>,
+    /// Nobody waits for the file any more.
+    abandoned: CancellationToken,
+}
+
+/// The file.
+enum Place {
+    Open(File),
+    /// It is made when there is something to keep.
+    Later(PathBuf),
+}
+
+impl Place {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if let Place::Later(path) = self {
+            *self = Place::Open(private(path)?);
+        }
+        match self {
+            // One write: several programs may write to the file.
+            Place::Open(file) => file.write_all(lines),
+            Place::Later(_) => unreachable!("it was opened above"),
+        }
+    }
+}
+
+enum Job {
+    Keep {
+        packets: Packets,
+        /// Indices.
+        which: Vec<usize>,
+        /// The sink and what it said; `None`: they were not parsed.
+        refused: Option<(String, String)>,
+    },
+    Flush(oneshot::Sender<()>),
+}
+
+impl fmt::Debug for Rejects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rejects").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Rejects {
+    /// Keeps them at the end of a file, which is made if it is not there, for its owner's eyes
+    /// only: whole records have payloads.
+    ///
+    /// # Errors
+    /// What the system says when it cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Rejects> {
+        Rejects::keep(Place::Open(private(path)?))
+    }
+
+    /// The same, but the file is made when the first record is kept. That it can be is checked now.
+    ///
+    /// # Errors
+    /// What the system says when it cannot be opened.
+    pub fn when_needed(path: &Path) -> io::Result<Rejects> {
+        let there = path.try_exists()?;
+        private(path)?;
+        if !there {
+            fs::remove_file(path)?;
+        }
+        Rejects::keep(Place::Later(path.to_owned()))
+    }
+
+    fn keep(place: Place) -> io::Result<Rejects> {
+        let (jobs, queue) = mpsc::channel(WAITING);
+        let shared = Arc::new(Shared {
+            jobs,
+            offered: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            error: Mutex::default(),
+            abandoned: CancellationToken::new(),
+        });
+        // Weak: the thread ends when nobody can send any more.
+        let told = Arc::downgrade(&shared);
+        thread::Builder::new()
+            .name("rejects".to_owned())
+            .spawn(move || work(place, queue, &told))?;
+        Ok(Rejects(Some(shared)))
+    }
+
+    /// Whether they are kept.
+    pub fn kept_anywhere(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// How many were kept so far.
+    pub fn kept(&self) -> u64 {
+        self.0
+            .as_ref()
+            .map_or(0, |shared| shared.kept.load(Relaxed))
+    }
+
+    /// How many could not be kept, as the file took no more, or not in time.
+    pub fn lost(&self) -> u64 {
+        let Some(shared) = &self.0 else { return 0 };
+        if !shared.abandoned.is_cancelled() {
+            return shared.lost.load(Relaxed);
+        }
+        let kept = shared.kept.load(Relaxed);
+        shared.offered.load(Relaxed).saturating_sub(kept)
+    }
+
+    /// Why not.
+    pub fn error(&self) -> Option<String> {
+        let shared = self.0.as_ref()?;
+        let late = || (self.lost() > 0).then(|| "the file took no more in time".to_owned());
+        let error = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.clone().or_else(late)
+    }
+
+    /// Keeps those of the packets whose protocol was not found. It waits while the file is behind.
+    pub async fn unparsed(&self, packets: &Packets) {
+        let Some(shared) = &self.0 else { return };
+        let odd = packets.iter().enumerate().filter(|(_, p)| !p.parsed());
+        let which: Vec<usize> = odd.map(|(i, _)| i).collect();
+        if which.is_empty() {
+            return;
+        }
+        let job = Job::Keep {
+            packets: packets.clone(),
+            which,
+            refused: None,
+        };
+        shared.send(job).await;
+    }
+
+    /// Keeps the packet at an index, which the place of `sink` has refused, saying `detail`.
+    ///
+    /// # Panics
+    /// In an asynchronous context: it waits while the file is behind.
+    pub fn refused_blocking(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
+        if let Some(shared) = &self.0 {
+            let job = Job::refused(packets, index, sink, detail);
+            shared.offer(&job);
+            shared.jobs.blocking_send(job).ok();
+        }
+    }
+
+    /// The same, for a sink that does not block.
+    pub async fn refused(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
+        if let Some(shared) = &self.0 {
+            shared
+                .send(Job::refused(packets, index, sink, detail))
+                .await;
+        }
+    }
+
+    /// Waits no more for a file that is behind: what does not find room is lost, and counted.
+    pub fn abandon(&self) {
+        if let Some(shared) = &self.0 {
+            shared.abandoned.cancel();
+        }
+    }
+
+    /// Returns when everything that was handed over before is in the file.
+    pub async fn flush(&self) {
+        if let Some(shared) = &self.0 {
+            let (done, written) = oneshot::channel();
+            shared.send(Job::Flush(done)).await;
+            // Not answered where it was abandoned.
+            written.await.ok();
+        }
+    }
+}
+
+impl Shared {
+    async fn send(&self, job: Job) {
+        self.offer(&job);
+        tokio::select! {
+            biased;
+            // The thread ends only when nobody can send any more.
+            sent = self.jobs.send(job) => debug_assert!(sent.is_ok(), "the thread is there"),
+            () = self.abandoned.cancelled() => {}
+        }
+    }
+
+    fn offer(&self, job: &Job) {
+        if let Job::Keep { which, .. } = job {
+            self.offered.fetch_add(which.len() as u64, Relaxed);
+        }
+    }
+}
+
+impl Job {
+    fn refused(packets: &Packets, index: usize, sink: &str, detail: &str) -> Job {
+        Job::Keep {
+            packets: packets.clone(),
+            which: vec![index],
+            refused: Some((sink.to_owned(), detail.to_owned())),
+        }
+    }
+}
+
+/// A file at whose end lines are added, made if it is not there, for its owner's eyes only.
+///
+/// # Errors
+/// What the system says when it cannot be opened.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    // A crash may have left half a line.
+    if file.metadata()?.is_file() && file.seek(SeekFrom::End(0))? > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<Shared>) {
+    let mut text = Text::new();
+    while let Some(job) = queue.blocking_recv() {
+        let (packets, which, refused) = match job {
+            Job::Keep {
+                packets,
+                which,
+                refused,
+            } => (packets, which, refused),
+            Job::Flush(done) => {
+                // Who asked may have given up.
+                done.send(()).ok();
+                continue;
+            }
+        };
+        text.out.clear();
+        for index in &which {
+            line(&mut text, packets.packet(*index), refused.as_ref());
+        }
+        let written = place.write(&text.out);
+        let Some(shared) = told.upgrade() else { return };
+        let count = which.len() as u64;
+        match written {
+            Ok(()) => shared.kept.fetch_add(count, Relaxed),
+            Err(error) => {
+                let mut said = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
+                if said.is_none() {
+                    tracing::warn!(%error, "Rejects cannot be written; from here on some are not kept.");
+                    *said = Some(error.to_string());
+                }
+                shared.lost.fetch_add(count, Relaxed)
+            }
+        };
+    }
+}
+
+fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>) {
+    let string = |text: &mut Text, key: &str, value: &str| {
+        text.out.extend_from_slice(key.as_bytes());
+        text.json(value.as_bytes());
+    };
+    match refused {
+        None => text.out.extend_from_slice(b"{\"reason\":\"unparsed\""),
+        Some((sink, detail)) => {
+            text.out.extend_from_slice(b"{\"reason\":\"refused\"");
+            string(text, ",\"sink\":", sink);
+            string(text, ",\"detail\":", detail);
+        }
+    }
+    string(text, ",\"sensor\":", packet.sensor());
+    string(text, ",\"stream\":", packet.stream());
+    text.out.extend_from_slice(b",\"record\":");
+    // Ordinals and offsets count what was read: they never come near 2⁶³.
+    text.int(packet.record() as i64);
+    if let Some(offset) = packet.offset() {
+        text.out.extend_from_slice(b",\"offset\":");
+        text.int(offset as i64);
+    }
+    text.out.extend_from_slice(b",\"time\":\"");
+    text.timestamp(packet.time());
+    text.out.push(b'"');
+    string(text, ",\"time_source\":", packet.time_source().name());
+    if packet.truncated() {
+        text.out.extend_from_slice(b",\"truncated\":true");
+    }
+    match str::from_utf8(packet.raw()) {
+        Ok(raw) => string(text, ",\"raw\":", raw),
+        Err(_) => {
+            let raw: String = packet.raw().iter().map(|b| char::from(*b)).collect();
+            string(text, ",\"raw_latin1\":", &raw);
+        }
+    }
+    text.out.extend_from_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dumpstream::TimeSource;
+    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+
+    #[tokio::test]
+    async fn a_file_is_made_when_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rejected.jsonl");
+        let rejects = Rejects::when_needed(&file).unwrap();
+        rejects.flush().await;
+        assert!(!file.exists());
+        let text = b"1700000000.123456789 IP 10.0.0.1.53 > 10.0.0.2.9: 1 A? a. (27)\n";
+        let mut framer = Framer::new();
+        framer.next(text, true).unwrap();
+        let batch = Batch::new(text.to_vec(), framer.style());
+        let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
+        Origin::new("s").stream("t").place(&mut packets);
+        for _ in 0..2 {
+            rejects
+                .refused(&packets, 0, "cassandra://h/k.t", "no")
+                .await;
+        }
+        rejects.flush().await;
+        assert_eq!((rejects.kept(), rejects.lost()), (2, 0));
+        let kept = fs::read(&file).unwrap();
+        let lines: Vec<_> = kept.split_inclusive(|b| *b == b'\n').collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(Reject::read(lines[1]).unwrap().raw, text);
+        // One that is there stays there.
+        Rejects::when_needed(&file).unwrap().flush().await;
+        assert_eq!(fs::read(&file).unwrap(), kept);
+        assert!(Rejects::when_needed(&folder.path().join("none/file")).is_err());
+    }
+
+    #[test]
+    fn every_byte_comes_back() {
+        let all: Vec<u8> = (0..=255).collect();
+        let head = b"1700000000.123456789 XYZ ";
+        for raw in [&all[..], "caf\u{e9} \u{202e}\\".as_bytes()] {
+            let raw = [&head[..], raw, b"\n"].concat();
+            let mut framer = Framer::new();
+            framer.next(&raw, true).unwrap();
+            let batch = Batch::new(raw.clone(), framer.style())
+                .at(7)
+                .truncated(true);
+            let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
+            Origin::new("s\x1b").stream("\"").place(&mut packets);
+            let mut text = Text::new();
+            let refused = ("sqlite:x".to_owned(), "no \u{1b}".to_owned());
+            line(&mut text, packets.packet(0), Some(&refused));
+            let spelt = String::from_utf8(text.out).unwrap();
+            assert!(spelt.contains("\"offset\":7,"), "{spelt}");
+            assert!(!spelt.trim_end().contains(char::is_control), "{spelt}");
+            let read = Reject::read(spelt.as_bytes()).unwrap();
+            assert_eq!(
+                (read.sensor.as_str(), read.stream.as_str()),
+                ("s\x1b", "\"")
+            );
+            assert_eq!((read.record, read.time), (1, 1_700_000_000_123_456_789));
+            assert_eq!((read.source, read.truncated), (TimeSource::Packet, true));
+            assert_eq!(read.raw, raw);
+        }
+    }
+}

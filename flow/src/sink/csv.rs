@@ -1,0 +1,140 @@
+//! `csv:` writes a table of text (RFC 4180): a header, then a row a packet, lines end in CR LF.
+//!
+//! The columns are the namespace's in their order; then, where asked for, `sensor`, `stream`,
+//! `record` and `time_source`; then `truncated`; then, where asked for, `raw`. They are the same
+//! for every row; what a packet lacks is an empty cell. Numbers, addresses and times stand as they
+//! are; a cell of text that a spreadsheet would take for a formula begins with an apostrophe.
+
+use dumpstream::spell::Text;
+use dumpstream::{Packet, Value};
+
+use super::SinkError;
+use super::context::SinkContext;
+use super::file::{self, Format};
+use super::parts::UrlParts;
+use super::scheme::Opening;
+
+/// Reads a URL `csv:FILE`.
+pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
+    file::read(url, Table::new)
+}
+
+/// Spells packets as rows.
+pub(crate) struct Table {
+    columns: usize,
+    header: Vec<u8>,
+    identity: bool,
+    raw: bool,
+    /// `,sensor,stream,` of the last stream.
+    stream: Vec<u8>,
+    /// Whose that is.
+    owner: (String, String),
+    text: Text,
+}
+
+impl Table {
+    pub(crate) fn new(context: &SinkContext) -> Table {
+        let ours: &[&str] = match context.identity {
+            true => &["sensor", "stream", "record", "time_source"],
+            false => &[],
+        };
+        let raw = context.raw.then_some("raw");
+        let names = context.columns.iter().map(|column| column.name.as_str());
+        let names = names.chain(ours.iter().copied()).chain(["truncated"]);
+        let mut header = Text::new();
+        for name in names.chain(raw) {
+            if !header.out.is_empty() {
+                header.out.push(b',');
+            }
+            header.csv(name.as_bytes());
+        }
+        header.out.extend_from_slice(b"\r\n");
+        Table {
+            columns: context.columns.len(),
+            header: header.out,
+            identity: context.identity,
+            raw: context.raw,
+            stream: Vec::new(),
+            owner: Default::default(),
+            text: Text::new(),
+        }
+    }
+
+    fn identify(&mut self, packet: Packet<'_>) {
+        let (sensor, stream) = (packet.sensor(), packet.stream());
+        if self.stream.is_empty() || self.owner.0 != sensor || self.owner.1 != stream {
+            let mut text = Text::new();
+            for name in [sensor, stream] {
+                text.out.push(b',');
+                text.csv(name.as_bytes());
+            }
+            text.out.push(b',');
+            self.stream = text.out;
+            self.owner = (sensor.to_owned(), stream.to_owned());
+        }
+        let text = &mut self.text;
+        text.out.extend_from_slice(&self.stream);
+        // An ordinal counts records that were read: it never comes near 2⁶³.
+        text.int(packet.record() as i64);
+        text.out.push(b',');
+        let source = packet.time_source().name();
+        text.out.extend_from_slice(source.as_bytes());
+    }
+}
+
+impl Format for Table {
+    const ROW_END: Option<u8> = Some(b'\n');
+
+    fn made(&mut self) -> &mut Vec<u8> {
+        &mut self.text.out
+    }
+
+    fn begin(&mut self) {
+        self.text.out.extend_from_slice(&self.header);
+    }
+
+    fn row(&mut self, packet: Packet<'_>) {
+        for column in 0..self.columns {
+            if column > 0 {
+                self.text.out.push(b',');
+            }
+            if let Some(value) = &packet.value(column) {
+                cell(&mut self.text, value);
+            }
+        }
+        if self.identity {
+            self.identify(packet);
+        }
+        let out = &mut self.text.out;
+        out.push(b',');
+        if packet.truncated() {
+            out.extend_from_slice(b"true");
+        }
+        if self.raw {
+            out.push(b',');
+            self.text.csv(packet.raw());
+        }
+        self.text.out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn cell(text: &mut Text, value: &Value<'_>) {
+    match *value {
+        Value::Text(bytes) => text.csv(bytes),
+        Value::Int(n) => text.int(n),
+        Value::Bool(b) => text
+            .out
+            .extend_from_slice(if b { b"true" } else { b"false" }),
+        Value::Inet(ip) => text.inet(ip),
+        Value::Mac(mac) => text.mac(mac),
+        Value::Time(ns) => text.clock(ns),
+        Value::Timestamp(ns) => text.timestamp(ns),
+        Value::Real(x) if x.is_finite() => {
+            serde_json::to_writer(&mut text.out, &x).expect("a Vec takes every byte");
+        }
+        // No number: absent, as in JSON.
+        Value::Real(_) => {}
+        // A type of later versions of the core.
+        ref other => text.csv(other.to_string().as_bytes()),
+    }
+}

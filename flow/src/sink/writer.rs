@@ -1,0 +1,157 @@
+//! A thread that owns what blocks: a file, a pipe, a database's connection.
+//!
+//! It is a thread of its own and none of the runtime's pool: a runtime waits at its end for every
+//! blocking task, and a write to a pipe that nobody reads never ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use dumpstream::Packets;
+use tokio::sync::oneshot;
+
+use super::hangup::Hangup;
+use super::{SinkError, Written};
+
+/// What stands behind the thread; its functions may block.
+pub(crate) trait Store: Send + 'static {
+    fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError>;
+    /// When [`Store::tick`] is to be called though nothing is written.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+    /// Does what is due.
+    fn tick(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// Opens by name again what is open.
+    fn reopen(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// Ends it; what the thread owned is at rest when this returns.
+    fn close(self) -> Result<(), SinkError>;
+}
+
+/// Told when nobody waits for the thread any more, so that it stops trying.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Abandoned(Arc<AtomicBool>);
+
+impl Abandoned {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+enum Job {
+    Write(Vec<Packets>, oneshot::Sender<Result<Written, SinkError>>),
+    Close(oneshot::Sender<Result<(), SinkError>>),
+    Reopen,
+}
+
+/// The handle to the thread. Dropping it lets the thread end after the job it is at.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    sink: String,
+    /// Nobody else holds it for long: without it the thread ends.
+    jobs: Arc<mpsc::Sender<Job>>,
+    abandoned: Abandoned,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.abandoned.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Writer {
+    /// Starts the thread; `sink` is the URL, for errors.
+    pub(crate) fn spawn<S: Store>(
+        sink: &str,
+        abandoned: Abandoned,
+        store: S,
+    ) -> Result<Writer, SinkError> {
+        let (jobs, queue) = mpsc::channel();
+        thread::Builder::new()
+            .name(sink.chars().take_while(|c| *c != ':').collect())
+            .spawn(move || work(store, &queue))
+            .map_err(|source| SinkError::Io {
+                sink: sink.to_owned(),
+                action: "start its thread",
+                source,
+            })?;
+        Ok(Writer {
+            sink: sink.to_owned(),
+            jobs: Arc::new(jobs),
+            abandoned,
+        })
+    }
+
+    /// Has the thread open its place again whenever `hangup` is raised.
+    pub(crate) fn reopens(&self, hangup: &Hangup) {
+        let jobs = Arc::downgrade(&self.jobs);
+        hangup.on(move || {
+            jobs.upgrade()
+                .is_some_and(|jobs| jobs.send(Job::Reopen).is_ok())
+        });
+    }
+
+    /// Has the thread end what it is at as soon as it can.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn write(&self, rows: &[Packets]) -> Result<Written, SinkError> {
+        let (answer, written) = oneshot::channel();
+        self.ask(Job::Write(rows.to_vec(), answer), written).await
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), SinkError> {
+        let (answer, closed) = oneshot::channel();
+        self.ask(Job::Close(answer), closed).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: Job,
+        answer: oneshot::Receiver<Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let stopped = || SinkError::Stopped {
+            sink: self.sink.clone(),
+        };
+        self.jobs.send(job).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// The thread: one job after the other, and between them what is due.
+fn work<S: Store>(mut store: S, queue: &mpsc::Receiver<Job>) {
+    // What failed while nobody waited; the next who asks is told.
+    let mut failed = None;
+    loop {
+        let job = match store.due().filter(|_| failed.is_none()) {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        // An answer that nobody waits for is no failure: the lane has counted those rows.
+        match job {
+            Ok(Job::Write(rows, answer)) => {
+                let written = match failed.take() {
+                    None => store.write(&rows),
+                    Some(error) => Err(error),
+                };
+                answer.send(written).ok();
+            }
+            Ok(Job::Close(answer)) => {
+                let closed = store.close();
+                answer.send(failed.map_or(closed, Err)).ok();
+                return;
+            }
+            Ok(Job::Reopen) if failed.is_none() => failed = store.reopen().err(),
+            Ok(Job::Reopen) => {}
+            Err(RecvTimeoutError::Timeout) => failed = store.tick().err(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

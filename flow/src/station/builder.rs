@@ -1,0 +1,196 @@
+//! What a station is made of.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use dumpstream::{DEFAULT_MAX_RECORD, Parser};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, Station};
+use crate::lane::{Lane, LaneOptions};
+use crate::progress::Progress;
+use crate::rejects::Rejects;
+use crate::sink::context::SinkContext;
+use crate::sink::hangup::Hangup;
+use crate::sink::url::SinkUrl;
+use crate::sink::{Sink, SinkError};
+
+/// How long a complete record waits for a continuation line before it is sent on: a line of
+/// `tcpdump -l` arrives as small writes within a millisecond of each other, and a person who
+/// watches does not see a quarter of a second.
+pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_millis(250);
+
+/// How long sinks have for what is still queued when the end was asked for: a service manager
+/// kills a process that takes much longer.
+pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Puts a [`Station`] together: [`Station::builder`] begins one, [`StationBuilder::open`] opens it.
+pub struct StationBuilder {
+    parser: Arc<Parser>,
+    outputs: Vec<Output>,
+    context: SinkContext,
+    lane: LaneOptions,
+    flush_after: Duration,
+    drain_timeout: Duration,
+    max_record: usize,
+}
+
+enum Output {
+    Url(SinkUrl),
+    Sink(String, Box<dyn Sink>),
+}
+
+impl fmt::Debug for StationBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StationBuilder")
+            .field("outputs", &self.outputs.len())
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StationBuilder {
+    pub(super) fn new(parser: Arc<Parser>) -> StationBuilder {
+        let context = SinkContext {
+            columns: parser.columns(),
+            namespace: parser.namespace().namespace.clone(),
+            hash: parser.namespace().hash(),
+            version: env!("CARGO_PKG_VERSION"),
+            identity: false,
+            raw: false,
+            replace: false,
+            amend: false,
+            rejects: Rejects::default(),
+            hangup: Hangup::new(),
+        };
+        StationBuilder {
+            parser,
+            outputs: Vec::new(),
+            context,
+            lane: LaneOptions::default(),
+            flush_after: DEFAULT_FLUSH_AFTER,
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            max_record: DEFAULT_MAX_RECORD,
+        }
+    }
+
+    /// Adds a sink, which is opened with the station.
+    pub fn output(mut self, url: SinkUrl) -> StationBuilder {
+        self.outputs.push(Output::Url(url));
+        self
+    }
+
+    /// Adds a sink that is open already; `name` is for reports.
+    pub fn sink(mut self, name: impl Into<String>, sink: Box<dyn Sink>) -> StationBuilder {
+        self.outputs.push(Output::Sink(name.into(), sink));
+        self
+    }
+
+    /// See [`LaneOptions::queue`].
+    pub fn queue(mut self, bytes: usize) -> StationBuilder {
+        self.lane.queue = bytes;
+        self
+    }
+
+    /// See [`LaneOptions::stall_after`].
+    pub fn stall_after(mut self, stall_after: Duration) -> StationBuilder {
+        self.lane.stall_after = stall_after;
+        self
+    }
+
+    /// Without bytes for so long, the last record of an input is sent on if it is complete
+    /// [default: [`DEFAULT_FLUSH_AFTER`]].
+    pub fn flush_after(mut self, flush_after: Duration) -> StationBuilder {
+        self.flush_after = flush_after;
+        self
+    }
+
+    /// After [`Station::stop`], how long sinks have for what is still queued [default:
+    /// [`DEFAULT_DRAIN_TIMEOUT`]].
+    pub fn drain_timeout(mut self, drain_timeout: Duration) -> StationBuilder {
+        self.drain_timeout = drain_timeout;
+        self
+    }
+
+    /// The most bytes of a record; see [`Framer::max_record`](dumpstream::Framer::max_record).
+    pub fn max_record(mut self, bytes: usize) -> StationBuilder {
+        self.max_record = bytes;
+        self
+    }
+
+    /// Takes the records whose protocol was not found, and the rows that sinks refuse.
+    pub fn rejects(mut self, rejects: Rejects) -> StationBuilder {
+        self.context.rejects = rejects;
+        self
+    }
+
+    /// See [`SinkContext::identity`].
+    pub fn identity(mut self, identity: bool) -> StationBuilder {
+        self.context.identity = identity;
+        self
+    }
+
+    /// See [`SinkContext::raw`].
+    pub fn raw(mut self, raw: bool) -> StationBuilder {
+        self.context.raw = raw;
+        self
+    }
+
+    /// See [`SinkContext::replace`].
+    pub fn replace(mut self, replace: bool) -> StationBuilder {
+        self.context.replace = replace;
+        self
+    }
+
+    /// See [`SinkContext::amend`].
+    pub fn amend(mut self, amend: bool) -> StationBuilder {
+        self.context.amend = amend;
+        self
+    }
+
+    /// Opens the sinks, in their order, and starts their lanes.
+    ///
+    /// # Errors
+    /// A sink that cannot be opened.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(self) -> Result<Station, SinkError> {
+        let only = self.outputs.len() == 1;
+        let mut lanes = Vec::with_capacity(self.outputs.len());
+        for output in self.outputs {
+            let mut options = LaneOptions { only, ..self.lane };
+            let (name, sink) = match output {
+                Output::Sink(name, sink) => (name, sink),
+                Output::Url(url) => {
+                    options.on_full = url.on_full();
+                    (url.to_string(), url.open(&self.context)?)
+                }
+            };
+            lanes.push(Lane::spawn(name, sink, options));
+        }
+        let station = Station(Arc::new(Shared {
+            parser: self.parser,
+            lanes: lanes.into_iter().collect(),
+            rejects: self.context.rejects,
+            hangup: self.context.hangup,
+            stop: CancellationToken::new(),
+            deadline: OnceLock::new(),
+            drain_timeout: self.drain_timeout,
+            max_record: self.max_record,
+            flush_after: self.flush_after,
+            progress: Progress::new(),
+            numbers: Default::default(),
+        }));
+        // When no sink lives any more, nothing is left to do.
+        let (lanes, stop) = (station.lanes().clone(), station.stop().clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = lanes.died() => stop.cancel(),
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(station)
+    }
+}

@@ -1,0 +1,467 @@
+//! The tables: how they are made, and what one that is there lacks.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use dumpstream::Column;
+
+use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS, LARGEST_BUCKET, LARGEST_SHARDS};
+use super::layout::{Layout, Placing};
+use super::name::quoted;
+
+/// Windows of the compaction that rows live through: fewer than the 50 that are advised.
+const WINDOWS: u64 = 30;
+
+/// The window where rows live for ever, in minutes: a week, 52 files a year.
+const ENDLESS_WINDOW: u64 = 7 * 24 * 60;
+
+/// `gc_grace_seconds`: as long as a node keeps hints for one that is down (3 h). Zero would turn
+/// hints off.
+const GC_GRACE: u64 = 10_800;
+
+/// Bytes of a row in a partition, before compression: measured with the built-in namespace on the
+/// samples.
+const ROW: u64 = 150;
+
+/// The largest partition that is advised, in bytes.
+const LARGEST_PARTITION: u64 = 100 << 20;
+
+/// What our tables say of themselves in their comment, so that every writer and reader places rows
+/// alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) bucket: Duration,
+    pub(crate) shards: u16,
+}
+
+impl Note {
+    /// Of a table that is made as the URL says.
+    pub(crate) fn of(address: &Address) -> Note {
+        Note {
+            bucket: address.bucket.unwrap_or(DEFAULT_BUCKET),
+            shards: address.shards.unwrap_or(DEFAULT_SHARDS),
+        }
+    }
+
+    pub(crate) fn placing(self) -> Placing {
+        Placing::new(self.bucket, self.shards)
+    }
+
+    fn text(self) -> String {
+        let Note { bucket, shards } = self;
+        format!("dumpstream: bucket {}s, shards {shards}", bucket.as_secs())
+    }
+
+    /// What a comment says, within what a URL may ask for: anybody can change a comment.
+    pub(crate) fn read(comment: &str) -> Option<Note> {
+        let (bucket, shards) = comment
+            .strip_prefix("dumpstream: bucket ")?
+            .split_once("s, shards ")?;
+        let note = Note {
+            bucket: Duration::from_secs(bucket.parse().ok()?),
+            shards: shards.parse().ok()?,
+        };
+        let possible = !note.bucket.is_zero()
+            && note.bucket <= LARGEST_BUCKET
+            && (1..=LARGEST_SHARDS).contains(&note.shards);
+        possible.then_some(note)
+    }
+}
+
+/// The second table's name.
+pub(crate) fn by_host_name(table: &str) -> String {
+    format!("{table}_by_host")
+}
+
+pub(crate) fn create_keyspace(address: &Address) -> String {
+    format!(
+        "CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {}",
+        address.keyspace,
+        address.replication.cql()
+    )
+}
+
+/// `ttl` is in seconds; 0: rows live for ever.
+pub(crate) fn create_table(
+    address: &Address,
+    table: &str,
+    layout: &Layout,
+    note: Note,
+    ttl: u64,
+) -> String {
+    let mut text = format!(
+        "CREATE TABLE IF NOT EXISTS {}.{table} (\n",
+        address.keyspace
+    );
+    for cell in &layout.cells {
+        writeln!(text, "    {} {},", quoted(&cell.name), cell.kind).expect("a String takes it");
+    }
+    let (partition, clustering) = (layout.partition.join(", "), layout.clustering.join(", "));
+    let (size, unit) = window(ttl);
+    write!(
+        text,
+        "    PRIMARY KEY (({partition}), {clustering})\n\
+         ) WITH compaction = {{'class': 'TimeWindowCompactionStrategy', \
+         'compaction_window_unit': '{unit}', 'compaction_window_size': {size}}}\n    \
+         AND default_time_to_live = {ttl}\n    \
+         AND gc_grace_seconds = {GC_GRACE}\n    \
+         AND comment = '{}'",
+        note.text()
+    )
+    .expect("a String takes it");
+    text
+}
+
+/// The compaction's window: a thirtieth of the rows' life, in whole units.
+fn window(ttl: u64) -> (u64, &'static str) {
+    let minutes = match ttl {
+        0 => ENDLESS_WINDOW,
+        ttl => ttl.div_ceil(60 * WINDOWS),
+    };
+    match minutes {
+        0..60 => (minutes, "MINUTES"),
+        60..1440 => (minutes.div_ceil(60), "HOURS"),
+        _ => (minutes.div_ceil(1440), "DAYS"),
+    }
+}
+
+/// What is there of a table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) columns: Vec<FoundColumn>,
+    pub(crate) comment: String,
+    /// `default_time_to_live`, in seconds.
+    pub(crate) ttl: u64,
+}
+
+/// A column that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundColumn {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// `partition_key`, `clustering`, `regular` or `static`.
+    pub(crate) role: String,
+    pub(crate) position: i32,
+    pub(crate) descending: bool,
+}
+
+/// Why a table that is there cannot be written to as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// These statements would mend it.
+    Lacks(Vec<String>),
+    /// A column has another type.
+    Column {
+        column: String,
+        found: String,
+        wanted: &'static str,
+    },
+    /// Nothing mends it: a sentence.
+    Other(String),
+}
+
+/// Compares a table that is there with what the namespace and the URL ask for.
+pub(crate) fn compare(
+    address: &Address,
+    table: &str,
+    layout: &Layout,
+    found: &Found,
+) -> Result<(), Difference> {
+    let key = |role: &str| {
+        let mut key: Vec<_> = found.columns.iter().filter(|c| c.role == role).collect();
+        key.sort_by_key(|c| c.position);
+        key.into_iter().map(|c| c.name.as_str()).collect::<Vec<_>>()
+    };
+    if key("partition_key") != layout.partition || key("clustering") != layout.clustering {
+        return Err(Difference::Other(format!(
+            "its primary key is (({}), {}), and must be (({}), {}); name another table",
+            key("partition_key").join(", "),
+            key("clustering").join(", "),
+            layout.partition.join(", "),
+            layout.clustering.join(", ")
+        )));
+    }
+    if let Some(column) = found.columns.iter().find(|c| c.descending) {
+        return Err(Difference::Other(format!(
+            "its rows are ordered by `{}` from the last to the first; name another table",
+            column.name
+        )));
+    }
+    let mut lacks = Vec::new();
+    for cell in &layout.cells {
+        match found.columns.iter().find(|c| c.name == cell.name) {
+            None => lacks.push(format!(
+                "ALTER TABLE {}.{table} ADD {} {}",
+                address.keyspace,
+                quoted(&cell.name),
+                cell.kind
+            )),
+            Some(column) if column.kind != cell.kind => {
+                return Err(Difference::Column {
+                    column: cell.name.clone(),
+                    found: column.kind.clone(),
+                    wanted: cell.kind,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(ttl) = address.ttl.filter(|ttl| ttl.as_secs() != found.ttl) {
+        let (size, unit) = window(ttl.as_secs());
+        lacks.push(format!(
+            "ALTER TABLE {}.{table} WITH default_time_to_live = {} AND compaction = {{'class': \
+             'TimeWindowCompactionStrategy', 'compaction_window_unit': '{unit}', \
+             'compaction_window_size': {size}}}",
+            address.keyspace,
+            ttl.as_secs()
+        ));
+    }
+    match lacks.is_empty() {
+        true => Ok(()),
+        false => Err(Difference::Lacks(lacks)),
+    }
+}
+
+/// How rows of a table that is there are placed: as its comment says, which the URL may not
+/// contradict; where the comment says nothing, as the URL must say then. To guess would be to double
+/// rows, and to read past them.
+pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
+    let Some(note) = Note::read(&found.comment) else {
+        if address.bucket.is_some() && address.shards.is_some() {
+            return Ok(Note::of(address));
+        }
+        return Err(
+            "its comment does not say how its rows are placed (`dumpstream: bucket 60s, shards \
+             4`); restore the comment, or add the bucket= and shards= that it was made with"
+                .to_owned(),
+        );
+    };
+    let bucket = address.bucket.is_none_or(|b| b == note.bucket);
+    if bucket && address.shards.is_none_or(|n| n == note.shards) {
+        return Ok(note);
+    }
+    Err(format!(
+        "its rows are placed by bucket={}s&shards={}, and a table keeps to what it was made with; \
+         leave both out of the URL, or name another table",
+        note.bucket.as_secs(),
+        note.shards
+    ))
+}
+
+/// The statements that make the keyspace and its tables, with what is to be known about them, as
+/// `dumpstream schema cassandra` prints them. `rate` is in packets a second of one sensor.
+///
+/// # Errors
+/// A sentence: two fields of the namespace need one column, or `by_host` lacks its fields.
+pub fn print(
+    address: &Address,
+    columns: &[Column],
+    raw: bool,
+    rate: u64,
+) -> Result<String, String> {
+    let note = Note::of(address);
+    let table = address
+        .table
+        .as_deref()
+        .ok_or("the URL names no table: …/KEYSPACE.TABLE")?;
+    let layout = Layout::packets(columns, note.placing(), raw)?;
+    let mut text = partition(note, rate);
+    text += &format!("{};\n\n", create_keyspace(address));
+    let ttl = address.ttl.unwrap_or_default().as_secs();
+    text += &format!("{};\n", create_table(address, table, &layout, note, ttl));
+    if address.by_host {
+        let layout = Layout::by_host(columns, note.placing())?;
+        let name = by_host_name(table);
+        text += &format!("\n{};\n", create_table(address, &name, &layout, note, ttl));
+    }
+    Ok(text)
+}
+
+/// How large partitions become, as comments.
+fn partition(note: Note, rate: u64) -> String {
+    let Note { bucket, shards } = note;
+    let of_bucket = rate.saturating_mul(bucket.as_secs());
+    let rows = of_bucket / u64::from(shards);
+    let bytes = rows.saturating_mul(ROW);
+    let mut text = format!(
+        "-- At {rate} packets a second of one sensor, a partition ({} s, {shards} shards) has \
+         {rows} rows,\n-- about {} MB before compression.\n",
+        bucket.as_secs(),
+        bytes.div_ceil(1 << 20)
+    );
+    if bytes > LARGEST_PARTITION {
+        let advised = of_bucket
+            .saturating_mul(ROW)
+            .div_ceil(LARGEST_PARTITION)
+            .next_power_of_two();
+        text += &format!(
+            "-- More than 100 MB are slow to read and to compact: shards={advised} keeps below.\n"
+        );
+    }
+    text += "-- A table keeps the bucket and shards that it was made with.\n\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dumpstream::Namespace;
+
+    fn address(query: &str) -> Address {
+        format!("cassandra://h/pk.packets{query}").parse().unwrap()
+    }
+
+    #[test]
+    fn windows_are_few_and_whole() {
+        for ttl in [60, 3_600, 86_400, 604_800, 30 * 86_400, 365 * 86_400] {
+            let (size, unit) = window(ttl);
+            let seconds = size
+                * match unit {
+                    "MINUTES" => 60,
+                    "HOURS" => 3_600,
+                    _ => 86_400,
+                };
+            assert!(
+                size > 0 && ttl.div_ceil(seconds) < 50,
+                "{ttl}: {size} {unit}"
+            );
+        }
+        assert_eq!(window(604_800), (6, "HOURS"));
+        assert_eq!(window(0), (7, "DAYS"));
+    }
+
+    #[test]
+    fn the_statements() {
+        let columns = Namespace::tcpdump().columns();
+        let text = print(
+            &address("?ttl=7d&replication=dc1:3&by_host"),
+            &columns,
+            false,
+            10_000,
+        );
+        let text = text.unwrap();
+        for part in [
+            "150000 rows,\n-- about 22 MB",
+            "{'class': 'NetworkTopologyStrategy', 'dc1': 3};",
+            "CREATE TABLE IF NOT EXISTS pk.packets (\n    sensor text,\n    bucket timestamp,",
+            "    source inet,\n",
+            "    source_port int,\n",
+            "    PRIMARY KEY ((sensor, bucket, shard), time, time_ns, stream, record)\n",
+            "'compaction_window_unit': 'HOURS', 'compaction_window_size': 6}",
+            "default_time_to_live = 604800",
+            "gc_grace_seconds = 10800",
+            "comment = 'dumpstream: bucket 60s, shards 4';",
+            "CREATE TABLE IF NOT EXISTS pk.packets_by_host (\n    host inet,",
+            "    PRIMARY KEY ((host, bucket), time, time_ns, sensor, stream, record, sent)\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let busy = print(&address(""), &columns, false, 100_000).unwrap();
+        assert!(busy.contains("shards=16"), "{busy}");
+    }
+
+    #[test]
+    fn the_note_is_read_back() {
+        let note = Note::of(&address("?bucket=1h&shards=16"));
+        assert_eq!(Note::read(&note.text()), Some(note));
+        for other in [
+            "packets of the office",
+            "dumpstream: bucket 0s, shards 4",
+            "dumpstream: bucket 9999999999999999999s, shards 4",
+            "dumpstream: bucket 60s, shards 0",
+            "dumpstream: bucket 60s, shards 40000",
+        ] {
+            assert_eq!(Note::read(other), None, "{other}");
+        }
+    }
+
+    fn found(layout: &Layout) -> Found {
+        let role = |name: &str| {
+            let at = |key: &[&str]| key.iter().position(|k| *k == name);
+            match (at(layout.partition), at(layout.clustering)) {
+                (Some(i), _) => ("partition_key", i as i32),
+                (_, Some(i)) => ("clustering", i as i32),
+                _ => ("regular", -1),
+            }
+        };
+        Found {
+            columns: layout
+                .cells
+                .iter()
+                .map(|c| FoundColumn {
+                    name: c.name.clone(),
+                    kind: c.kind.to_owned(),
+                    role: role(&c.name).0.to_owned(),
+                    position: role(&c.name).1,
+                    descending: false,
+                })
+                .collect(),
+            comment: "dumpstream: bucket 60s, shards 4".to_owned(),
+            ttl: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_table_lacks() {
+        let columns = Namespace::tcpdump().columns();
+        let plain = address("");
+        let placing = Note::of(&plain).placing();
+        let layout = Layout::packets(&columns, placing, true).unwrap();
+        let whole = found(&layout);
+        assert_eq!(compare(&plain, "packets", &layout, &whole), Ok(()));
+
+        let mut less = whole.clone();
+        less.columns.retain(|c| c.name != "raw" && c.name != "ttl");
+        let lacks = compare(&address("?ttl=1h"), "packets", &layout, &less);
+        let Err(Difference::Lacks(lacks)) = lacks else {
+            panic!("{lacks:?}");
+        };
+        assert_eq!(lacks[0], "ALTER TABLE pk.packets ADD raw blob");
+        assert_eq!(lacks[1], "ALTER TABLE pk.packets ADD ttl int");
+        assert!(
+            lacks[2].contains("WITH default_time_to_live = 3600"),
+            "{}",
+            lacks[2]
+        );
+
+        let mut other = whole.clone();
+        let ttl = other.columns.iter_mut().find(|c| c.name == "ttl").unwrap();
+        ttl.kind = "text".to_owned();
+        let wrong = compare(&plain, "packets", &layout, &other).unwrap_err();
+        assert!(
+            matches!(wrong, Difference::Column { wanted: "int", .. }),
+            "{wrong:?}"
+        );
+
+        let mut key = whole.clone();
+        key.columns.retain(|c| c.name != "shard");
+        let wrong = compare(&plain, "packets", &layout, &key).unwrap_err();
+        assert!(matches!(wrong, Difference::Other(_)), "{wrong:?}");
+
+        assert!(placed(&address("?shards=8"), &whole).is_err());
+        assert_eq!(placed(&plain, &whole).unwrap().shards, 4);
+        let silent = Found {
+            comment: "packets".to_owned(),
+            ..whole.clone()
+        };
+        assert!(placed(&plain, &silent).is_err());
+        assert!(placed(&address("?shards=8"), &silent).is_err());
+        let told = address("?shards=8&bucket=1h");
+        assert_eq!(placed(&told, &silent).unwrap(), Note::of(&told));
+    }
+
+    #[test]
+    fn an_instant_needs_a_second_column() {
+        let fields = r#"{"namespace": "n", "fields": [
+            {"name": "seen", "in": "head", "regex": "(x)", "type": "timestamp"},
+            {"name": "seen_ns", "in": "head", "regex": "(x)", "type": "int"}]}"#;
+        let columns = fields.parse::<Namespace>().unwrap().columns();
+        let placing = Note::of(&address("")).placing();
+        assert!(
+            Layout::packets(&columns, placing, false)
+                .unwrap_err()
+                .contains("`seen_ns`")
+        );
+        assert!(Layout::by_host(&columns, placing).is_err());
+    }
+}

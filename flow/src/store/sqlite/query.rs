@@ -1,0 +1,260 @@
+//! A question in SQL: a database that is opened for reading and nothing else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
+
+use crate::store::datum::Datum;
+
+/// How long a query waits for a writer that holds the database, before SQLite says that it is
+/// locked. In WAL mode readers wait for nobody but a recovery after a crash.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The statement is not one that only reads.
+    #[error("{0}")]
+    NotAQuery(&'static str),
+    /// [`Interrupt::interrupt`] was called meanwhile.
+    #[error("interrupted")]
+    Interrupted,
+    /// The database cannot be read, or refuses the statement: what it says, and a hint.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<rusqlite::Error> for QueryError {
+    fn from(error: rusqlite::Error) -> QueryError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => QueryError::Interrupted,
+            _ => QueryError::Refused(error.to_string()),
+        }
+    }
+}
+
+/// A database that is read, also while another program writes it.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use dumpstream_flow::Datum;
+/// use dumpstream_flow::sqlite::Database;
+///
+/// # let file = tempfile::NamedTempFile::new()?;
+/// # let file = file.path();
+/// let database = Database::open(file)?;
+/// let mut sum = 0;
+/// let rows = database.query(
+///     "SELECT 1 AS n UNION ALL SELECT 2",
+///     |names| {
+///         assert_eq!(names, ["n"]);
+///         ControlFlow::Continue(())
+///     },
+///     |row| {
+///         if let [Datum::Int(n)] = row {
+///             sum += n;
+///         }
+///         ControlFlow::Continue(())
+///     },
+/// )?;
+/// assert_eq!((rows, sum), (2, 3));
+/// assert!(database.query("DROP TABLE packet", |_| ControlFlow::Continue(()), |_| ControlFlow::Continue(())).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Database(Connection);
+
+/// Ends a query, from another thread.
+pub struct Interrupt(InterruptHandle);
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interrupt").finish_non_exhaustive()
+    }
+}
+
+impl Interrupt {
+    /// Ends the query that the database is at, if it is at one.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+}
+
+impl Database {
+    /// Opens a database that is there.
+    ///
+    /// # Errors
+    /// It is not there, or not to be read, or not a database.
+    pub fn open(file: &Path) -> Result<Database, QueryError> {
+        let refused = |why: String| Err(QueryError::Refused(why));
+        if !file.exists() {
+            return refused(format!(
+                "there is no database {}: `dumpstream listen -k 4444` makes packets.db, and \
+                 `dumpstream parse FILE -o sqlite:packets.db` does; -d names another",
+                file.display()
+            ));
+        }
+        if file.is_dir() {
+            return refused(format!(
+                "{} is a directory; -d names a database in it",
+                file.display()
+            ));
+        }
+        if let Err(e) = fs::File::open(file) {
+            return refused(format!("database {}: {e}{}", file.display(), readers(file)));
+        }
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let database = Connection::open_with_flags(file, flags)?;
+            database.busy_timeout(BUSY)?;
+            database.pragma_update(None, "query_only", true)?;
+            // Reads the header: a file that is not a database is told apart here.
+            database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok::<_, rusqlite::Error>(database)
+        };
+        let database = open();
+        database
+            .map(Database)
+            .or_else(|e| refused(format!("database {}: {e}", file.display())))
+    }
+
+    /// What ends a query from another thread.
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt(self.0.get_interrupt_handle())
+    }
+
+    /// Asks, and hands every row on: first the names of the columns, then rows. Returns how many
+    /// rows there were; `names` and `row` may end it.
+    ///
+    /// # Errors
+    /// The statement is not one that only reads, or SQLite refuses it, or it was interrupted.
+    pub fn query(
+        &self,
+        sql: &str,
+        names: impl FnOnce(Vec<String>) -> ControlFlow<()>,
+        mut row: impl FnMut(&[Datum<'_>]) -> ControlFlow<()>,
+    ) -> Result<u64, QueryError> {
+        let mut statement = match self.0.prepare(sql) {
+            Ok(statement) => statement,
+            Err(rusqlite::Error::MultipleStatement) => {
+                return Err(QueryError::NotAQuery("one statement at a time, please"));
+            }
+            Err(e) => return Err(self.hinted(&e)),
+        };
+        if !statement.readonly() {
+            return Err(QueryError::NotAQuery(
+                "this statement writes, and a query only reads: `sqlite3` changes a store",
+            ));
+        }
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let width = columns.len();
+        let mut rows = statement.query([])?;
+        let mut count = 0;
+        if names(columns).is_break() {
+            return Ok(count);
+        }
+        while let Some(answer) = rows.next()? {
+            count += 1;
+            let values = (0..width).map(|i| answer.get_ref(i).map(datum));
+            let values: Vec<Datum<'_>> = values.collect::<Result<_, _>>()?;
+            if row(&values).is_break() {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many packets of a stream there are, of whichever sensor.
+    ///
+    /// # Errors
+    /// It is not a database of ours.
+    pub fn packets_of(&self, stream: &str) -> Result<u64, QueryError> {
+        let sql = "SELECT count(*) FROM packets WHERE stream = ?1";
+        let counted = self.0.query_row(sql, [stream], |row| row.get(0));
+        Ok(counted.map(i64::unsigned_abs)?)
+    }
+
+    /// SQLite's message, and what it could have been.
+    fn hinted(&self, error: &rusqlite::Error) -> QueryError {
+        let message = match error {
+            rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+            other => other.to_string(),
+        };
+        let names = |sql| -> Vec<String> {
+            let list = || {
+                let mut statement = self.0.prepare(sql)?;
+                let names = statement.query_map([], |row| row.get(0))?;
+                names.collect::<rusqlite::Result<Vec<String>>>()
+            };
+            // The hint is a courtesy: where it fails, the message stands alone.
+            list().unwrap_or_default()
+        };
+        if message.ends_with("no such table: packets") {
+            return QueryError::Refused(format!(
+                "{message}: this is no database of dumpstream; -d names another"
+            ));
+        }
+        let (what, names) = if message.contains("no such column") {
+            (
+                "the columns of packets",
+                names("SELECT name FROM pragma_table_info('packets')"),
+            )
+        } else if message.contains("no such table") {
+            (
+                "the tables",
+                names(
+                    "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') \
+                     AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type DESC, name",
+                ),
+            )
+        } else {
+            ("", Vec::new())
+        };
+        QueryError::Refused(match names.is_empty() {
+            true => message,
+            false => format!("{message}\n  {what}: {}", names.join(", ")),
+        })
+    }
+}
+
+fn datum(value: ValueRef<'_>) -> Datum<'_> {
+    match value {
+        ValueRef::Null => Datum::Null,
+        ValueRef::Integer(n) => Datum::Int(n),
+        ValueRef::Real(x) => Datum::Real(x),
+        ValueRef::Text(text) => Datum::Text(Cow::Borrowed(text)),
+        ValueRef::Blob(bytes) => Datum::Bytes(Cow::Borrowed(bytes)),
+    }
+}
+
+/// Who may read a file that we may not.
+#[cfg(unix)]
+fn readers(file: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(about) = fs::metadata(file) else {
+        return "; its folder is closed to you".to_owned();
+    };
+    let who = match about.mode() & 0o040 {
+        0 => "",
+        _ => " and its group",
+    };
+    format!(
+        "; its owner{who} may read it (user {}, group {}, mode {:03o}): run this as one of them",
+        about.uid(),
+        about.gid(),
+        about.mode() & 0o777
+    )
+}
+
+#[cfg(not(unix))]
+fn readers(_: &Path) -> String {
+    String::new()
+}

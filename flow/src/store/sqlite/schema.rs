@@ -1,0 +1,301 @@
+//! The tables and the view: made in a new file, widened in an old one, never rewritten.
+
+use std::fmt::Write;
+
+use dumpstream::FieldType;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::failure::Failure;
+use crate::sink::SinkError;
+use crate::sink::context::SinkContext;
+
+/// `PRAGMA application_id`: "dump". It says that the file is ours to write to.
+const APPLICATION: i32 = 0x6475_6d70;
+
+/// `PRAGMA user_version`: raised when an older program would do harm to a newer file.
+const FORMAT: i32 = 1;
+
+/// Bytes of a page of a new file: half as many pages to split and to write as with the default.
+const PAGE: u32 = 8192;
+
+/// Pages of the log before it is taken back into the file (64 MiB). Pages at the table's right
+/// edge are written again and again; the longer the log, the fewer of them go to the file.
+const CHECKPOINT: u32 = 8192;
+
+/// The log is cut to this many bytes when a long reader has let it grow.
+const LOG: u32 = 64 << 20;
+
+/// Bytes of pages kept in memory, as SQLite spells it: KiB below zero.
+const CACHE: i32 = -(16 << 10);
+
+const TABLES: &str = r#"
+CREATE TABLE IF NOT EXISTS streams(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sensor TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    records INTEGER NOT NULL DEFAULT 0,
+    -- 1: none is missing between record 1 and the last that is here; whether more were to come is
+    -- not known, as of a sender that was killed.
+    complete INTEGER NOT NULL DEFAULT 1,
+    first_time INTEGER,
+    last_time INTEGER,
+    UNIQUE(sensor, stream)
+) STRICT;
+CREATE TABLE IF NOT EXISTS gaps(
+    stream INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY(stream, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) STRICT;
+"#;
+
+/// The columns of the key and of ours, in the order of the table.
+const OURS: [(&str, &str); 5] = [
+    ("time", "INTEGER NOT NULL"),
+    ("stream", "INTEGER NOT NULL"),
+    ("record", "INTEGER NOT NULL"),
+    ("time_source", "TEXT"),
+    ("truncated", "INTEGER"),
+];
+
+/// How many of them are the key.
+const KEY: usize = 3;
+
+/// Opens the file for us: checks that it is ours, and makes what it lacks.
+pub(super) fn prepare(
+    fail: &Failure,
+    conn: &mut Connection,
+    context: &SinkContext,
+) -> Result<(), SinkError> {
+    own(fail, conn)?;
+    let settings = || -> rusqlite::Result<String> {
+        let mode = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        conn.pragma_update(None, "synchronous", "normal")?;
+        conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+        conn.pragma_update(None, "journal_size_limit", LOG)?;
+        conn.pragma_update(None, "cache_size", CACHE)?;
+        Ok(mode)
+    };
+    if settings().map_err(fail.doing("set up the database"))? != "wal" {
+        return Err(fail.refuse(
+            "its file system does not allow a write-ahead log; name a file on a local disk",
+        ));
+    }
+    let doing = || fail.doing("make the tables");
+    let tx = conn
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(doing())?;
+    tables(fail, &tx, context)?;
+    meta(&tx, context).map_err(doing())?;
+    tx.commit().map_err(doing())
+}
+
+fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
+    let doing = || fail.doing("make the tables");
+    conn.execute_batch(TABLES).map_err(doing())?;
+    widen(fail, conn, context)?;
+    view(conn).map_err(doing())
+}
+
+/// The statements that make the tables and the view of a sink `sqlite:FILE`, in their order and
+/// without semicolons, as SQLite keeps them: made in memory by what makes them in a file.
+///
+/// # Errors
+/// What SQLite says; there is nothing in the context that it would refuse.
+pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
+    let fail = Failure::of("sqlite schema");
+    let conn = Connection::open_in_memory().map_err(fail.doing("open a database in memory"))?;
+    tables(&fail, &conn, context)?;
+    let read = || -> rusqlite::Result<Vec<String>> {
+        // Tables that SQLite makes for itself cannot be made by a statement.
+        conn.prepare(
+            "SELECT sql FROM sqlite_schema \
+             WHERE sql NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+    };
+    read().map_err(fail.doing("read the schema"))
+}
+
+/// Refuses a database of another program, and claims one that is empty.
+fn own(fail: &Failure, conn: &Connection) -> Result<(), SinkError> {
+    let doing = || fail.doing("open the database");
+    let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let tables: i64 = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(doing())?;
+    if tables == 0 {
+        conn.pragma_update(None, "page_size", PAGE)
+            .map_err(doing())?;
+        conn.pragma_update(None, "application_id", APPLICATION)
+            .map_err(doing())?;
+        conn.pragma_update(None, "user_version", FORMAT)
+            .map_err(doing())?;
+        return Ok(());
+    }
+    if number("application_id").map_err(doing())? != APPLICATION {
+        return Err(fail.refuse("is a database of another program; name another file"));
+    }
+    if number("user_version").map_err(doing())? > FORMAT {
+        return Err(fail.refuse("was made by a newer dumpstream; use that, or name another file"));
+    }
+    Ok(())
+}
+
+/// The indices of the namespace's columns that the table has a column for: all but `time`, which
+/// is the key's own.
+pub(super) fn stored(context: &SinkContext) -> Vec<usize> {
+    (0..context.columns.len())
+        .filter(|i| !context.columns[*i].name.eq_ignore_ascii_case("time"))
+        .collect()
+}
+
+/// Every column that this run writes, and its type.
+fn wanted(context: &SinkContext) -> Vec<(&str, &'static str)> {
+    let mut columns: Vec<(&str, &str)> = OURS.to_vec();
+    if context.raw {
+        columns.push(("raw", "BLOB"));
+    }
+    for column in stored(context).into_iter().map(|i| &context.columns[i]) {
+        columns.push((&column.name, affinity(column.kind)));
+    }
+    columns
+}
+
+fn affinity(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Real => "REAL",
+        FieldType::Int
+        | FieldType::Bigint
+        | FieldType::Port
+        | FieldType::Hex
+        | FieldType::Bool
+        | FieldType::Time
+        | FieldType::Timestamp => "INTEGER",
+        // Text, addresses, and types of later versions of the core.
+        _ => "TEXT",
+    }
+}
+
+/// The columns that the table has, and their types; none when there is no table.
+fn existing(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    conn.prepare("SELECT name, type FROM pragma_table_info('packet') ORDER BY cid")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Makes the table, or adds the columns that an older namespace did not have.
+fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
+    let doing = || fail.doing("make the tables");
+    let existing = existing(conn).map_err(doing())?;
+    let wanted = wanted(context);
+    if existing.is_empty() {
+        let columns: Vec<String> = wanted
+            .iter()
+            .map(|(name, kind)| format!("{} {kind}", quoted(name)))
+            .collect();
+        let sql = format!(
+            "CREATE TABLE packet({}, PRIMARY KEY(time, stream, record)) STRICT, WITHOUT ROWID",
+            columns.join(", ")
+        );
+        return conn.execute_batch(&sql).map_err(doing());
+    }
+    for (name, kind) in wanted {
+        let declared = kind
+            .split(' ')
+            .next()
+            .expect("split yields at least one piece");
+        match existing
+            .iter()
+            .find(|(there, _)| there.eq_ignore_ascii_case(name))
+        {
+            Some((_, found)) if found.eq_ignore_ascii_case(declared) => {}
+            Some((_, found)) => {
+                return Err(SinkError::Column {
+                    sink: fail.sink.clone(),
+                    column: name.to_owned(),
+                    found: found.clone(),
+                    wanted: declared,
+                });
+            }
+            None => {
+                let sql = format!("ALTER TABLE packet ADD COLUMN {} {kind}", quoted(name));
+                conn.execute_batch(&sql).map_err(doing())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the view, anew when the table has other columns than the view was made for.
+fn view(conn: &Connection) -> rusqlite::Result<()> {
+    // Division and remainder of SQL round towards zero; a time before 1970 must round down.
+    const FRACTION: &str = "((packet.time % 1000000000 + 1000000000) % 1000000000)";
+    let mut sql = format!(
+        "CREATE VIEW packets AS SELECT \
+         strftime('%Y-%m-%dT%H:%M:%S', (packet.time - {FRACTION}) / 1000000000, 'unixepoch') || \
+         CASE WHEN packet.time % 1000 = 0 THEN printf('.%06dZ', {FRACTION} / 1000) \
+         ELSE printf('.%09dZ', {FRACTION}) END AS time, \
+         packet.time AS time_ns, \
+         (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
+         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream"
+    );
+    for (name, _) in existing(conn)? {
+        if name != "time" && name != "stream" {
+            let name = quoted(&name);
+            write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
+        }
+    }
+    sql.push_str(" FROM packet");
+    let same: bool = conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'packets' AND sql = ?1)",
+        [&sql],
+        |row| row.get(0),
+    )?;
+    if !same {
+        conn.execute_batch(&format!("DROP VIEW IF EXISTS packets; {sql}"))?;
+    }
+    Ok(())
+}
+
+/// Says who wrote the file last, by which namespace.
+fn meta(conn: &Connection, context: &SinkContext) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT OR IGNORE INTO meta VALUES ('created', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
+        [],
+    )?;
+    let hash = format!("{:016x}", context.hash);
+    for (key, value) in [
+        ("version", context.version),
+        ("namespace", &context.namespace),
+        ("hash", &hash),
+    ] {
+        conn.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value])?;
+    }
+    Ok(())
+}
+
+/// The statement that inserts one row: the columns of ours, `raw`, the namespace's.
+pub(super) fn insert(context: &SinkContext) -> String {
+    let wanted = wanted(context);
+    let names: Vec<String> = wanted.iter().map(|(name, _)| quoted(name)).collect();
+    let marks: Vec<String> = (1..=wanted.len()).map(|i| format!("?{i}")).collect();
+    let values = names[KEY..].iter();
+    let values: Vec<String> = values.map(|n| format!("{n} = excluded.{n}")).collect();
+    let there = match context.amend {
+        true => format!("DO UPDATE SET {}", values.join(", ")),
+        false => "DO NOTHING".to_owned(),
+    };
+    format!(
+        "INSERT INTO packet({}) VALUES ({}) ON CONFLICT(time, stream, record) {there}",
+        names.join(", "),
+        marks.join(", ")
+    )
+}
+
+/// A name as SQL takes it, whatever it holds.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
