@@ -285,14 +285,12 @@ pub(crate) fn statements_are_of_a_fixed_list() {
             );
             rows.extend(text::packets(&line, &mut origin));
         }
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("hostile") && name.ends_with(".txt") {
-                let text = std::fs::read_to_string(&path);
-                let Ok(text) = text else { continue };
-                let mut origin = Origin::new(name);
+        for sample in given::samples() {
+            if sample.theme.starts_with("hostile") {
+                let Ok(text) = String::from_utf8(sample.text) else {
+                    continue;
+                };
+                let mut origin = Origin::new(sample.name);
                 rows.extend(text::packets(&text, &mut origin));
                 count += 1;
             }

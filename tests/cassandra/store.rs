@@ -10,7 +10,6 @@ use dumpstream::{Origin, Packets, Sink, SinkUrl};
 use crate::ask;
 use crate::node::cluster;
 use crate::program::{Running, dumpstream, ran};
-use crate::samples::samples;
 use crate::text;
 
 /// `(stream, record)` of a line, which orders lines, and the line.
@@ -55,17 +54,10 @@ pub(crate) fn everything_comes_back() {
             "--keep-info",
         ];
         // Text of -A is refused: anything could be forged in it.
-        let paths = samples().into_iter().map(|(path, _)| path);
-        let paths: Vec<_> = paths
-            .filter(|path| {
-                !path
-                    .file_name()
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .starts_with("aflag")
-            })
-            .map(|path| path.display().to_string())
+        let paths: Vec<_> = given::samples()
+            .into_iter()
+            .filter(|sample| !sample.is_ascii())
+            .map(|sample| sample.path.display().to_string())
             .collect();
         arguments.extend(["-o", &file_url, "-o", &url]);
         arguments.extend(paths.iter().map(String::as_str));
@@ -363,7 +355,7 @@ pub(crate) fn queries() {
 pub(crate) fn the_page_of_worked_cql() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = given::project();
     let page = fs::read_to_string(root.join("docs/cassandra.md")).unwrap();
     let url = cluster.url(&cluster.keyspace(), "create=true&by_host=true");
     let blocks = |kind: &str| {
@@ -375,10 +367,10 @@ pub(crate) fn the_page_of_worked_cql() {
             .collect::<Vec<_>>()
     };
     // The page's own command, with the test's table.
-    let load = "dumpstream parse --tz UTC --date 2026-11-23 --sensor gate samples/mix-v.txt \\\n    \
+    let load = "dumpstream parse --tz UTC --date 2026-11-23 --sensor gate samples/4.99.3/mix/v.txt \\\n    \
                 -o 'cassandra://127.0.0.1/pk.packets?create=true&replication=1&by_host=true'";
     assert!(page.contains(load), "{load}");
-    let sample = root.join("samples/mix-v.txt").display().to_string();
+    let sample = root.join("samples/4.99.3/mix/v.txt").display().to_string();
     let load = [
         "parse",
         "--tz",

@@ -14,15 +14,21 @@ pub(crate) fn record(n: u64) -> String {
     let (second, micro) = (BEGIN + at / 1_000_000, at % 1_000_000);
     let (a, b) = (n % 250 + 1, n / 250 % 250 + 1);
     let (port, length) = (1024 + n % 60_000, n % 1400);
-    format!(
-        "{second}.{micro:06} IP (tos 0x0, ttl 64, id {id}, offset 0, flags [DF], proto TCP (6), \
-         length {total})\n    10.0.{b}.{a}.{port} > 192.0.2.{a}.443: Flags [P.], cksum 0x1a2b \
-         (correct), seq {n}:{end}, ack {ack}, win 501, options [nop,nop,TS val {n} ecr 7], length \
-         {length}\n",
-        id = n % 65_536,
-        total = length + 52,
+    let [source, destination] = [format!("10.0.{b}.{a}.{port}"), format!("192.0.2.{a}.443")];
+    let flags = format_args!(
+        "Flags [P.], cksum 0x1a2b (correct), seq {n}:{end}, ack {ack}, win 501, \
+         options [nop,nop,TS val {n} ecr 7]",
         end = n + length,
         ack = n % 4_000_000_000,
+    );
+    let stamp = format_args!("{second}.{micro:06}");
+    given::tcp(
+        stamp,
+        n as usize,
+        [&source, &destination],
+        flags,
+        12,
+        length as usize,
     )
 }
 

@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use crate::ask;
 use crate::node::{Cluster, cluster};
 use crate::program::{Running, dumpstream, ran};
-use crate::random::Random;
 use crate::{faults, rows, text};
+use given::Random;
 
 /// Records that are sent at once.
 const CHUNK: u64 = 500;

@@ -254,7 +254,8 @@ fn connect_reads_what_is_served() {
 #[test]
 fn text_of_dash_a_is_closed_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/aflag-v.txt");
+    let sample = given::sample("4.99.3/http/v-A.txt");
+    let sample = sample.to_str().unwrap();
     let running = listening(folder.path(), &["-k"]);
     send(&running, &fs::read_to_string(sample).unwrap());
     running.says("-A");
@@ -417,7 +418,8 @@ fn everyone_is_told_of_beyond_loopback_only() {
 #[test]
 fn quiet_is_about_all_but_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/aflag-v.txt");
+    let sample = given::sample("4.99.3/http/v-A.txt");
+    let sample = sample.to_str().unwrap();
     let address = free();
     let port = address.port().to_string();
     let running = Running::new(dumpstream(folder.path(), &["listen", "-q", "-k", &port]));

@@ -36,7 +36,7 @@ fn shell(folder: &Path, line: &str) -> String {
 #[cfg(unix)]
 fn the_page_shows_what_is_seen() {
     let folder = tempfile::tempdir().unwrap();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-field.md");
+    let page = given::project().join("docs/own-field.md");
     let page = fs::read_to_string(page).unwrap();
     let mut commands = 0;
     for (about, text) in blocks(&page) {

@@ -122,7 +122,6 @@ impl Running {
     }
 
     /// Where standard error goes elsewhere.
-    #[allow(dead_code, reason = "not every test program needs it")]
     pub(crate) fn mute(command: &mut Command) -> Running {
         Running {
             child: command.spawn().unwrap(),
@@ -154,7 +153,6 @@ impl Running {
     }
 
     /// Its process.
-    #[allow(dead_code, reason = "not every test program needs it")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -205,16 +203,19 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// A record of two lines, as `tcpdump -nn -v` prints it; `n` makes it different from any other.
 pub(crate) fn record(n: usize) -> String {
-    let (seconds, port) = (n % 60, 1024 + n % 60_000);
-    format!(
-        "10:00:{seconds:02}.{:06} IP (tos 0x0, ttl 64, id {}, offset 0, flags [DF], proto UDP (17), \
-         length 30)\n    192.0.2.1.{port} > 192.0.2.2.9999: UDP, length 2\n",
-        n % 1_000_000,
-        n % 65_536,
-    )
+    let stamp = format!("10:00:{:02}.{:06}", n % 60, n % 1_000_000);
+    let source = format!("192.0.2.1.{}", 1024 + n % 60_000);
+    given::udp(stamp, n, source, "192.0.2.2.9999", 2)
 }
 
 /// So many of them.
 pub(crate) fn records(n: usize) -> String {
     (0..n).map(record).collect()
+}
+
+/// Packed by gzip.
+pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
 }

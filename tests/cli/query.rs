@@ -2,7 +2,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use super::program::{Running, dumpstream, fed, ran, record};
+use super::program::{Ran, Running, dumpstream, fed, ran, record};
 
 /// A database of two packets; the second has hostile text in it.
 fn store(folder: &Path) {
@@ -90,18 +90,37 @@ fn mistakes_are_told_with_the_remedy() {
     let sql = "SELECT * FROM packets";
     let ran_other = ran(folder.path(), &["query", "-d", "other.db", sql]);
     ran_other.failed(1, &["no database of dumpstream"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn who_may_read_a_closed_database_is_told() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
     let closed = folder.path().join("packets.db");
-    let mode = |mode| {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
-    mode(0o000);
-    // Root reads it all the same.
-    if fs::File::open(&closed).is_err() {
-        ran(folder.path(), &["query", sql])
-            .failed(1, &["Permission denied", "its owner", "mode 000"]);
+    mode(&closed, 0o000);
+    let arguments = ["query", "SELECT * FROM packets"];
+    let mut command = dumpstream(folder.path(), &arguments);
+    if fs::metadata(&closed).unwrap().uid() == 0 {
+        // Root reads it all the same: somebody else asks, with a program that he can reach.
+        let program = folder.path().join("program");
+        fs::copy(command.get_program(), &program).unwrap();
+        mode(folder.path(), 0o755);
+        command = std::process::Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(folder.path())
+            .uid(65_534)
+            .gid(65_534);
     }
-    mode(0o600);
+    let ran = Ran::from(command.output().unwrap());
+    ran.failed(1, &["Permission denied", "its owner", "mode 000"]);
 }
 
 #[test]
