@@ -1,7 +1,6 @@
 //! Compressed text, and what is no text at all.
 
 use std::fs;
-use std::io::Write;
 
 use crate::program::{fed, gz, ran, records};
 

@@ -162,6 +162,7 @@ impl Intake {
             let origin = Origin::new(sensor).stream(connection.stream());
             let options = intake
                 .options
+                .clone()
                 .connection(connection.peer(), connection.local());
             intake.read(connection, origin, &options, cancel).await
         }
