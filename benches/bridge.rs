@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dumpstream::bridge::{self, Access, Connection, Listener};
-use dumpstream::{Namespace, Origin, Parser, Station};
+use dumpstream::{Namespace, Origin, Parser};
+use dumpstream_flow::Station;
+use dumpstream_flow::net::{self, Access, Connection, Listener};
 
 #[path = "input/samples.rs"]
 mod samples;
@@ -26,7 +27,7 @@ async fn receive(parser: Arc<Parser>, text: Arc<[u8]>) -> u64 {
         tcp.write_all(&text).expect("it is read to its end");
     });
     let origin = |peer: &Connection| Origin::new("bench").stream(peer.stream());
-    let outcome = bridge::listen(listener, false, &station, origin).await;
+    let outcome = net::listen(listener, false, &station, origin).await;
     sender.join().expect("the sender has sent all");
     assert!(outcome.error.is_none(), "{:?}", outcome.error);
     assert_eq!(outcome.summary.verify(), Ok(()));

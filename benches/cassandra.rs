@@ -9,13 +9,13 @@
 //! word. The node's memory is `CASS_HEAP` (4G here).
 
 #[allow(dead_code)]
-#[path = "../tests/cassandra/ask.rs"]
+#[path = "../cli/tests/cassandra/ask.rs"]
 mod ask;
 #[allow(dead_code)]
-#[path = "../tests/cassandra/node.rs"]
+#[path = "../cli/tests/cassandra/node.rs"]
 mod node;
 #[allow(dead_code)]
-#[path = "../tests/cassandra/text.rs"]
+#[path = "../cli/tests/cassandra/text.rs"]
 mod text;
 
 use std::fmt::Write as _;
@@ -24,9 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dumpstream::{
-    Column, FieldType, Lane, LaneOptions, Namespace, Origin, Packet, Packets, SinkUrl, Value,
-};
+use dumpstream::{Column, FieldType, Namespace, Origin, Packet, Packets, Value};
+use dumpstream_flow::{Lane, LaneOptions, SinkUrl};
 use futures_util::stream::{self, StreamExt};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;

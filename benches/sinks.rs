@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use dumpstream::{Namespace, Origin, Packets, Parser, SinkContext, SinkUrl};
+use dumpstream::{Namespace, Origin, Packets, Parser};
+use dumpstream_flow::{SinkContext, SinkUrl};
 
 #[path = "input/samples.rs"]
 mod samples;
@@ -60,7 +61,7 @@ fn sinks(criterion: &mut Criterion) {
                 let url: SinkUrl = url.replace("DIR", place).parse().expect("a sink");
                 (url.open(&context).expect("it opens"), folder)
             };
-            let write = |(sink, folder): (Box<dyn dumpstream::Sink>, tempfile::TempDir)| {
+            let write = |(sink, folder): (Box<dyn dumpstream_flow::Sink>, tempfile::TempDir)| {
                 let written = runtime.block_on(async {
                     let written = sink.write(&rows).await.expect("it is written");
                     sink.close().await.expect("it is closed");

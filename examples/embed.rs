@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sudo tcpdump -nn -v -c 1000 | cargo run --example embed
-//! cargo run --example embed -- samples/http_request_dump.txt
+//! cargo run --example embed -- samples/4.99.3/http-requests/v.txt
 //! ```
 //!
 //! Prints what each protocol and the busiest sources sent: packets, and bytes of the network

@@ -1,7 +1,6 @@
 //! What the benches read: recorded text, and the one way in which they all measure.
 #![allow(dead_code, reason = "each bench uses what it needs of it")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
@@ -15,7 +14,11 @@ pub(crate) const WINDOW: usize = 128 << 10;
 const LARGE_RECORDS: usize = 46_293;
 
 /// Small samples: one kind of traffic each, to see which kind is dear.
-const SMALL: [&str; 3] = ["http-v", "ip6-v", "talk-v"];
+const SMALL: [(&str, &str); 3] = [
+    ("http-v", "4.99.3/http/v"),
+    ("ip6-v", "4.99.3/ip6/v"),
+    ("talk-v", "4.99.3/talk/v"),
+];
 
 /// A recorded text, and how many records it has.
 pub(crate) struct Sample {
@@ -26,23 +29,20 @@ pub(crate) struct Sample {
 
 /// 12 MB of `tcpdump -nn -v`.
 pub(crate) fn large() -> Sample {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/large.txt.zst");
-    let packed = std::fs::File::open(&path).expect("the large sample is there");
+    let packed = given::text("4.99.3/large/v.txt.zst");
     Sample {
         name: "large",
-        text: zstd::decode_all(packed).expect("it is zstd"),
+        text: zstd::decode_all(&packed[..]).expect("it is zstd"),
         records: LARGE_RECORDS,
     }
 }
 
 /// The large sample and the small ones; the golden file beside each has a line a record.
 pub(crate) fn all() -> Vec<Sample> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
-    let read = |name: &str| std::fs::read(folder.join(name)).expect("a sample");
-    let small = SMALL.map(|name| Sample {
+    let small = SMALL.map(|(name, file)| Sample {
         name,
-        text: read(&format!("{name}.txt")),
-        records: memchr::memchr_iter(b'\n', &read(&format!("{name}.jsonl"))).count(),
+        text: given::text(&format!("{file}.txt")),
+        records: memchr::memchr_iter(b'\n', &given::text(&format!("{file}.jsonl"))).count(),
     });
     std::iter::once(large()).chain(small).collect()
 }

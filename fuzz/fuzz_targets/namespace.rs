@@ -1,5 +1,5 @@
 #![no_main]
-#[path = "../../tests/fuzz/cases.rs"]
+#[path = "../../tests/core/fuzz/cases.rs"]
 #[allow(dead_code, reason = "each target is one of them")]
 mod cases;
 libfuzzer_sys::fuzz_target!(|data: &[u8]| cases::namespace(data));

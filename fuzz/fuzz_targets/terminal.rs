@@ -1,5 +1,4 @@
 #![no_main]
-#[path = "../../tests/fuzz/cases.rs"]
-#[allow(dead_code, reason = "each target is one of them")]
-mod cases;
-libfuzzer_sys::fuzz_target!(|data: &[u8]| cases::terminal(data));
+#[path = "../../cli/tests/cli/fuzz/terminal.rs"]
+mod target;
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target::terminal(data));

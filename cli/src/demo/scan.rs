@@ -108,12 +108,14 @@ fn telling(packet: Packet<'_>) -> bool {
     tcp && matches!(packet.get("payload_length"), Some(Value::Int(1..)))
 }
 
-/// The packets of a sample by the list of samples beside it: file, packets, options.
+/// The packets of a sample by the manifest of the samples: file, packets, and more.
 fn printed(sample: &Path) -> Option<u64> {
-    let name = sample.file_name()?.to_str()?;
-    let list = std::fs::read_to_string(sample.with_file_name("manifest.tsv")).ok()?;
+    // samples/TCPDUMP/THEME/FLAGS.txt
+    let samples = sample.ancestors().nth(3)?;
+    let name = sample.strip_prefix(samples).ok()?;
+    let list = std::fs::read_to_string(samples.join("MANIFEST.tsv")).ok()?;
     list.lines().find_map(|line| {
         let mut cells = line.split('\t');
-        (cells.next()? == name).then(|| cells.next()?.parse().ok())?
+        (Path::new(cells.next()?) == name).then(|| cells.next()?.parse().ok())?
     })
 }

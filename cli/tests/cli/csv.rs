@@ -1,0 +1,164 @@
+//! The sink `csv:`.
+
+use std::fs;
+
+use crate::program::{fed, ran, record, records};
+
+/// RFC 4180, read with all its rules.
+fn read(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut chars = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\r' if !quoted => {
+                assert_eq!(chars.next(), Some('\n'));
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            c => cell.push(c),
+        }
+    }
+    assert!(cell.is_empty() && row.is_empty() && !quoted);
+    rows
+}
+
+#[test]
+fn csv_has_the_values_of_jsonl() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut compared = 0;
+    for name in [
+        "http/v-e",
+        "dns/v",
+        "icmp6-all/vvv-e",
+        "vlan/v-e",
+        "arp/v",
+        "hostile-real/v-X",
+    ] {
+        let file = given::sample(&format!("4.99.3/{name}.txt"));
+        let file = file.to_str().unwrap();
+        let both = [
+            "parse",
+            "-q",
+            "--origin",
+            "--raw",
+            "-o",
+            "jsonl:a.jsonl",
+            "-o",
+            "csv:a.csv",
+        ];
+        let ran = ran(folder.path(), &[&both[..], &[file]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let csv = read(&fs::read_to_string(folder.path().join("a.csv")).unwrap());
+        let jsonl = fs::read_to_string(folder.path().join("a.jsonl")).unwrap();
+        assert_eq!(csv.len(), 1 + jsonl.lines().count());
+        for (row, line) in csv[1..].iter().zip(jsonl.lines()) {
+            let object: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+            assert_eq!(row.len(), csv[0].len());
+            for (name, cell) in csv[0].iter().zip(row) {
+                let expected = match object.get(name) {
+                    None => String::new(),
+                    Some(serde_json::Value::String(text)) => {
+                        // As JSON escapes it, but for what CSV says otherwise.
+                        let line = text.replace('\n', "\\n").replace('\t', "\\t");
+                        let line = line.replace('\r', "\\r");
+                        let line: String = line
+                            .chars()
+                            .map(|c| match c.is_control() {
+                                true => format!("\\u{:04x}", u32::from(c)),
+                                false => c.to_string(),
+                            })
+                            .collect();
+                        match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+                            true => format!("'{line}"),
+                            false => line,
+                        }
+                    }
+                    Some(value) => value.to_string(),
+                };
+                assert_eq!(*cell, expected, "{name} of {line}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 10_000, "{compared}");
+}
+
+#[test]
+fn csv_has_a_header_and_stable_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = fed(folder.path(), &["parse", "-o", "csv:-"], b"").quiet();
+    let header = none.out.lines().next().unwrap();
+    assert!(
+        header.starts_with("number,time,") && header.ends_with(",info,truncated"),
+        "{header}"
+    );
+    assert_eq!(none.out.lines().count(), 1);
+    let three = fed(
+        folder.path(),
+        &["parse", "-o", "csv:-"],
+        records(3).as_bytes(),
+    )
+    .quiet();
+    assert!(three.out.starts_with(&none.out));
+    assert_eq!(read(&three.out).len(), 4);
+    let origin = ["parse", "-o", "csv:-", "--origin", "--raw"];
+    let origin = fed(folder.path(), &origin, records(1).as_bytes()).quiet();
+    let rows = read(&origin.out);
+    let end = [
+        "sensor",
+        "stream",
+        "record",
+        "time_source",
+        "truncated",
+        "raw",
+    ];
+    assert!(rows[0].ends_with(&end.map(str::to_owned)));
+    assert_eq!(rows[1].last().unwrap(), &record(0).replace('\n', "\\n"));
+    let twice = ["parse", "-o", "csv:x", "-o", "jsonl:x"];
+    ran(folder.path(), &twice).failed(2, &["twice"]);
+}
+
+#[test]
+fn csv_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let namespace = r#"[{"name": "n", "regex": "ttl (\\d+)"}, {"name": "t", "regex": "<(.*)>"}]"#;
+    fs::write(folder.path().join("mine.json"), namespace).unwrap();
+    let mut text = Vec::new();
+    let cells: [&[u8]; 7] = [
+        b"=1+1",
+        b"@SUM(A1)",
+        b"-2",
+        b"+3",
+        b"\tx",
+        b"a\x1b[2J\xff",
+        b"b,\"c\"",
+    ];
+    for cell in cells {
+        text.extend(
+            b"1700000000.000001 IP ttl 64 <"
+                .iter()
+                .chain(cell)
+                .chain(b">\n"),
+        );
+    }
+    let mine = ["parse", "-q", "--namespace", "mine.json", "-o", "csv:-"];
+    let out = fed(folder.path(), &mine, &text).out;
+    let rows = read(&out);
+    let cells: Vec<_> = rows.iter().map(|row| row[1].as_str()).collect();
+    let expected = [
+        "t",
+        "'=1+1",
+        "'@SUM(A1)",
+        "'-2",
+        "'+3",
+        "'\\tx",
+        "a\\u001b[2J\\xff",
+        "b,\"c\"",
+    ];
+    assert_eq!(cells, expected);
+    assert_eq!(out.lines().count(), 8);
+}

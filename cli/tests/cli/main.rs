@@ -1,0 +1,20 @@
+//! The built binary as its users meet it: standard output, standard error, exit codes, files.
+
+mod csv;
+mod demo;
+mod examples;
+mod explain;
+mod follow;
+mod fuzz;
+mod listen;
+mod load;
+mod packed;
+mod page;
+mod parse;
+mod program;
+mod query;
+mod rejects;
+mod rotation;
+mod secrets;
+#[cfg(unix)]
+mod terminal;

@@ -1,0 +1,162 @@
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use super::program::{Ran, Running, dumpstream, fed, ran, record};
+
+/// A database of two packets; the second has hostile text in it.
+fn store(folder: &Path) {
+    let hostile = "10:00:01.000000 IP 192.0.2.7.5000 > 192.0.2.2.53: 1+ A? \
+                   \u{1b}[2J\u{9b}31m\u{202e}evil.example. (30)\n";
+    let text = format!("{}{hostile}", record(0));
+    let parse = ["parse", "--date", "2026-01-31", "-o", "sqlite:packets.db"];
+    fed(folder, &parse, text.as_bytes()).quiet();
+}
+
+#[test]
+fn every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let sql = "SELECT source, source_port, time FROM packets ORDER BY record";
+    let as_ = |format| ran(folder.path(), &["query", "-f", format, sql]).quiet();
+    assert_eq!(
+        as_("table").out,
+        "source     source_port  time\n\
+         192.0.2.1         1024  2026-01-31T10:00:00.000000Z\n\
+         192.0.2.7         5000  2026-01-31T10:00:01.000000Z\n"
+    );
+    assert_eq!(
+        as_("csv").out,
+        "source,source_port,time\r\n\
+         192.0.2.1,1024,2026-01-31T10:00:00.000000Z\r\n\
+         192.0.2.7,5000,2026-01-31T10:00:01.000000Z\r\n"
+    );
+    let json = as_("jsonl").json();
+    assert_eq!(json[1]["source_port"], 5000);
+    let formula = "SELECT '=cmd()' AS a, -5 AS b";
+    let csv = ran(folder.path(), &["query", "-f", "csv", formula]).quiet();
+    assert_eq!(csv.out, "a,b\r\n'=cmd(),-5\r\n");
+}
+
+#[test]
+fn text_of_the_wire_does_not_act_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let sql = "SELECT info FROM packets WHERE source = '192.0.2.7'";
+    let table = ran(folder.path(), &["query", sql]).quiet().out;
+    assert!(
+        table.contains("\\u{1b}[2J\\u{9b}31m\\u{202e}evil.example."),
+        "{table}"
+    );
+    let json = ran(folder.path(), &["query", "-f", "jsonl", sql]).quiet();
+    assert!(
+        !json.out.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+        "{json:?}"
+    );
+    let value = json.json()[0]["info"].as_str().unwrap().to_owned();
+    assert!(
+        value.contains("\u{1b}[2J\u{9b}31m\u{202e}evil"),
+        "JSON keeps it: {value:?}"
+    );
+    // Errors repeat what was typed.
+    let typed = ran(
+        folder.path(),
+        &["query", "SELECT \"\u{1b}[31m\"x FROM packet s s"],
+    );
+    assert!(!typed.err.contains('\u{1b}'), "{typed:?}");
+}
+
+#[test]
+fn mistakes_are_told_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    ran(folder.path(), &["query", "SELECT 1"]).failed(1, &["packets.db", "dumpstream listen"]);
+    assert!(!folder.path().join("packets.db").exists());
+    store(folder.path());
+    let column = ran(folder.path(), &["query", "SELECT sorce FROM packets"]);
+    column.failed(1, &["no such column: sorce", "source", "destination_port"]);
+    let table = ran(folder.path(), &["query", "SELECT * FROM packetz"]);
+    table.failed(1, &["no such table: packetz", "packets"]);
+    ran(folder.path(), &["query", "SELEC"]).failed(1, &["syntax error"]);
+    ran(folder.path(), &["query", "SELECT 1; SELECT 2"]).failed(2, &["one statement"]);
+    fs::write(
+        folder.path().join("text.db"),
+        "no database at all, but some text\n".repeat(99),
+    )
+    .unwrap();
+    ran(folder.path(), &["query", "-d", "text.db", "SELECT 1"]).failed(1, &["not a database"]);
+    ran(folder.path(), &["query", "-d", ".", "SELECT 1"]).failed(1, &["is a directory"]);
+    let other = rusqlite::Connection::open(folder.path().join("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE t (x)").unwrap();
+    let sql = "SELECT * FROM packets";
+    let ran_other = ran(folder.path(), &["query", "-d", "other.db", sql]);
+    ran_other.failed(1, &["no database of dumpstream"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn who_may_read_a_closed_database_is_told() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let closed = folder.path().join("packets.db");
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&closed, 0o000);
+    let arguments = ["query", "SELECT * FROM packets"];
+    let mut command = dumpstream(folder.path(), &arguments);
+    if fs::metadata(&closed).unwrap().uid() == 0 {
+        // Root reads it all the same: somebody else asks, with a program that he can reach.
+        let program = folder.path().join("program");
+        fs::copy(command.get_program(), &program).unwrap();
+        mode(folder.path(), 0o755);
+        command = std::process::Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(folder.path())
+            .uid(65_534)
+            .gid(65_534);
+    }
+    let ran = Ran::from(command.output().unwrap());
+    ran.failed(1, &["Permission denied", "its owner", "mode 000"]);
+}
+
+#[test]
+fn a_query_does_not_write() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    for sql in [
+        "CREATE TABLE t (x)",
+        "DROP VIEW packets",
+        "PRAGMA user_version = 7",
+        "VACUUM",
+    ] {
+        let refused = ran(folder.path(), &["query", sql]);
+        assert!(matches!(refused.code, Some(1 | 2)), "{sql}: {refused:?}");
+        assert_ne!(refused.err, "", "{sql}");
+    }
+    let count = ran(
+        folder.path(),
+        &["query", "-f", "csv", "SELECT count(*) FROM packets"],
+    )
+    .quiet();
+    assert_eq!(count.out, "count(*)\r\n2\r\n");
+}
+
+#[test]
+fn a_signal_ends_a_query_that_does_not_end() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let sql = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)
+               SELECT n FROM c WHERE n < 10000";
+    let mut command = dumpstream(folder.path(), &["query", "-f", "csv", sql]);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    let running = Running::new(command);
+    reader.read_exact(&mut [0; 9]).unwrap();
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert_eq!((status.code(), said.as_str()), (Some(130), ""));
+}

@@ -1,0 +1,23 @@
+//! Against the tools of the trade: tcpdump, and netcats of every kind.
+//!
+//! A test that lacks its tool is reported as ignored (`given/src/trial.rs`).
+
+mod captures;
+mod netcat;
+mod pairs;
+#[path = "../cli/program.rs"]
+#[allow(dead_code, reason = "the tests of the command line use more of it")]
+mod program;
+#[path = "../../../flow/tests/flow/receiver.rs"]
+#[allow(dead_code, reason = "the tests of the bridge use more of it")]
+mod receiver;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = [captures::trials(), netcat::trials(), pairs::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}

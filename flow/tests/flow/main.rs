@@ -1,0 +1,6 @@
+//! What moves packets: lanes, sinks, the bridge to netcat. In this process, with real sockets and files.
+
+mod bridge;
+mod lane;
+mod receiver;
+mod sqlite;

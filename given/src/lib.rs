@@ -1,0 +1,17 @@
+//! What the tests and benches of every package start from: the recorded samples, records made to
+//! measure, numbers that are the same in every run, mutated bytes, and tests that need
+//! a tool.
+
+mod cases;
+mod harmless;
+mod random;
+mod record;
+mod samples;
+mod trial;
+
+pub use cases::cases;
+pub use harmless::harmless;
+pub use random::Random;
+pub use record::{tcp, udp};
+pub use samples::{Sample, project, root, sample, samples, text};
+pub use trial::{tool, trial};

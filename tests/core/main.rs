@@ -1,0 +1,14 @@
+//! The core: text in, typed records out. Nothing here needs a file but the samples, or a clock.
+
+mod ascii;
+mod cuts;
+mod explain;
+mod fuzz;
+mod golden;
+mod imports;
+mod law;
+mod layers;
+mod namespace;
+mod samples;
+mod sequence;
+mod time;
