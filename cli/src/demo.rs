@@ -23,10 +23,10 @@ use scan::Scan;
 /// The sample of the source tree, which the package leaves out for its size.
 const LARGE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/samples/4.99.3/large/v.txt.zst"
+    "/../samples/4.99.3/large/v.txt.zst"
 );
 /// The sample that is always there.
-const SMALL: &[u8] = include_bytes!("../../samples/4.99.3/http-requests/v.txt");
+const SMALL: &[u8] = include_bytes!("../sample.txt");
 /// How long the replay shall take: long enough to see the line move.
 const PLAYED: Duration = Duration::from_secs(8);
 /// When the demo ends, whatever it is at.

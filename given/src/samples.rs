@@ -62,12 +62,13 @@ impl Sample {
 
 /// The folder of the whole project.
 pub fn project() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let given = Path::new(env!("CARGO_MANIFEST_DIR"));
+    given.parent().expect("it is a folder of the project")
 }
 
 /// The folder `samples/`.
-pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../samples"))
+pub fn root() -> PathBuf {
+    project().join("samples")
 }
 
 /// A file below `samples/`, which must exist.
@@ -85,7 +86,7 @@ pub fn text(name: &str) -> Vec<u8> {
 /// Every text, in the order of their names.
 pub fn samples() -> Vec<Sample> {
     let mut paths = Vec::new();
-    let mut folders = vec![root().to_path_buf()];
+    let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("samples/ can be read") {
             let path = entry.expect("a folder's entry").path();

@@ -61,7 +61,7 @@ fn the_manifest_lists_every_sample() {
         .collect();
 
     let mut found = Vec::new();
-    files(root(), &mut found);
+    files(&root(), &mut found);
     found.retain(|file| {
         let other = [
             ".gitattributes",

@@ -152,7 +152,7 @@ fn text_of_dash_a_is_refused_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let sample = given::sample("4.99.3/http/v-A.txt");
     let sample = sample.to_str().unwrap();
-    let file = ran(folder.path(), &["parse", sample]).failed(2, &["aflag-v.txt", "-A", "drop"]);
+    let file = ran(folder.path(), &["parse", sample]).failed(2, &["v-A.txt", "-A", "drop"]);
     assert_eq!(file.out, "", "nothing of it is believed");
     let text = fs::read(sample).unwrap();
     fed(folder.path(), &["parse"], &text).failed(2, &["-A"]);
