@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::cell::{Home, inet_cell, text_cell};
-use crate::head::{Stamp, Style};
+use crate::head::Style;
 use crate::packet::Packets;
 use crate::parser::Parser;
 use crate::plan::Plan;
-use crate::table::{Identity, Inner, NO_NUMBER, Row};
+use crate::table::{Identity, Inner, Row};
 use crate::time_source::TimeSource;
 use crate::value::Value;
 
@@ -91,22 +91,11 @@ impl PacketsBuilder {
             let next = self.continues(sensor, stream, record);
             assert!(next, "record {record} of {stream} is not the next row");
         }
-        let (start, end) = self.text(raw);
-        let inner = &mut self.inner;
-        inner.rows.push(Row {
-            start: start as u32,
-            end: end as u32,
-            present: self.plan.time.map_or(0, |time| 1 << time),
-            misfit: 0,
-            stamp: Stamp::None,
-            time,
-            source,
-            number: NO_NUMBER,
-            parsed: true,
-            truncated: false,
-        });
-        let cells = inner.rows.len() * self.plan.columns.len();
-        inner.cells.resize(cells, 0);
+        let mut row = Row::new(self.text(raw), self.inner.cells.len());
+        row.timed = self.plan.time.is_some();
+        row.place(time, source);
+        row.parsed = true;
+        self.inner.rows.push(row);
     }
 
     /// Says whether the record of the row begun last was cut.
@@ -122,15 +111,18 @@ impl PacketsBuilder {
     /// # Panics
     /// When there is no such column, and beyond [`Batch::MAX_LEN`] bytes of text.
     pub fn set(&mut self, column: usize, value: Value<'_>) {
-        let (kind, width) = (self.plan.columns[column].kind, self.plan.columns.len());
-        let Some(row) = self.inner.rows.last_mut() else {
-            return;
-        };
-        if !kind.holds(&value) {
-            row.misfit |= 1 << column;
+        let kind = self.plan.columns[column].kind;
+        if self.is_empty() {
             return;
         }
-        row.present |= 1 << column;
+        if !kind.holds(&value) {
+            self.inner.misfit(1 << column);
+            return;
+        }
+        if self.plan.time == Some(column) {
+            // The row was begun with it.
+            return;
+        }
         let cell = match value {
             Value::Text(bytes) => {
                 let (start, _) = self.text(bytes);
@@ -142,15 +134,24 @@ impl PacketsBuilder {
             Value::Inet(ip) => inet_cell(ip, &mut self.inner.wide),
             Value::Mac([a, b, c, d, e, f]) => u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
         };
-        let first = self.inner.cells.len() - width;
-        self.inner.cells[first + column] = cell;
+        let inner = &mut self.inner;
+        let row = inner.rows.len() - 1;
+        let (at, bit) = (inner.at(&inner.rows[row], column), 1 << column);
+        if inner.rows[row].present & bit == 0 {
+            inner.cells.insert(at, cell);
+        } else {
+            inner.cells[at] = cell;
+        }
+        inner.rows[row].present |= bit;
     }
 
     /// What was gathered; the builder is empty again.
     pub fn take(&mut self) -> Packets {
         let batch = Batch::new(Vec::new(), Style::default());
         let empty = Inner::empty(self.plan.clone(), batch);
-        Packets(Arc::new(std::mem::replace(&mut self.inner, empty)))
+        let mut inner = std::mem::replace(&mut self.inner, empty);
+        inner.fit();
+        Packets(Arc::new(inner))
     }
 
     /// Adds bytes to the text; where they stand.

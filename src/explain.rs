@@ -288,9 +288,9 @@ impl Packet<'_> {
     }
 
     fn reason(self, column: usize, texts: &[Text]) -> Missing {
-        let (plan, _, row) = self.source();
+        let (plan, ..) = self.source();
         let there = |p: &plan::Pattern| texts.iter().any(|t| t.part == p.part);
-        if row.misfit >> column & 1 == 1 {
+        if self.misfit(column) {
             Missing::Misfit
         } else if plan.patterns[column].iter().any(there) {
             Missing::NoMatch

@@ -137,7 +137,7 @@ impl Origin {
                 // Differences and absent stamps begin alike in every capture: more than one record
                 // must tell them apart.
                 let unique = matches!(
-                    first.stamp,
+                    first.stamp(),
                     Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_)
                 );
                 let end = if unique {
@@ -159,11 +159,11 @@ impl Origin {
         let arrival = inner.batch.arrival;
         let plan = inner.plan.clone();
         for row in 0..inner.rows.len() {
-            let (time, source) = self.instant(inner.rows[row].stamp, arrival);
+            let (time, source) = self.instant(inner.rows[row].stamp(), arrival);
             self.settle(&plan, inner, row, (time, source));
         }
         // Placed twice, the cells would be taken for indices again.
-        inner.stamps.clear();
+        inner.stamps = Vec::new();
     }
 
     /// Gives packets of one record the place that they had before, in place of the next one:
@@ -191,7 +191,7 @@ impl Origin {
         for row in 0..inner.rows.len() {
             self.settle(&plan, inner, row, (time, source));
         }
-        inner.stamps.clear();
+        inner.stamps = Vec::new();
     }
 
     /// Makes the times of one row absolute.
@@ -202,16 +202,14 @@ impl Origin {
         row: usize,
         (time, source): (i64, TimeSource),
     ) {
-        let cells = row * plan.columns.len();
         let row = &mut inner.rows[row];
-        row.time = time;
-        row.source = source;
-        if let Some(column) = plan.time {
-            row.present |= 1 << column;
-        }
+        row.place(time, source);
+        row.timed = plan.time.is_some();
+        let row = *row;
         for column in &plan.timestamps {
             if row.present >> column & 1 == 1 {
-                let cell = &mut inner.cells[cells + column];
+                let at = inner.at(&row, *column);
+                let cell = &mut inner.cells[at];
                 if let Some(stamp) = inner.stamps.get(*cell as usize) {
                     *cell = self.beside(*stamp, time) as u64;
                 }

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::batch::Batch;
 use crate::cell::{FIXED, LENGTH_BITS, wide_index};
 use crate::plan::Plan;
-use crate::table::{Inner, NO_NUMBER, Row};
+use crate::table::{Inner, Row};
 use crate::time_source::TimeSource;
 use crate::value::{FieldType, Value};
 
@@ -57,13 +57,11 @@ impl Packets {
         self.0.batch.bytes.len()
     }
 
-    /// An estimate of all memory that these packets hold, in bytes.
+    /// The memory that these packets hold, in bytes: all that was allocated for them. What all
+    /// packets of a parser or of an input share is not counted.
     pub fn footprint(&self) -> usize {
-        self.0.batch.bytes.len()
-            + self.0.rows.len() * size_of::<Row>()
-            + self.0.cells.len() * 8
-            + self.0.wide.len() * 16
-            + self.0.joined.len()
+        // An `Arc` counts twice beside what it holds.
+        self.0.footprint() + 2 * size_of::<usize>()
     }
 
     /// Bytes of tcpdump's own messages (`N packets captured`, …) that stood among these records
@@ -157,9 +155,10 @@ impl<'a> Packet<'a> {
         let inner = &*self.packets.0;
         let row = self.row();
         if row.present >> column & 1 == 0 {
-            return None;
+            let own = row.timed && inner.plan.time == Some(column);
+            return own.then(|| Value::Timestamp(row.time()));
         }
-        let cell = inner.cells[self.index * inner.plan.columns.len() + column];
+        let cell = inner.cells[inner.at(row, column)];
         Some(match inner.plan.columns[column].kind {
             FieldType::Text => Value::Text(self.text(cell)),
             FieldType::Bool => Value::Bool(cell != 0),
@@ -173,7 +172,6 @@ impl<'a> Packet<'a> {
                 Value::Mac(mac)
             }
             FieldType::Time => Value::Time(cell as i64),
-            FieldType::Timestamp if inner.plan.time == Some(column) => Value::Timestamp(row.time),
             FieldType::Timestamp => Value::Timestamp(cell as i64),
             FieldType::Int | FieldType::Bigint | FieldType::Port | FieldType::Hex => {
                 Value::Int(cell as i64)
@@ -197,16 +195,17 @@ impl<'a> Packet<'a> {
         let inner = &*self.packets.0;
         let row = self.row();
         let parts = inner.plan.parts(&inner.batch, row.start as usize);
+        let misfits = inner.misfits(self.index);
         inner
             .plan
             .columns
             .iter()
             .enumerate()
             .filter_map(move |(i, column)| {
-                if row.present >> i & 1 == 1 {
+                if row.present >> i & 1 == 1 || row.timed && inner.plan.time == Some(i) {
                     return None;
                 }
-                let reason = if row.misfit >> i & 1 == 1 {
+                let reason = if misfits >> i & 1 == 1 {
                     Missing::Misfit
                 } else if inner.plan.looks_into(i, parts) {
                     Missing::NoMatch
@@ -222,23 +221,23 @@ impl<'a> Packet<'a> {
     /// other reasons, and walks over the record again for them.
     pub fn misfit(self, column: usize) -> bool {
         assert!(column < self.packets.columns().len(), "no column {column}");
-        self.row().misfit >> column & 1 == 1
+        self.packets.0.misfits(self.index) >> column & 1 == 1
     }
 
     /// How many columns were found whose text did not fit the type.
     pub fn misfits(self) -> u32 {
-        self.row().misfit.count_ones()
+        self.packets.0.misfits(self.index).count_ones()
     }
 
     /// When the packet was seen: nanoseconds since 1970 UTC. Before
     /// [`Origin::place`](crate::Origin::place) only `-tt` stamps have theirs.
     pub fn time(self) -> i64 {
-        self.row().time
+        self.row().time()
     }
 
     /// How [`Packet::time`] was found.
     pub fn time_source(self) -> TimeSource {
-        self.row().source
+        self.row().source()
     }
 
     /// The ordinal in its stream, from 1; 0 before it is placed.
@@ -252,7 +251,7 @@ impl<'a> Packet<'a> {
     /// The number that `-#` printed, whatever the namespace makes of it; one that does not fit 63
     /// bits, which tcpdump never prints, is `u64::MAX - 1`.
     pub fn number(self) -> Option<u64> {
-        Some(self.row().number).filter(|number| *number != NO_NUMBER)
+        self.packets.0.number(self.index)
     }
 
     /// Who sent it; see [`Packets::sensor`].

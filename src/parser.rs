@@ -14,7 +14,6 @@ use crate::packet::Packets;
 use crate::part::Part;
 use crate::plan::{Engine, Plan};
 use crate::table::{Inner, NO_NUMBER, Row};
-use crate::time_source::TimeSource;
 use crate::typed::Typed;
 use crate::value::FieldType;
 
@@ -84,13 +83,11 @@ impl Parser {
         let plan = self.plan.clone();
         // About 250 bytes a record in real text.
         let expect = batch.bytes.len() / 200 + 1;
-        let rows = Vec::with_capacity(expect);
-        let cells = Vec::with_capacity(expect * plan.columns.len());
-        let mut inner = Inner {
-            rows,
-            cells,
-            ..Inner::empty(plan, batch)
-        };
+        let mut inner = Inner::empty(plan, batch);
+        inner.rows.reserve_exact(expect);
+        // Half of the built-in columns.
+        let width = inner.plan.columns.len();
+        inner.cells.reserve_exact(expect * width.div_ceil(2));
         if fill(&mut inner).is_err()
             && let Some((bytes, removed)) =
                 message::without_messages(&inner.batch.bytes, &inner.batch.style)
@@ -99,11 +96,7 @@ impl Parser {
             inner.messages = removed;
             // What was taken out stood somewhere in between.
             inner.batch.offset = None;
-            inner.rows.clear();
-            inner.cells.clear();
-            inner.wide.clear();
-            inner.joined.clear();
-            inner.stamps.clear();
+            inner.clear();
             let again = fill(&mut inner);
             debug_assert!(again.is_ok(), "messages were taken out");
         }
@@ -112,9 +105,13 @@ impl Parser {
         {
             last.truncated = true;
         }
+        inner.fit();
         Packets(Arc::new(inner))
     }
 }
+
+/// The slot of the record's own instant.
+const TIME: u128 = 1 << slot::TIME;
 
 fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
     let plan = inner.plan.clone();
@@ -122,6 +119,8 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
     let style = inner.batch.style;
     let (mut parts, mut slots) = (Parts::new(), Slots::new());
     let mut search = Search::default();
+    // One cell a column, of a row that is not made of slots alone.
+    let mut line = vec![0; width];
     let mut start = 0;
     while start < inner.batch.bytes.len() {
         let end = grammar::record(
@@ -133,23 +132,9 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             &mut slots,
             &mut inner.wide,
         )?;
-        let base = inner.cells.len();
-        let mut row = Row {
-            start: start as u32,
-            end: end as u32,
-            present: 0,
-            misfit: 0,
-            stamp: parts.stamp,
-            time: 0,
-            source: TimeSource::Unplaced,
-            number: match slots.mask >> slot::NUMBER & 1 {
-                1 => slots.cells[slot::NUMBER],
-                _ if parts.has(Part::Number) => NO_NUMBER - 1,
-                _ => NO_NUMBER,
-            },
-            parsed: parts.has(Part::Protocol),
-            truncated: false,
-        };
+        let mut row = Row::new((start, end), inner.cells.len());
+        row.parsed = parts.has(Part::Protocol);
+        row.stamped(parts.stamp);
         // Columns that only the patterns can tell.
         let mut searched = !plan.bound & (u128::MAX >> (128 - width));
         let mut odd = parts.odd;
@@ -157,36 +142,61 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             searched |= plan.by_part[odd.trailing_zeros() as usize];
             odd &= odd - 1;
         }
+        let mut misfits = 0;
         if plan.straight {
-            inner.cells.extend_from_slice(&slots.cells);
-            inner.cells.resize(base + width, 0);
             row.present = u128::from(slots.mask) & !searched;
+        }
+        if plan.straight && searched == 0 {
+            // The columns are the slots, and the instant's is the row's.
+            row.timed = row.present & TIME != 0;
+            row.present &= !TIME;
+            inner.pack(row.present, &slots.cells);
         } else {
-            inner.cells.resize(base + width, 0);
             for (column, slot) in plan.slots.iter().enumerate() {
                 if let Some(slot) = *slot
                     && slots.mask >> slot & 1 == 1
                     && searched >> column & 1 == 0
                 {
-                    inner.cells[base + column] = slots.cells[slot];
+                    line[column] = slots.cells[slot];
                     row.present |= 1 << column;
                 }
             }
-        }
-        while searched != 0 {
-            let column = searched.trailing_zeros() as usize;
-            searched &= searched - 1;
-            search.column(inner, &plan, &parts, column, base, &mut row);
-        }
-        search.head.clear();
-        if let Stamp::Epoch(ns) = row.stamp {
-            row.time = ns;
-            row.source = TimeSource::Packet;
+            while searched != 0 {
+                let column = searched.trailing_zeros() as usize;
+                searched &= searched - 1;
+                match search.column(inner, &plan, &parts, column, &mut row) {
+                    Found::Cell(cell) => {
+                        line[column] = cell;
+                        row.present |= 1 << column;
+                    }
+                    Found::Misfit => misfits |= 1 << column,
+                    Found::Nothing => {}
+                }
+            }
+            search.head.clear();
+            if let Some(time) = plan.time {
+                row.timed = row.present >> time & 1 == 1;
+                row.present &= !(1 << time);
+            }
+            inner.pack(row.present, &line);
         }
         inner.rows.push(row);
+        inner.misfit(misfits);
+        inner.numbered(match slots.mask >> slot::NUMBER & 1 {
+            1 => slots.cells[slot::NUMBER],
+            _ if parts.has(Part::Number) => NO_NUMBER - 1,
+            _ => NO_NUMBER,
+        });
         start = end;
     }
     Ok(())
+}
+
+/// What a column's patterns find.
+enum Found {
+    Cell(u64),
+    Misfit,
+    Nothing,
 }
 
 /// What searching needs again and again.
@@ -198,20 +208,19 @@ struct Search {
 }
 
 impl Search {
-    /// Fills one cell from the column's patterns: the first that matches gives the value.
+    /// The cell of a column by its patterns: the first that matches gives the value.
     fn column(
         &mut self,
         inner: &mut Inner,
         plan: &Plan,
         parts: &Parts,
         column: usize,
-        base: usize,
         row: &mut Row,
-    ) {
+    ) -> Found {
         let kind = plan.columns[column].kind;
         let is_time = plan.time == Some(column);
         if is_time {
-            row.stamp = Stamp::None;
+            row.stamped(Stamp::None);
         }
         for pattern in &plan.patterns[column] {
             for piece in parts.pieces(pattern.part) {
@@ -241,19 +250,15 @@ impl Search {
                 }
                 let group = locations.get(1);
                 if kind == FieldType::Bool {
-                    inner.cells[base + column] = u64::from(group.is_some());
-                    row.present |= 1 << column;
-                    return;
+                    return Found::Cell(u64::from(group.is_some()));
                 }
                 let Some((from, to)) = group else { continue };
                 let Some(typed) = kind.read(&text[from..to], inner.batch.style.nano) else {
-                    row.misfit |= 1 << column;
-                    return;
+                    return Found::Misfit;
                 };
                 if let (true, Typed::Stamp(stamp)) = (is_time, typed) {
-                    row.stamp = stamp;
-                    row.present |= 1 << column;
-                    return;
+                    row.stamped(stamp);
+                    return Found::Cell(0);
                 }
                 let cell = match home {
                     Home::Batch => text_cell(home, offset + from, to - from),
@@ -263,19 +268,17 @@ impl Search {
                         let at = inner.joined.len();
                         // Many columns of a large batch's heads can be more than a cell counts.
                         if u32::try_from(at).is_err() {
-                            row.misfit |= 1 << column;
-                            return;
+                            return Found::Misfit;
                         }
                         inner.joined.extend_from_slice(&text[from..to]);
                         text_cell(Home::Joined, at, to - from)
                     }
                     _ => 0,
                 };
-                inner.cells[base + column] = inner.cell(typed, cell);
-                row.present |= 1 << column;
-                return;
+                return Found::Cell(inner.cell(typed, cell));
             }
         }
+        Found::Nothing
     }
 }
 

@@ -1,10 +1,14 @@
 //! The rows of one batch: what is known of each packet, and the cells of its columns.
+//!
+//! A row stores the cells of the columns that it has, one behind the other: a packet has about
+//! half of the built-in ones, and what is written and held is what it has. What few packets have
+//! stands in tables of its own.
 
 use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::cell::inet_cell;
-use crate::head::Stamp;
+use crate::head::{Form, Stamp};
 use crate::plan::Plan;
 use crate::time_source::TimeSource;
 use crate::typed::Typed;
@@ -22,22 +26,94 @@ pub(crate) const NO_NUMBER: u64 = u64::MAX;
 /// What is known of one packet beside its cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
+    /// The columns that have a cell: that have a value and are not the record's own instant.
+    pub(crate) present: u128,
+    /// Where its cells begin, in the order of the columns.
+    pub(crate) cells: usize,
     /// The record is `bytes[start..end]` of the batch.
     pub(crate) start: u32,
     pub(crate) end: u32,
-    /// The columns that have a value.
-    pub(crate) present: u128,
-    /// The columns whose text was found and did not fit the type.
-    pub(crate) misfit: u128,
-    pub(crate) stamp: Stamp,
-    /// Nanoseconds since 1970 UTC, once placed.
-    pub(crate) time: i64,
-    pub(crate) source: TimeSource,
-    /// What `-#` printed, or [`NO_NUMBER`].
-    pub(crate) number: u64,
+    /// The stamp's own figure; once placed, nanoseconds since 1970 UTC.
+    time: i64,
+    /// The stamp's form; once placed, [`Form::Epoch`].
+    form: Form,
+    source: TimeSource,
+    /// The column of the record's own instant has its value.
+    pub(crate) timed: bool,
     /// A protocol was found.
     pub(crate) parsed: bool,
     pub(crate) truncated: bool,
+}
+
+// Every packet has one.
+const _: () = assert!(size_of::<Row>() == 48);
+
+impl Row {
+    /// A row without values.
+    pub(crate) fn new((start, end): (usize, usize), cells: usize) -> Row {
+        Row {
+            present: 0,
+            cells,
+            start: start as u32,
+            end: end as u32,
+            time: 0,
+            form: Form::Absent,
+            source: TimeSource::Unplaced,
+            timed: false,
+            parsed: false,
+            truncated: false,
+        }
+    }
+
+    /// Gives it what was printed; its place in time is still to be found, but that of `-tt`.
+    pub(crate) fn stamped(&mut self, stamp: Stamp) {
+        self.source = TimeSource::Unplaced;
+        (self.form, self.time) = match stamp {
+            Stamp::None => (Form::Absent, 0),
+            Stamp::Clock(ns) => (Form::Clock, ns),
+            Stamp::Civil(ns) => (Form::Civil, ns),
+            Stamp::Epoch(ns) => (Form::Epoch, ns),
+            Stamp::Signed(ns) => (Form::Signed, ns),
+        };
+        if self.form == Form::Epoch {
+            self.source = TimeSource::Packet;
+        }
+    }
+
+    /// What was printed, until it is placed.
+    pub(crate) fn stamp(&self) -> Stamp {
+        match self.form {
+            Form::Clock => Stamp::Clock(self.time),
+            Form::Civil => Stamp::Civil(self.time),
+            Form::Epoch => Stamp::Epoch(self.time),
+            Form::Signed => Stamp::Signed(self.time),
+            Form::Absent | Form::Unknown => Stamp::None,
+        }
+    }
+
+    /// Gives it its place in time.
+    pub(crate) fn place(&mut self, time: i64, source: TimeSource) {
+        (self.form, self.time, self.source) = (Form::Epoch, time, source);
+    }
+
+    /// Nanoseconds since 1970 UTC; 0 while that is not known.
+    pub(crate) fn time(&self) -> i64 {
+        match self.form {
+            Form::Epoch => self.time,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn source(&self) -> TimeSource {
+        self.source
+    }
+}
+
+/// The columns of one row whose text was found and did not fit the type.
+#[derive(Clone, Copy, Debug)]
+struct Misfits {
+    row: u32,
+    columns: u128,
 }
 
 #[derive(Clone, Debug)]
@@ -45,8 +121,12 @@ pub(crate) struct Inner {
     pub(crate) plan: Arc<Plan>,
     pub(crate) batch: Batch,
     pub(crate) rows: Vec<Row>,
-    /// `plan.columns.len()` cells for each row.
+    /// Row after row.
     pub(crate) cells: Vec<u64>,
+    /// Of the rows that have some, in their order.
+    misfits: Vec<Misfits>,
+    /// What `-#` printed, of all rows or of none; [`NO_NUMBER`] where a row has none.
+    numbers: Vec<u64>,
     pub(crate) wide: Vec<u128>,
     /// Texts of joined heads.
     pub(crate) joined: Vec<u8>,
@@ -67,6 +147,8 @@ impl Inner {
             batch,
             rows: Vec::new(),
             cells: Vec::new(),
+            misfits: Vec::new(),
+            numbers: Vec::new(),
             wide: Vec::new(),
             joined: Vec::new(),
             stamps: Vec::new(),
@@ -74,6 +156,108 @@ impl Inner {
             identity: None,
             first: 0,
         }
+    }
+
+    /// Takes all rows out again.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.cells.clear();
+        self.misfits.clear();
+        self.numbers.clear();
+        self.wide.clear();
+        self.joined.clear();
+        self.stamps.clear();
+    }
+
+    /// Gives back what was reserved and is not needed.
+    pub(crate) fn fit(&mut self) {
+        self.batch.bytes.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        self.cells.shrink_to_fit();
+        self.misfits.shrink_to_fit();
+        self.numbers.shrink_to_fit();
+        self.wide.shrink_to_fit();
+        self.joined.shrink_to_fit();
+        self.stamps.shrink_to_fit();
+    }
+
+    /// The bytes that this holds, itself included; not what it shares with other batches.
+    pub(crate) fn footprint(&self) -> usize {
+        fn held<T>(table: &Vec<T>) -> usize {
+            table.capacity() * size_of::<T>()
+        }
+        size_of::<Inner>()
+            + held(&self.batch.bytes)
+            + held(&self.rows)
+            + held(&self.cells)
+            + held(&self.misfits)
+            + held(&self.numbers)
+            + held(&self.wide)
+            + held(&self.joined)
+            + held(&self.stamps)
+    }
+
+    /// Adds the cells of a row that has these columns, chosen from one for each column.
+    #[inline]
+    pub(crate) fn pack(&mut self, present: u128, cells: &[u64]) {
+        let mut rest = present as u64;
+        let at = self.cells.len();
+        self.cells.resize(at + present.count_ones() as usize, 0);
+        let mut packed = self.cells[at..].iter_mut();
+        // No test for the end of either: there are as many as bits.
+        for base in [0, 64] {
+            while rest != 0
+                && let Some(cell) = packed.next()
+            {
+                *cell = cells[base + rest.trailing_zeros() as usize];
+                rest &= rest - 1;
+            }
+            rest = (present >> 64) as u64;
+        }
+    }
+
+    /// Where the cell of a column stands, or where it would be put.
+    #[inline]
+    pub(crate) fn at(&self, row: &Row, column: usize) -> usize {
+        // Most namespaces need one half; counting both is what reading a value would cost most.
+        let (below, before) = match column {
+            0..64 => (row.present as u64, 0),
+            _ => (
+                (row.present >> 64) as u64,
+                (row.present as u64).count_ones(),
+            ),
+        };
+        let before = before + (below & ((1 << (column % 64)) - 1)).count_ones();
+        row.cells + before as usize
+    }
+
+    /// Marks columns of the last row as misfits.
+    pub(crate) fn misfit(&mut self, columns: u128) {
+        let row = self.rows.len() as u32 - 1;
+        match self.misfits.last_mut() {
+            Some(last) if last.row == row => last.columns |= columns,
+            _ if columns == 0 => {}
+            _ => self.misfits.push(Misfits { row, columns }),
+        }
+    }
+
+    /// The misfits of a row.
+    pub(crate) fn misfits(&self, row: usize) -> u128 {
+        let found = self.misfits.binary_search_by_key(&row, |m| m.row as usize);
+        found.map_or(0, |i| self.misfits[i].columns)
+    }
+
+    /// Gives the last row its number, or [`NO_NUMBER`].
+    pub(crate) fn numbered(&mut self, number: u64) {
+        if number != NO_NUMBER || !self.numbers.is_empty() {
+            self.numbers.resize(self.rows.len() - 1, NO_NUMBER);
+            self.numbers.push(number);
+        }
+    }
+
+    /// What `-#` printed.
+    pub(crate) fn number(&self, row: usize) -> Option<u64> {
+        self.numbers.get(row).copied().filter(|n| *n != NO_NUMBER)
     }
 
     /// The cell of a typed value; `text` is where the text stands.
