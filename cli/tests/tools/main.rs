@@ -9,7 +9,6 @@ mod pairs;
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod program;
 #[path = "../../../flow/tests/flow/receiver.rs"]
-#[allow(dead_code, reason = "the tests of the bridge use more of it")]
 mod receiver;
 
 use std::process::ExitCode;

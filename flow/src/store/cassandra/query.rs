@@ -11,6 +11,7 @@ use super::address::Address;
 use super::cluster;
 use super::fault;
 use super::paging::{PAGE, Paging, consistency};
+use crate::causes::causes;
 use crate::sink::SinkError;
 use crate::store::datum::Datum;
 
@@ -51,7 +52,7 @@ pub async fn query(
     let connected = cluster::in_time(async {
         let session = cluster::connect(address).await?;
         let keyspace = session.use_keyspace(&address.keyspace, false).await;
-        keyspace.map_err(|e| fault::chain(&e))?;
+        keyspace.map_err(|e| causes(&e))?;
         Ok(session)
     });
     let silent = || Err(format!("no node of {} answers in time", address.nodes()));

@@ -32,6 +32,7 @@ use super::layout::{Content, Layout, MILLISECOND};
 use super::name::quoted;
 use super::paging::consistency;
 use super::schema::Note;
+use crate::causes::causes;
 use crate::sink::SinkError;
 
 /// Bytes held of all partitions of a bucket together: as much as waits in front of a sink.
@@ -155,7 +156,7 @@ impl Reader {
         );
         let prepare = async |text: &str| {
             let prepared = session.prepare(text).await;
-            let mut prepared = prepared.map_err(|e| refused(fault::chain(&e)))?;
+            let mut prepared = prepared.map_err(|e| refused(causes(&e)))?;
             prepared.set_is_idempotent(true);
             prepared.set_consistency(consistency(address));
             Ok::<_, SinkError>(prepared)
