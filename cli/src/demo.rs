@@ -23,7 +23,7 @@ use scan::Scan;
 /// The sample of the source tree, which the package leaves out for its size.
 const LARGE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/samples/4.99.3/large/v.txt.zst"
+    "/../samples/4.99.3/large/v.txt.zst"
 );
 /// The sample that is always there.
 const SMALL: &[u8] = include_bytes!("../../samples/4.99.3/http-requests/v.txt");

@@ -4,11 +4,13 @@ mod address;
 mod amount;
 mod check;
 mod columns;
+mod completions;
 mod connect;
 mod cql;
 mod demo;
 mod explain;
 mod listen;
+mod man;
 mod namespace;
 mod origins;
 mod paint;
@@ -69,6 +71,8 @@ enum Command {
     Schema(schema::Schema),
     Namespace(namespace::Names),
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// How much is said, and in which colours; the same for every subcommand.
@@ -167,6 +171,8 @@ fn main() -> ExitCode {
         Command::Schema(schema) => schema.run(manner),
         Command::Namespace(names) => names.run(manner),
         Command::Demo(demo) => demo.run(manner),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match done {
         Ok(exit) => exit.into(),
