@@ -2,7 +2,7 @@
 
 mod coverage;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
-        let paint = Paint(manner.coloured(io::stdout().is_terminal()));
+        let paint = manner.paint(&io::stdout());
         let (name, text) = match &self.namespace {
             None => (
                 "packet_parse.json (built in)".to_owned(),

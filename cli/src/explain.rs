@@ -6,17 +6,16 @@ mod page;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::{Batch, Engine, Framer, Namespace, Origin, Packets, Parser, Reader};
+use dumpstream_flow::clock;
 use dumpstream_flow::input::Input as Stored;
 use jiff::civil::Date;
 
 use self::page::Page;
 use super::origins::{Zone, date, zone};
-use super::paint::Paint;
 use super::records::EngineName;
 use super::{Exit, Manner, Usage, namespace, visible};
 
@@ -118,7 +117,7 @@ impl Explain {
                     explanation: &explanation,
                     names: parser.namespace(),
                     file: self.namespace.as_deref(),
-                    paint: Paint(manner.coloured(io::stdout().is_terminal())),
+                    paint: manner.paint(&io::stdout()),
                     full: !self.field.is_empty(),
                 };
                 page.print(&name, self.record)
@@ -149,14 +148,9 @@ struct Input {
     modified: Option<i64>,
 }
 
-fn nanoseconds(time: SystemTime) -> Option<i64> {
-    let since = time.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_nanos()).ok()
-}
-
 impl Input {
     fn of(input: Option<&str>, manner: Manner) -> anyhow::Result<Input> {
-        let now = nanoseconds(SystemTime::now());
+        let now = Some(clock::now());
         let input = match input {
             None | Some("-") => {
                 if io::stdin().is_terminal() && !manner.quiet {

@@ -4,11 +4,13 @@ mod address;
 mod amount;
 mod check;
 mod columns;
+mod completions;
 mod connect;
 mod cql;
 mod demo;
 mod explain;
 mod listen;
+mod man;
 mod namespace;
 mod origins;
 mod paint;
@@ -30,10 +32,15 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use anstream::AutoStream;
+use anstream::stream::RawStream;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use dumpstream::NamespaceError;
+use dumpstream_flow::causes::causes;
 use dumpstream_flow::run::Error;
+
+use self::paint::Paint;
 
 /// Turn tcpdump's text into typed packet records, stored and queried live
 ///
@@ -64,6 +71,8 @@ enum Command {
     Schema(schema::Schema),
     Namespace(namespace::Names),
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// How much is said, and in which colours; the same for every subcommand.
@@ -81,16 +90,13 @@ struct Manner {
 }
 
 impl Manner {
-    /// Whether a stream that is or is not a terminal gets colours.
-    fn coloured(self, terminal: bool) -> bool {
-        match self.color {
+    /// The colours of a stream: `auto` as clap's own output has them.
+    fn paint(self, stream: &impl RawStream) -> Paint {
+        Paint(match self.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => {
-                let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-                terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-            }
-        }
+            ColorChoice::Auto => AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        })
     }
 
     /// Whether standard error is a terminal that a line may be rewritten on.
@@ -165,6 +171,8 @@ fn main() -> ExitCode {
         Command::Schema(schema) => schema.run(manner),
         Command::Namespace(names) => names.run(manner),
         Command::Demo(demo) => demo.run(manner),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -253,23 +261,9 @@ struct Stdout(#[source] io::Error);
 
 /// An error's line on standard error, harmless to a terminal.
 fn say_error(manner: Manner, error: &anyhow::Error) {
-    let (on, off) = match manner.coloured(io::stderr().is_terminal()) {
-        true => ("\u{1b}[1;31m", "\u{1b}[0m"),
-        false => ("", ""),
-    };
-    let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        // Some errors say their cause themselves.
-        if text.contains(&cause) {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause);
-    }
-    say(&format!("{on}dumpstream:{off} {}", visible::lines(&text)));
+    let program = manner.paint(&io::stderr()).bad("dumpstream:");
+    let text = causes(error.as_ref());
+    say(&format!("{program} {}", visible::lines(&text)));
 }
 
 /// A line on standard error. The text is made harmless by whoever calls.
@@ -294,7 +288,7 @@ fn logs(manner: Manner) {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(status::Stderr)
-        .with_ansi(manner.coloured(io::stderr().is_terminal()))
+        .with_ansi(manner.paint(&io::stderr()).0)
         .with_target(false)
         // They would be told on standard error too, by `eprintln!`, which panics where that is
         // closed.

@@ -1,6 +1,6 @@
 //! `dumpstream namespace`: which fields there are, and the file that defines them.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -74,10 +74,7 @@ impl Names {
         let text = match self.what {
             What::List { namespace } => {
                 let namespace = read(namespace.as_deref())?;
-                list(
-                    &namespace,
-                    Paint(manner.coloured(io::stdout().is_terminal())),
-                )
+                list(&namespace, manner.paint(&io::stdout()))
             }
             What::Export => BUILT_IN.to_owned(),
         };

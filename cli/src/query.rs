@@ -91,11 +91,10 @@ impl Query {
     }
 
     fn layout(&self, manner: Manner) -> Layout {
-        let terminal = io::stdout().is_terminal();
         Layout {
             format: self.format,
-            bold: manner.coloured(terminal),
-            terminal,
+            paint: manner.paint(&io::stdout()),
+            terminal: io::stdout().is_terminal(),
         }
     }
 }

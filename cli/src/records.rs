@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::{DEFAULT_MAX_RECORD, Engine, LARGEST_MAX_RECORD, Parser};
-use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, SinkUrl, Station, StationBuilder};
+use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
 use super::origins::{Origins, Stamp, Zone, date, zone};
@@ -20,19 +20,15 @@ const SHORTEST_MAX_RECORD: usize = 1 << 10;
 /// What becomes of records.
 #[derive(Args, Debug)]
 pub(super) struct Records {
-    /// Where packets go; repeatable: jsonl:- jsonl:FILE csv:- csv:FILE sqlite:FILE
-    /// cassandra://HOST[,HOST]/KEYSPACE.TABLE null:
-    ///
-    /// `?on_full=block` makes the sender wait for a slow sink, `?on_full=drop` never; without it a
-    /// sink among several is waited for until it has stood still for --stall-after.
-    ///
-    /// `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it,
-    /// whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour
-    /// is over or the next row would make it larger; either alone will do. Without it rows
-    /// are added at the end of a file that is there. SIGHUP opens files of text anew, as logrotate wants it.
-    ///
-    /// A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.
-    #[arg(short, long, value_name = "URL", help_heading = "Records")]
+    // Its text is `output_help`.
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        help = output_help(),
+        long_help = output_long_help(),
+        help_heading = "Records"
+    )]
     output: Vec<SinkUrl>,
     /// Fields and their regexes instead of the built-in packet_parse.json.
     #[arg(long, value_name = "FILE", help_heading = "Records")]
@@ -93,6 +89,27 @@ pub(super) struct Records {
           help_heading = "Records")]
     drain_timeout: Duration,
 }
+
+/// The help of `-o`, with what this build can write to.
+fn output_help() -> String {
+    let schemes = Schemes::default();
+    let forms: Vec<_> = schemes.forms().collect();
+    format!("Where packets go; repeatable: {}", forms.join(", "))
+}
+
+fn output_long_help() -> String {
+    output_help() + "\n\n" + OUTPUT
+}
+
+/// What only `--help` says of `-o`.
+const OUTPUT: &str = "`?on_full=block` makes the sender wait for a slow sink, `?on_full=drop` never; without it a \
+     sink among several is waited for until it has stood still for --stall-after.\n\n\
+     `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it, \
+     whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour \
+     is over or the next row would make it larger; either alone will do. Without it rows are \
+     added at the end of a file that is there. SIGHUP opens files of text anew, as logrotate \
+     wants it.\n\n\
+     A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum EngineName {

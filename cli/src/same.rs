@@ -1,38 +1,29 @@
 //! Whether two names are one file, whatever links lead to it.
 
-#[cfg(unix)]
-use std::fs;
 use std::path::Path;
 
-/// What tells a file from any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    #[cfg(unix)]
-    device: u64,
-    #[cfg(unix)]
-    inode: u64,
-}
-
-impl Identity {
-    /// That of a regular file; anything else, a terminal for one, may well be read and written.
-    #[cfg(unix)]
-    pub(super) fn of(path: &Path) -> Option<Identity> {
-        use std::os::unix::fs::MetadataExt;
-        let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        Some(Identity {
-            device: about.dev(),
-            inode: about.ino(),
-        })
-    }
-
-    /// Elsewhere nothing is known of it.
-    #[cfg(not(unix))]
-    pub(super) fn of(_: &Path) -> Option<Identity> {
-        None
-    }
-}
-
-/// Whether both are there and one.
+/// Whether both are there and one. Only regular files are compared: anything else, a terminal for
+/// one, may well be read and written, and a pipe must not be opened to look at it.
 pub(super) fn one(a: &Path, b: &Path) -> bool {
-    Identity::of(a).is_some_and(|a| Identity::of(b) == Some(a))
+    a.is_file() && b.is_file() && same_file::is_same_file(a, b).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_has_many_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |name| folder.path().join(name);
+        fs::write(name("a"), "").unwrap();
+        fs::write(name("b"), "").unwrap();
+        fs::hard_link(name("a"), name("c")).unwrap();
+        assert!(one(&name("a"), &name("c")));
+        assert!(one(&name("a"), &folder.path().join(".").join("a")));
+        assert!(!one(&name("a"), &name("b")));
+        assert!(!one(&name("gone"), &name("gone")));
+        assert!(!one(folder.path(), folder.path()));
+    }
 }

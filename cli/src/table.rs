@@ -6,7 +6,9 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use dumpstream_flow::Datum;
+use unicode_width::UnicodeWidthStr;
 
+use super::paint::Paint;
 use super::visible;
 
 /// The rows that a table's widths are taken from; later ones may stand out of line. So a query of
@@ -30,8 +32,8 @@ pub(super) enum Format {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) format: Format,
-    /// The header in bold.
-    pub(super) bold: bool,
+    /// The header's colours.
+    pub(super) paint: Paint,
     /// Whether a terminal reads it: then CSV is made harmless to it too.
     pub(super) terminal: bool,
 }
@@ -141,7 +143,7 @@ impl<'a> Printer<'a> {
     /// Takes the widths of what is held, and prints it.
     fn measure(&mut self) -> io::Result<()> {
         let held = std::mem::take(&mut self.held);
-        let wide = |text: &str| text.chars().count().min(WIDEST);
+        let wide = |text: &str| text.width().min(WIDEST);
         self.widths = self.names.iter().map(|n| wide(&visible::line(n))).collect();
         for row in &held {
             for (width, cell) in self.widths.iter_mut().zip(row) {
@@ -166,10 +168,7 @@ impl<'a> Printer<'a> {
         });
         let header: Vec<Cell> = header.collect();
         let header = self.aligned(&header);
-        match self.layout.bold {
-            true => writeln!(self.out, "\u{1b}[1m{header}\u{1b}[0m")?,
-            false => writeln!(self.out, "{header}")?,
-        }
+        writeln!(self.out, "{}", self.layout.paint.bold(&header))?;
         held.iter().try_for_each(|row| self.line(row))
     }
 
@@ -191,11 +190,12 @@ impl<'a> Printer<'a> {
             if !std::mem::take(&mut first) {
                 line.push_str("  ");
             }
-            let width = self.widths[i];
-            match cell.right {
-                true => line.push_str(&format!("{:>width$}", cell.text)),
-                false => line.push_str(&format!("{:<width$}", cell.text)),
-            }
+            let blanks = " ".repeat(self.widths[i].saturating_sub(cell.text.width()));
+            let (before, behind) = match cell.right {
+                true => (blanks.as_str(), ""),
+                false => ("", blanks.as_str()),
+            };
+            line.extend([before, &cell.text, behind]);
         }
         line.truncate(line.trim_end().len());
         line
@@ -301,7 +301,7 @@ mod tests {
         let database = Database::open(file.path()).unwrap();
         let layout = Layout {
             format,
-            bold: false,
+            paint: Paint(false),
             terminal,
         };
         let mut out = Vec::new();
@@ -327,6 +327,15 @@ mod tests {
             "name     n\nab       7\nc     1234\n"
         );
         assert_eq!(printed(Format::Table, "SELECT 1 AS n WHERE 0"), "n\n");
+    }
+
+    #[test]
+    fn a_character_of_two_columns_is_two_columns_wide() {
+        let sql = "SELECT '漢字' AS name, 7 AS n UNION ALL SELECT 'e\u{301}', 8";
+        assert_eq!(
+            printed(Format::Table, sql),
+            "name  n\n漢字  7\ne\u{301}     8\n"
+        );
     }
 
     #[test]

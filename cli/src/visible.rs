@@ -2,59 +2,53 @@
 //! out.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
-/// Whether a character acts on a terminal, or on the order in which it shows what follows.
-fn acts(c: char) -> bool {
-    // C0, DEL and C1; then what turns the direction of text, and the two line separators.
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+use dumpstream::spell::acts;
 
 /// One line for a terminal: what acts is written as `\u{1b}`.
 pub(super) fn line(text: &str) -> Cow<'_, str> {
-    escape(text, |_| false)
+    spelled(text, |_| false, unicode)
 }
 
 /// The same, where line feeds are ours: messages of several lines.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c == '\n')
-}
-
-fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| acts(c) && !keep(c)) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if acts(c) && !keep(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
+    spelled(text, |c| c == '\n', unicode)
 }
 
 /// JSON text with the same characters as `\u009b`: no reader sees a difference, and no terminal
 /// acts on it. (JSON itself escapes only C0.)
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    escape_json(text, |_| false)
+    spelled(text, |_| false, unit)
 }
 
 /// The same of JSON that was laid out in lines.
 pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
-    escape_json(text, |c| c == '\n')
+    spelled(text, |c| c == '\n', unit)
 }
 
-fn escape_json(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn unicode(out: &mut String, c: char) {
+    out.extend(c.escape_unicode());
+}
+
+/// All that acts stands in the basic plane: one unit of UTF-16 is enough.
+fn unit(out: &mut String, c: char) {
+    write!(out, "\\u{:04x}", u32::from(c)).expect("a String takes it");
+}
+
+/// Text in which `spell` has spelled what acts, but for what is kept.
+fn spelled(
+    text: &str,
+    keep: impl Fn(char) -> bool,
+    spell: impl Fn(&mut String, char),
+) -> Cow<'_, str> {
     if !text.chars().any(|c| acts(c) && !keep(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if acts(c) && !keep(c) {
-            // All of them stand in the basic plane: one unit is enough.
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            spell(&mut out, c);
         } else {
             out.push(c);
         }

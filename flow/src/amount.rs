@@ -1,4 +1,7 @@
-//! Amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`.
+//! Amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`, `1h30m`.
+//!
+//! Times are not jiff's friendly durations, which have no `1.5d` and no number alone, and whose
+//! errors do not name the units.
 
 use std::time::Duration;
 
@@ -32,28 +35,40 @@ pub fn size(text: &str) -> Result<usize, String> {
     Ok(bytes as usize)
 }
 
-/// A time: a number and a unit. No unit is seconds, as in `nc -w 5`.
+/// A time: a number and a unit, or several of them, `1h30m`. No unit is seconds, as in `nc -w 5`.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split(text);
-    let number = number_of(number, text)?;
-    let unit = match unit {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => {
-            return Err(format!(
-                "{unit:?} is no unit of time: use us, ms, s, m, h, d"
-            ));
+    let (mut seconds, mut rest) = (0.0, text);
+    loop {
+        let (number, behind) = split(rest);
+        let number = number_of(number, text)?;
+        // The next number ends the unit.
+        let end = behind.find(|c: char| c.is_ascii_digit());
+        let (unit, more) = behind.split_at(end.unwrap_or(behind.len()));
+        seconds += number
+            * match unit.trim_end() {
+                "us" | "µs" => 1e-6,
+                "ms" => 1e-3,
+                // Behind another amount it may be anything.
+                "" if rest.len() == text.len() => 1.0,
+                "s" => 1.0,
+                "m" | "min" => 60.0,
+                "h" => 3600.0,
+                "d" => 86_400.0,
+                unit => {
+                    return Err(format!(
+                        "{unit:?} is no unit of time: use us, ms, s, m, h, d"
+                    ));
+                }
+            };
+        rest = more;
+        if rest.is_empty() {
+            break;
         }
-    };
+    }
     // A hundred years: tokio's clock ends later.
-    let seconds = number * unit;
     if seconds > 100.0 * 366.0 * 86_400.0 {
         return Err(format!("{text} is too long"));
     }
@@ -95,7 +110,19 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
-        for wrong in ["", "s", "5 parsecs", "-1s", "999999999999d"] {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1d 12h"), Ok(Duration::from_secs(36 * 3600)));
+        for wrong in [
+            "",
+            "s",
+            "1h30",
+            "1h parsecs",
+            "1hm",
+            "1h-1m",
+            "5 parsecs",
+            "-1s",
+            "999999999999d",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use dumpstream::hash::Fnv;
 
@@ -17,6 +16,7 @@ mod tcpdump;
 use self::capture::Capture;
 pub use self::follow::{Follow, POLL, Part};
 use self::tcpdump::Tcpdump;
+use crate::clock;
 
 /// Bytes that are read first. The magic of a capture of pcapng has twelve.
 const BEGIN: usize = 8 << 10;
@@ -94,8 +94,6 @@ impl Input {
         if about.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
-        let since = about.modified().ok();
-        let since = since.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
         let regular = about.is_file().then_some(about.len());
         let name = path.file_name().unwrap_or(path.as_os_str());
         let mut input = Input::recognised(through(file, regular))?;
@@ -107,7 +105,7 @@ impl Input {
         input.name = bare.unwrap_or(&name).to_owned();
         input.path = Some(path.to_owned());
         input.regular = regular;
-        input.modified = since.and_then(|s| i64::try_from(s.as_nanos()).ok());
+        input.modified = about.modified().ok().and_then(clock::nanoseconds);
         Ok(input)
     }
 

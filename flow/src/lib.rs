@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub mod amount;
+pub mod causes;
+pub mod clock;
 mod codec;
 pub mod feed;
 #[cfg(feature = "input")]
 pub mod input;
 mod lane;
 pub mod net;
+mod place;
 mod progress;
 pub mod rejects;
 pub mod replay;

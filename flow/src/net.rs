@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dumpstream::Origin;
 use socket2::{SockRef, TcpKeepalive};
@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
+use crate::clock;
 use crate::run::{Error, Source, run};
 use crate::station::Station;
 use crate::summary::Summary;
@@ -131,10 +132,12 @@ async fn receive(
 pub fn stream_name(of: &str) -> String {
     static PROCESS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
-    let name = PROCESS.hash_one((now, std::process::id(), NEXT.fetch_add(1, Relaxed), of));
+    let name = PROCESS.hash_one((
+        clock::now(),
+        std::process::id(),
+        NEXT.fetch_add(1, Relaxed),
+        of,
+    ));
     format!("{name:016x}")
 }
 

@@ -18,7 +18,7 @@ mod reject;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::reject::Reject;
+use crate::place::append;
 
 /// Batches that wait for the file at most. Each holds the text of one read, and no more memory is
 /// held than that: whoever has one more waits.
@@ -248,19 +249,11 @@ impl Job {
 /// What the system says when it cannot be opened.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    // A pipe is opened though nobody reads it yet.
+    options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    // A crash may have left half a line.
-    if file.metadata()?.is_file() && file.seek(SeekFrom::End(0))? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
+    let (file, _) = append(path, &mut options, Some(b'\n'))?;
     Ok(file)
 }
 

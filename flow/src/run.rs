@@ -1,7 +1,6 @@
 //! One input to all lanes: read, decode, parse, place, send, and the closing summary.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut, BytesMut};
 use dumpstream::{AsciiGuard, Batch, Origin, Packets, Skipped};
@@ -15,6 +14,7 @@ pub use self::error::Error;
 pub use self::relay::relay;
 pub use self::source::Source;
 use self::watch::Watch;
+use crate::clock;
 use crate::codec::BatchCodec;
 use crate::station::{Numbering, Station};
 use crate::summary::Summary;
@@ -195,9 +195,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
 
     /// When the bytes arrived, if they do so now.
     fn now(&self) -> Option<i64> {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).ok();
-        let since = self.source.is_live().then(now)??;
-        i64::try_from(since.as_nanos()).ok()
+        self.source.is_live().then(clock::now)
     }
 
     /// Parses a batch and sends it on; `rest` bytes that were read stand behind it.

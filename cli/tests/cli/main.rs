@@ -8,6 +8,7 @@ mod follow;
 mod fuzz;
 mod listen;
 mod load;
+mod packaged;
 mod packed;
 mod page;
 mod parse;

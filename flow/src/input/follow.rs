@@ -21,11 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
+
+use crate::clock;
 
 /// How often a file is looked at: a person does not see a tenth of a second, and two system calls
 /// in that time are nothing.
@@ -261,10 +263,8 @@ impl Watch {
         about: &Metadata,
         mut hole: bool,
     ) -> Result<io::Result<bool>, Gone> {
-        let since = about.modified().ok();
-        let since = since.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
         let mut begin = Some(Event::Begin {
-            modified: since.and_then(|s| i64::try_from(s.as_nanos()).ok()),
+            modified: about.modified().ok().and_then(clock::nanoseconds),
         });
         let mut buf = vec![0; CHUNK];
         let (mut place, mut tail) = (0, Vec::new());

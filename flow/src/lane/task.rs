@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dumpstream::Packets;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::error;
 
 use super::Shared;
+use crate::causes::causes;
+use crate::clock;
 use crate::sink::{Sink, SinkError, Written};
 
 /// How long a sink that was told to give up has to say how far it has come. It is in no system
@@ -126,8 +128,7 @@ impl Shared {
     /// Counts the answer to a write.
     fn answered(&self, rows: &[Packets], permits: u32, written: Written) {
         let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let wall = wall.map_or(0, |d| d.as_nanos() as i64);
+        let now = clock::now();
         let mut state = self.lock();
         state.counters.queued -= given;
         state.counters.delivered += written.delivered;
@@ -141,7 +142,7 @@ impl Shared {
             if let Some(arrival) = row.arrival() {
                 state
                     .latency
-                    .record(wall.saturating_sub(arrival), row.len() as u64);
+                    .record(now.saturating_sub(arrival), row.len() as u64);
             }
         }
         self.room.add_permits(permits as usize);
@@ -168,9 +169,9 @@ impl Shared {
         state.bury();
         let mut died = None;
         if let Some(error) = error {
-            died = Some(chain(&error)).filter(|_| !matches!(error, SinkError::ReaderGone { .. }));
+            died = Some(causes(&error)).filter(|_| !matches!(error, SinkError::ReaderGone { .. }));
             state.counters.reader_gone = matches!(error, SinkError::ReaderGone { .. });
-            state.counters.error = Some(chain(&error));
+            state.counters.error = Some(causes(&error));
             self.died.cancel();
         }
         drop(state);
@@ -181,16 +182,4 @@ impl Shared {
         }
         self.done.cancel();
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

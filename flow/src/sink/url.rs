@@ -45,7 +45,8 @@ static BUILT_IN: LazyLock<Schemes> = LazyLock::new(|| Schemes(built_in()));
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
-/// use dumpstream::{BoxFuture, Opening, Packets, Scheme, Schemes, Sink, SinkContext, SinkError, Written};
+/// use dumpstream::Packets;
+/// use dumpstream_flow::{BoxFuture, Opening, Scheme, Schemes, Sink, SinkContext, SinkError, Written};
 ///
 /// /// Counts rows, by a weight.
 /// struct Scale(Arc<AtomicU64>, u64);

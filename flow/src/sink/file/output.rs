@@ -1,12 +1,13 @@
 //! Where a sink of files writes: a stream, a file, or files that take turns.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::rotated::Rotated;
 use super::rotation::Rotation;
+use crate::place::{self, append};
 use crate::sink::SinkError;
 
 /// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
@@ -41,7 +42,7 @@ impl Output {
     ) -> Result<Output, SinkError> {
         let path = PathBuf::from(place);
         if place != "-" {
-            check(sink, &path)?;
+            place::check(&path).map_err(|why| refused(sink, why))?;
         }
         let (mut bytes, mut pipe) = (0, false);
         let place = match rotation {
@@ -51,7 +52,7 @@ impl Output {
             }
             Some(rotation) => Place::Rotated(Rotated::open(sink, path, rotation)?),
             None => {
-                let opened = append(&path, row_end);
+                let opened = append(&path, &mut OpenOptions::new(), row_end);
                 let (file, length) = opened.map_err(SinkError::io(sink, "open the file"))?;
                 if length > 0 && row_end.is_none() {
                     return Err(refused(
@@ -197,7 +198,7 @@ impl Output {
     /// Opens by name again. Of files that rotate nothing: they take turns instead.
     pub(super) fn reopen(&mut self, row_end: Option<u8>) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
-            let opened = append(path, row_end);
+            let opened = append(path, &mut OpenOptions::new(), row_end);
             let failed = SinkError::io(&self.sink, "open the file again");
             let (opened, length) = opened.map_err(failed)?;
             if length > 0 && row_end.is_none() {
@@ -241,29 +242,6 @@ fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     (written, Ok(()))
 }
 
-/// Opens a file to write at its end, wherever that is by then: another program may cut it. Its
-/// length comes with it; what a crash has left of a last row is ended, so that the next stands
-/// alone.
-fn append(path: &Path, row_end: Option<u8>) -> io::Result<(File, u64)> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    let about = file.metadata()?;
-    // A device or a pipe has no length.
-    let mut length = if about.is_file() { about.len() } else { 0 };
-    if let Some(end) = row_end.filter(|_| length > 0) {
-        let mut last = [0];
-        let read = File::open(path).and_then(|mut file| {
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)
-        });
-        // A file that we may not read is added to as it is.
-        if read.is_ok() && last != [end] {
-            file.write_all(&[end])?;
-            length += 1;
-        }
-    }
-    Ok((file, length))
-}
-
 #[cfg(unix)]
 fn is_pipe(about: &Metadata) -> bool {
     std::os::unix::fs::FileTypeExt::is_fifo(&about.file_type())
@@ -285,27 +263,6 @@ fn stdout_is_pipe() -> bool {
 #[cfg(not(unix))]
 fn stdout_is_pipe() -> bool {
     false
-}
-
-/// Refuses a place that cannot be a file, with the remedy.
-fn check(sink: &str, path: &Path) -> Result<(), SinkError> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if path.is_dir() {
-        return Err(refused(
-            sink,
-            "is a directory; name a file in it".to_owned(),
-        ));
-    }
-    match parent.filter(|p| !p.is_dir()) {
-        Some(parent) => Err(refused(
-            sink,
-            format!(
-                "there is no directory `{}`; make it first",
-                parent.display()
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 fn refused(sink: &str, why: String) -> SinkError {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::rotation::Rotation;
+use crate::clock;
 use crate::sink::SinkError;
 
 /// The end of the name of a file that is not finished.
@@ -77,8 +78,8 @@ impl Rotated {
     /// Takes the time from now: until the next whole multiple of the period.
     pub(super) fn stay(&mut self) {
         self.due = self.rotation.every.and_then(|every| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-            let over = Duration::from_nanos((since.as_nanos() % every.as_nanos()) as u64);
+            let over = i128::from(clock::now()).rem_euclid(every.as_nanos() as i128);
+            let over = Duration::from_nanos(over as u64);
             Instant::now().checked_add(every - over)
         });
     }

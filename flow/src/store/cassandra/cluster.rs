@@ -22,6 +22,7 @@ use super::address::Address;
 use super::fault;
 use super::schema::{self, Difference, Found, FoundColumn, Note};
 use super::target::Target;
+use crate::causes::causes;
 
 /// How long a request may take: longer than the server's own limit for a write (2 s) and for a
 /// read (5 s), so that the server's answer, which says more, comes first.
@@ -101,13 +102,10 @@ pub(crate) async fn connect(address: &Address) -> Result<Session, String> {
     if let Some((user, password)) = address.credentials()? {
         builder = builder.user(user, password);
     }
-    builder.build().await.map_err(|e| {
-        format!(
-            "no node of {} answers: {}",
-            address.nodes(),
-            fault::chain(&e)
-        )
-    })
+    builder
+        .build()
+        .await
+        .map_err(|e| format!("no node of {} answers: {}", address.nodes(), causes(&e)))
 }
 
 /// Trusts whom the certificates of a file are of, and nobody else.

@@ -5,6 +5,8 @@
 
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError};
 
+use crate::causes::causes;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -79,7 +81,7 @@ pub(crate) fn said(error: &ExecutionError) -> String {
         ExecutionError::PrepareError(PrepareError::AllAttemptsFailed { first_attempt }) => {
             attempt_said(first_attempt)
         }
-        other => chain(other),
+        other => causes(other),
     }
 }
 
@@ -88,23 +90,8 @@ fn attempt_said(error: &RequestAttemptError) -> String {
         RequestAttemptError::DbError(DbError::Invalid | DbError::SyntaxError, text) => text.clone(),
         RequestAttemptError::DbError(error, text) if text.is_empty() => error.to_string(),
         RequestAttemptError::DbError(error, text) => format!("{error}: {text}"),
-        other => chain(other),
+        other => causes(other),
     }
-}
-
-/// An error and its causes in one line; what a cause says already is not said twice.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! How a table is read page by page: a page is counted in rows, and what is held in bytes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use scylla::errors::ExecutionError;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use scylla::response::{PagingState, PagingStateResponse};
 use scylla::statement::Consistency;
 
 use super::address::Address;
+use super::cluster::PATIENCE;
+use super::fault;
 
 /// Rows of one page, at most: more gain nothing.
 const LARGEST: usize = 4_000;
@@ -46,6 +52,53 @@ impl Paging {
         self.row
             .store(mean.max(before / 2).max(1), Ordering::Relaxed);
     }
+}
+
+/// What the driver answers when it is asked for a page.
+type Answer = Result<(QueryResult, PagingStateResponse), ExecutionError>;
+
+/// One page: its rows, and where the next begins.
+///
+/// `ask` asks for it once, and gives `None` where no answer came in time. Where the cluster cannot
+/// answer now, `again` says how long to wait before it is asked again; `None` gives up.
+///
+/// # Errors
+/// A sentence: what the cluster refuses, or why it was given up.
+pub(crate) async fn page<Asked: Future<Output = Option<Answer>>>(
+    ask: impl Fn(PagingState) -> Asked,
+    state: PagingState,
+    mut again: impl FnMut(&str) -> Option<Duration>,
+) -> Result<(QueryRowsResult, Option<PagingState>), String> {
+    let mut said: Option<String> = None;
+    let (result, next) = loop {
+        let why = match ask(state.clone()).await {
+            Some(Ok(answer)) => break answer,
+            Some(Err(e)) if fault::transient(&e) => fault::said(&e),
+            Some(Err(e)) => return Err(fault::said(&e)),
+            None => said.take().unwrap_or_else(silent),
+        };
+        let Some(wait) = again(&why) else {
+            return Err(why);
+        };
+        said = Some(why);
+        tokio::time::sleep(wait).await;
+    };
+    for warning in result.warnings() {
+        tracing::debug!("{warning}");
+    }
+    let next = match next {
+        PagingStateResponse::HasMorePages { state } => Some(state),
+        PagingStateResponse::NoMorePages => None,
+    };
+    let rows = result.into_rows_result();
+    let rows = rows.map_err(|e| format!("its answer cannot be read: {e}"))?;
+    Ok((rows, next))
+}
+
+/// No answer came in time.
+pub(crate) fn silent() -> String {
+    let time = PATIENCE.as_secs();
+    format!("the cluster has not answered for {time} s; is it up, and are its nodes reachable?")
 }
 
 /// How many copies a read asks. A URL of a sink is one of a reader too, and `any` is for writes

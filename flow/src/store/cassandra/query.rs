@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use dumpstream::{Value, spell};
-use scylla::response::{PagingState, PagingStateResponse};
+use scylla::response::PagingState;
 use scylla::statement::unprepared::Statement;
 use scylla::value::{CqlValue, Row};
 
 use super::address::Address;
 use super::cluster;
-use super::fault;
-use super::paging::{PAGE, Paging, consistency};
+use super::paging::{PAGE, Paging, consistency, page};
+use crate::causes::causes;
 use crate::sink::SinkError;
 use crate::store::datum::Datum;
 
@@ -51,7 +51,7 @@ pub async fn query(
     let connected = cluster::in_time(async {
         let session = cluster::connect(address).await?;
         let keyspace = session.use_keyspace(&address.keyspace, false).await;
-        keyspace.map_err(|e| fault::chain(&e))?;
+        keyspace.map_err(|e| causes(&e))?;
         Ok(session)
     });
     let silent = || Err(format!("no node of {} answers in time", address.nodes()));
@@ -66,27 +66,21 @@ pub async fn query(
     let mut next = Some(PagingState::start());
     while let Some(state) = next {
         let mut tries = 0;
+        let again = |_: &str| {
+            tries += 1;
+            (tries <= TRIES).then_some(WAIT)
+        };
         statement.set_page_size(paging.rows(PAGE));
-        let (result, after) = loop {
-            let asked = session.query_single_page(statement.clone(), (), state.clone());
-            match asked.await {
-                Ok(answer) => break answer,
-                Err(e) if fault::transient(&e) && tries < TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(WAIT).await;
-                }
-                Err(e) => return Err(refused(fault::said(&e))),
-            }
+        let ask = |state| async {
+            Some(
+                session
+                    .query_single_page(statement.clone(), (), state)
+                    .await,
+            )
         };
-        for warning in result.warnings() {
-            tracing::debug!("{warning}");
-        }
-        next = match after {
-            PagingStateResponse::HasMorePages { state } => Some(state),
-            PagingStateResponse::NoMorePages => None,
-        };
+        let (result, after) = page(ask, state, again).await.map_err(refused)?;
+        next = after;
         let wrong = |e: &dyn std::fmt::Display| refused(format!("its answer cannot be read: {e}"));
-        let result = result.into_rows_result().map_err(|e| wrong(&e))?;
         paging.came(result.rows_num(), result.rows_bytes_size());
         if let Some(names) = names.take() {
             let columns = result.column_specs();

@@ -15,7 +15,7 @@ use dumpstream::{Packets, Parser};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
-use scylla::response::{PagingState, PagingStateResponse};
+use scylla::response::PagingState;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
@@ -27,11 +27,11 @@ use self::partitions::{Partitions, Sensor};
 use self::row::{Line, RawRow, fixed, long};
 use super::address::Address;
 use super::cluster::{self, PATIENCE, Pending};
-use super::fault;
 use super::layout::{Content, Layout, MILLISECOND};
 use super::name::quoted;
-use super::paging::consistency;
+use super::paging::{self, consistency};
 use super::schema::Note;
+use crate::causes::causes;
 use crate::sink::SinkError;
 
 /// Bytes held of all partitions of a bucket together: as much as waits in front of a sink.
@@ -98,7 +98,7 @@ impl Reader {
         opened.unwrap_or_else(|| {
             Err(SinkError::Refused {
                 sink: address.to_string(),
-                why: cluster_is_silent(),
+                why: paging::silent(),
             })
         })
     }
@@ -155,7 +155,7 @@ impl Reader {
         );
         let prepare = async |text: &str| {
             let prepared = session.prepare(text).await;
-            let mut prepared = prepared.map_err(|e| refused(fault::chain(&e)))?;
+            let mut prepared = prepared.map_err(|e| refused(causes(&e)))?;
             prepared.set_is_idempotent(true);
             prepared.set_consistency(consistency(address));
             Ok::<_, SinkError>(prepared)
@@ -297,35 +297,25 @@ impl Reader {
         state: PagingState,
     ) -> Result<(Vec<RawRow>, Option<PagingState>), SinkError> {
         let deadline = Instant::now() + ENDURANCE;
-        let mut said = None;
-        let (result, next) = loop {
-            // Not all of the driver's own waits have a limit.
-            let limit = deadline.min(Instant::now() + PATIENCE);
-            let asked = self
-                .session
-                .execute_single_page(statement, &values, state.clone());
-            let why = match tokio::time::timeout_at(limit, asked).await {
-                Ok(Ok(answer)) => break answer,
-                Ok(Err(e)) if fault::transient(&e) => fault::said(&e),
-                Ok(Err(e)) => return Err(self.failed(fault::said(&e))),
-                Err(_) => said.clone().unwrap_or_else(cluster_is_silent),
-            };
+        let mut warned = false;
+        let again = |why: &str| {
             if Instant::now() + WAIT >= deadline {
-                return Err(self.failed(why));
+                return None;
             }
-            if said.replace(why.clone()).is_none() {
+            if !std::mem::replace(&mut warned, true) {
                 tracing::warn!(sink = %self.sink, error = %why,
                     "The cluster does not answer; it is asked again.");
             }
-            tokio::time::sleep(WAIT).await;
+            Some(WAIT)
         };
-        let next = match next {
-            PagingStateResponse::HasMorePages { state } => Some(state),
-            PagingStateResponse::NoMorePages => None,
+        let ask = |state| {
+            // Not all of the driver's own waits have a limit.
+            let limit = deadline.min(Instant::now() + PATIENCE);
+            let asked = self.session.execute_single_page(statement, &values, state);
+            async move { tokio::time::timeout_at(limit, asked).await.ok() }
         };
-        let result = result
-            .into_rows_result()
-            .map_err(|e| self.failed(e.to_string()))?;
+        let page = paging::page(ask, state, again).await;
+        let (result, next) = page.map_err(|why| self.failed(why))?;
         let rows = result
             .rows::<ColumnIterator<'_, '_>>()
             .map_err(|e| self.failed(e.to_string()))?;
@@ -413,9 +403,4 @@ impl Reading<'_> {
             }
         }
     }
-}
-
-fn cluster_is_silent() -> String {
-    let time = PATIENCE.as_secs();
-    format!("the cluster has not answered for {time} s; is it up, and are its nodes reachable?")
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dumpstream::Packets;
 use scylla::client::session::Session;
@@ -27,6 +27,7 @@ use super::layout::{Hosts, Layout};
 use super::pace::Pace;
 use super::schema::{self, Note};
 use super::target::Target;
+use crate::clock;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
@@ -311,7 +312,7 @@ impl Shared {
             targets.push(Target::new(address.keyspace(), name, layout));
         }
         if self.context.amend {
-            let written = micros_now();
+            let written = clock::now() / 1_000;
             for target in &mut targets {
                 target.layout.nulls = true;
                 target.layout.written = Some(written);
@@ -446,9 +447,4 @@ async fn prepare(session: &Session, target: &Target) -> Result<(), Pending> {
 /// How many rows there are.
 fn count(rows: &[Packets]) -> u64 {
     rows.iter().map(|packets| packets.len() as u64).sum()
-}
-
-fn micros_now() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    i64::try_from(now.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }

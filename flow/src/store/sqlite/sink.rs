@@ -13,6 +13,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use super::failure::Failure;
 use super::ledger::Ledger;
 use super::schema;
+use crate::place;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
 use crate::sink::writer::{Abandoned, Store, Writer};
@@ -98,23 +99,11 @@ impl Sink for Sqlite {
 }
 
 /// Refuses what SQLite would open and nobody means.
-fn check(fail: &Failure, place: &str) -> Result<(), SinkError> {
-    let path = Path::new(place);
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if place == ":memory:" {
+fn check(fail: &Failure, file: &str) -> Result<(), SinkError> {
+    if file == ":memory:" {
         return Err(fail.refuse("a database in memory ends with the program; name a file"));
     }
-    if path.is_dir() {
-        return Err(fail.refuse("is a directory; name a file in it"));
-    }
-    if let Some(parent) = parent.filter(|p| !p.is_dir()) {
-        let why = format!(
-            "there is no directory `{}`; make it first",
-            parent.display()
-        );
-        return Err(fail.refuse(why));
-    }
-    Ok(())
+    place::check(Path::new(file)).map_err(|why| fail.refuse(why))
 }
 
 struct Database {
