@@ -114,10 +114,10 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Found::Slot => "grammar",
-            Found::RegexOdd => "regex, as the grammar left its path in that part",
-            Found::RegexAsked => "regex, as --engine regex asks",
-            Found::RegexEdited => "regex, as its entries are not the built-in ones",
-            Found::RegexOwn => "regex, as it is no built-in field",
+            Found::RegexOdd => "regex, because the grammar does not cover that part",
+            Found::RegexAsked => "regex, because of --engine regex",
+            Found::RegexEdited => "regex, because its entries differ from the built-in ones",
+            Found::RegexOwn => "regex, because it is not a built-in field",
         })
     }
 }

@@ -267,7 +267,7 @@ impl Namespace {
             }
             let above = |other: &Field| other.name == field.name && other.same(field);
             if self.fields[..i].iter().any(above) {
-                doubt("is the same as an entry above, which has the value before it".into());
+                doubt("duplicates an earlier entry, which always wins".into());
             }
         }
         doubts
@@ -307,7 +307,7 @@ impl Namespace {
                 && field.name.eq_ignore_ascii_case("time")
                 && field.kind != FieldType::Timestamp
             {
-                let what = "`time` orders the rows, so its type is `timestamp`";
+                let what = "`time` orders the rows, so its type must be `timestamp`";
                 fail(what.into(), at.map(|at| &at.kind));
             }
             let above = &self.fields[..i];
@@ -316,7 +316,7 @@ impl Namespace {
                 .find(|other| other.name == field.name && other.kind != field.kind)
             {
                 let what = format!(
-                    "type {} here, {} in an entry above; alternatives agree",
+                    "type {} here, {} in an earlier entry; entries of one name must have one type",
                     field.kind, other.kind
                 );
                 fail(what, at.map(|at| &at.kind));
@@ -324,7 +324,10 @@ impl Namespace {
             if let Some(other) = above.iter().find(|other| {
                 other.name != field.name && other.name.eq_ignore_ascii_case(&field.name)
             }) {
-                let what = format!("differs from `{}` only in case", other.name);
+                let what = format!(
+                    "differs from `{}` only in case; rename one of them",
+                    other.name
+                );
                 fail(what, at.map(|at| &at.name));
             }
         }
@@ -346,7 +349,7 @@ impl Namespace {
         let fail = |what: String| NamespaceError::at(&field.name, what, field.position().cloned());
         let regex = pattern::compile(&field.regex).map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => fail(format!(
-                "pattern compiles to more than {limit} bytes; write it narrower"
+                "pattern compiles to more than {limit} bytes; make it narrower"
             )),
             other => fail(format!("regex: {other}")),
         })?;
@@ -385,12 +388,14 @@ fn name_fault(name: &str) -> Option<String> {
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || name.len() > 48 || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Some("a name is a letter, then letters, digits and _, at most 48".into());
+        return Some(
+            "a name must be a letter, then letters, digits and _, at most 48 in all".into(),
+        );
     }
     RESERVED
         .iter()
         .any(|r| r.eq_ignore_ascii_case(name))
-        .then(|| "is a column of dumpstream's own; choose another name".into())
+        .then(|| "is reserved for a column of dumpstream's own; choose another name".into())
 }
 
 /// Errors as the file has them; those of the whole come last.

@@ -1,10 +1,10 @@
-//! Whether two names are one file, whatever links lead to it.
+//! Whether two names refer to the same file, through any links.
 
 #[cfg(unix)]
 use std::fs;
 use std::path::Path;
 
-/// What tells a file from any other.
+/// What identifies a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     #[cfg(unix)]
@@ -14,7 +14,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// That of a regular file; anything else, a terminal for one, may well be read and written.
+    /// Identifies a regular file. Anything else, such as a terminal, may be both read and written.
     #[cfg(unix)]
     pub(super) fn of(path: &Path) -> Option<Identity> {
         use std::os::unix::fs::MetadataExt;
@@ -25,14 +25,14 @@ impl Identity {
         })
     }
 
-    /// Elsewhere nothing is known of it.
+    /// On other systems files cannot be identified.
     #[cfg(not(unix))]
     pub(super) fn of(_: &Path) -> Option<Identity> {
         None
     }
 }
 
-/// Whether both are there and one.
+/// Whether both exist and are the same file.
 pub(super) fn one(a: &Path, b: &Path) -> bool {
     Identity::of(a).is_some_and(|a| Identity::of(b) == Some(a))
 }

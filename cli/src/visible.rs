@@ -1,21 +1,22 @@
-//! What a terminal may be shown: text of the wire with everything that could act on it spelled
-//! out.
+//! Escapes text from the network for a terminal: characters that could act on the terminal are
+//! spelled out.
 
 use std::borrow::Cow;
 
 /// Whether a character acts on a terminal, or on the order in which it shows what follows.
 fn acts(c: char) -> bool {
-    // C0, DEL and C1; then what turns the direction of text, and the two line separators.
+    // C0, DEL and C1; then characters that change the direction of text, and the two line
+    // separators.
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// One line for a terminal: what acts is written as `\u{1b}`.
+/// Escapes one line for a terminal: characters that act on it become `\u{1b}`.
 pub(super) fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// The same, where line feeds are ours: messages of several lines.
+/// The same for messages of several lines, whose line feeds are kept.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n')
 }
@@ -35,13 +36,13 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON text with the same characters as `\u009b`: no reader sees a difference, and no terminal
-/// acts on it. (JSON itself escapes only C0.)
+/// Escapes the same characters in JSON text, as `\u009b`: readers of JSON see no difference, and no
+/// terminal acts on them. (JSON itself escapes only C0.)
 pub(super) fn json(text: &str) -> Cow<'_, str> {
     escape_json(text, |_| false)
 }
 
-/// The same of JSON that was laid out in lines.
+/// The same for JSON that is laid out in lines.
 pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
     escape_json(text, |c| c == '\n')
 }
@@ -53,7 +54,7 @@ fn escape_json(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if acts(c) && !keep(c) {
-            // All of them stand in the basic plane: one unit is enough.
+            // All of these are in the basic plane, so one UTF-16 unit is enough.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);

@@ -1,9 +1,9 @@
-//! Amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`.
+//! Parses amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`.
 
 use std::time::Duration;
 
-/// Bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB MB GB` powers
-/// of 1000; no unit is bytes.
+/// Parses a size in bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB
+/// MB GB` powers of 1000; without a unit it is bytes.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
@@ -20,19 +20,19 @@ pub fn size(text: &str) -> Result<usize, String> {
         "GB" => 1e9,
         _ => {
             return Err(format!(
-                "{unit:?} is no unit of size: use K, M, G, kB, MB, GB"
+                "{unit:?} is not a unit of size: use K, M, G, kB, MB, GB"
             ));
         }
     };
     let bytes = number * unit;
-    // Below 2^53 a double holds every whole number, and no buffer is as large.
+    // Below 2^53 a double holds every integer, and no buffer is that large.
     if bytes >= (1u64 << 53) as f64 {
         return Err(format!("{text} is too large"));
     }
     Ok(bytes as usize)
 }
 
-/// A time: a number and a unit. No unit is seconds, as in `nc -w 5`.
+/// Parses a time: a number and a unit. Without a unit it is seconds, as in `nc -w 5`.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
@@ -48,11 +48,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400.0,
         _ => {
             return Err(format!(
-                "{unit:?} is no unit of time: use us, ms, s, m, h, d"
+                "{unit:?} is not a unit of time: use us, ms, s, m, h, d"
             ));
         }
     };
-    // A hundred years: tokio's clock ends later.
+    // A hundred years; tokio's clock cannot represent much more.
     let seconds = number * unit;
     if seconds > 100.0 * 366.0 * 86_400.0 {
         return Err(format!("{text} is too long"));

@@ -99,11 +99,10 @@ fn in_words(what: &str) -> String {
         return format!("{name} is missing");
     }
     if what == "invalid escape" {
-        return r"JSON has no such escape; a back-slash is written twice in it, `\\d` for \d"
-            .to_owned();
+        return r"JSON has no such escape; write a back-slash twice, `\\d` for \d".to_owned();
     }
     match what.strip_prefix("EOF while parsing ") {
-        Some("a value") => return "the file ends where a value is due".to_owned(),
+        Some("a value") => return "the file ends where a value is expected".to_owned(),
         Some(open) => return format!("the file ends within {open}"),
         None => {}
     }
@@ -111,7 +110,7 @@ fn in_words(what: &str) -> String {
         .strip_prefix("invalid type: ")
         .and_then(|what| what.split_once(", expected "))
     {
-        Some((found, wanted)) => format!("this is to be {wanted}, and is {found}"),
+        Some((found, wanted)) => format!("expected {wanted}, found {found}"),
         None => what.to_owned(),
     }
 }
@@ -160,7 +159,7 @@ fn bare_array(written: &str) -> Read {
     if let Some(offset) = forbidden_escape(written) {
         let at = Position::of(written, offset);
         warnings.push(format!(
-            "line {}, column {}: JSON has no such escape; every back-slash of this file is taken as it stands",
+            "line {}, column {}: JSON has no such escape; every back-slash of this file is taken literally",
             at.line, at.column
         ));
         doubled = literal_back_slashes(written);
@@ -304,7 +303,7 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
             Some((_, Ok(known))) => part = known,
             Some((raw, Err(_))) => {
                 let known = Part::ALL.map(Part::name).join(" ");
-                fail(format!("no such part; one of: {known}"), raw);
+                fail(format!("unknown part; use one of: {known}"), raw);
             }
             None => fail("`in` is missing".into(), entry.name),
         }
@@ -312,7 +311,7 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
             Some((_, Ok(known))) => kind = known,
             Some((raw, Err(_))) => {
                 let known = FieldType::ALL.map(FieldType::name).join(" ");
-                fail(format!("no such type; one of: {known}"), raw);
+                fail(format!("unknown type; use one of: {known}"), raw);
             }
             None => fail("`type` is missing".into(), entry.name),
         }

@@ -1,4 +1,4 @@
-//! Where a sink of files writes: a stream, a file, or files that take turns.
+//! Where a file sink writes: a stream, a file, or rotated files.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -9,17 +9,17 @@ use super::rotated::Rotated;
 use super::rotation::Rotation;
 use crate::sink::SinkError;
 
-/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
-/// cut when its reader stops, and it is known how many were written. Elsewhere it may be less: then
-/// one may be cut.
+/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux): no row is cut when
+/// the reader stops, and the number of written rows is known. On other systems the size may be
+/// smaller; then a row may be cut.
 const PIPE: usize = 4096;
 
-/// The place, and how much of it was written.
+/// The destination, and how much was written.
 pub(crate) struct Output {
     /// The sink's URL, for errors.
     sink: String,
     place: Place,
-    /// Bytes that the present file has.
+    /// Size of the current file in bytes.
     bytes: u64,
     /// Whether it is a pipe, whose reader may stop reading.
     pipe: bool,
@@ -32,7 +32,7 @@ enum Place {
 }
 
 impl Output {
-    /// `-` is standard output; a file that is there is added to, if rows have an end.
+    /// `-` is standard output; an existing file is appended to if rows have an end.
     pub(super) fn open(
         sink: &str,
         place: &str,
@@ -56,8 +56,7 @@ impl Output {
                 if length > 0 && row_end.is_none() {
                     return Err(refused(
                         sink,
-                        "the file is there, and nothing can be added to it; name another file"
-                            .to_owned(),
+                        "the file exists and cannot be appended to; name another file".to_owned(),
                     ));
                 }
                 bytes = length;
@@ -73,7 +72,7 @@ impl Output {
         })
     }
 
-    /// Refuses a file that was there and begins otherwise.
+    /// Refuses an existing file with a different beginning.
     pub(super) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
         let Place::File { path, .. } = &self.place else {
             return Ok(());
@@ -84,13 +83,13 @@ impl Output {
         let mut begin = Vec::with_capacity(header.len());
         File::open(path)
             .and_then(|file| file.take(header.len() as u64).read_to_end(&mut begin))
-            .map_err(SinkError::io(&self.sink, "read how the file begins"))?;
+            .map_err(SinkError::io(&self.sink, "read the beginning of the file"))?;
         if begin == header {
             return Ok(());
         }
         Err(refused(
             &self.sink,
-            "the file has other columns, or is no table; name another file".to_owned(),
+            "the file has other columns, or is not a table; name another file".to_owned(),
         ))
     }
 
@@ -105,17 +104,17 @@ impl Output {
         }
     }
 
-    /// How many bytes to write at once.
+    /// The number of bytes to write in one call.
     pub(super) fn piece(&self) -> usize {
         if self.pipe { PIPE } else { usize::MAX }
     }
 
-    /// Whether nothing stands there yet: a header is due.
+    /// Whether the destination is still empty, so that a header is due.
     pub(super) fn is_new(&self) -> bool {
         self.bytes == 0
     }
 
-    /// Whether the present file may have so many more bytes.
+    /// Whether the current file has room for `more` bytes.
     pub(super) fn fits(&self, more: usize) -> bool {
         match &self.place {
             Place::Rotated(rotated) => rotated.fits(self.bytes + more as u64),
@@ -123,7 +122,7 @@ impl Output {
         }
     }
 
-    /// When the present file has had its time.
+    /// When the current file is due for rotation.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.place {
             Place::Rotated(rotated) => rotated.due(),
@@ -131,7 +130,7 @@ impl Output {
         }
     }
 
-    /// Writes all of it; of a write that fails, tells how many bytes were written before.
+    /// Writes everything; on an error, also returns how many bytes were written before.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
         let (written, end) = match &mut self.place {
             Place::Stream(out) => all(out, bytes),
@@ -150,8 +149,8 @@ impl Output {
         })
     }
 
-    /// Takes so many bytes off the end of a file again, if they are still what stands there: half a
-    /// row, after a write that failed. Where that cannot be done it stays.
+    /// Removes `bytes` from the end of a file, if they are still its end: half a row, after a
+    /// failed write. If that is not possible, they stay.
     pub(super) fn take_back(&mut self, bytes: usize) {
         let file = match &self.place {
             Place::Stream(_) => return,
@@ -177,7 +176,7 @@ impl Output {
         }
     }
 
-    /// Finishes the present file and begins the next; of a place that does not rotate, nothing.
+    /// Finishes the current file and starts the next one; does nothing without rotation.
     pub(super) fn turn(&mut self) -> Result<(), SinkError> {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.finish()?;
@@ -187,23 +186,23 @@ impl Output {
         Ok(())
     }
 
-    /// The present file stays, though its time is over: it has no rows.
+    /// Keeps the current file beyond its time, because it has no rows.
     pub(super) fn stay(&mut self) {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.stay();
         }
     }
 
-    /// Opens by name again. Of files that rotate nothing: they take turns instead.
+    /// Reopens the file by name. Rotated files are not reopened.
     pub(super) fn reopen(&mut self, row_end: Option<u8>) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
             let opened = append(path, row_end);
-            let failed = SinkError::io(&self.sink, "open the file again");
+            let failed = SinkError::io(&self.sink, "reopen the file");
             let (opened, length) = opened.map_err(failed)?;
             if length > 0 && row_end.is_none() {
                 return Err(refused(
                     &self.sink,
-                    "the file was not moved away, and nothing can be added to it".to_owned(),
+                    "the file was not moved away, and cannot be appended to".to_owned(),
                 ));
             }
             *file = opened;
@@ -212,12 +211,12 @@ impl Output {
         Ok(())
     }
 
-    /// Whether a file without rows is not worth keeping.
+    /// Whether a file without rows is removed.
     pub(super) fn discards_empty(&self) -> bool {
         matches!(self.place, Place::Rotated(_))
     }
 
-    /// Ends it; `rows` says whether the present file has any.
+    /// Closes it; `rows` says whether the current file has any.
     pub(super) fn close(self, rows: bool) -> Result<(), SinkError> {
         match self.place {
             Place::Rotated(mut rotated) if rows => rotated.finish(),
@@ -227,7 +226,7 @@ impl Output {
     }
 }
 
-/// Writes all of it, and tells how much of it was written.
+/// Writes everything, and returns how much was written.
 fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
@@ -241,9 +240,8 @@ fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     (written, Ok(()))
 }
 
-/// Opens a file to write at its end, wherever that is by then: another program may cut it. Its
-/// length comes with it; what a crash has left of a last row is ended, so that the next stands
-/// alone.
+/// Opens a file for appending: another program may truncate it meanwhile. Also returns its length.
+/// If a crash has left half a row, that row is ended, so that the next one stands alone.
 fn append(path: &Path, row_end: Option<u8>) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     let about = file.metadata()?;
@@ -255,7 +253,7 @@ fn append(path: &Path, row_end: Option<u8>) -> io::Result<(File, u64)> {
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)
         });
-        // A file that we may not read is added to as it is.
+        // A file that we may not read is appended to as it is.
         if read.is_ok() && last != [end] {
             file.write_all(&[end])?;
             length += 1;
@@ -287,7 +285,7 @@ fn stdout_is_pipe() -> bool {
     false
 }
 
-/// Refuses a place that cannot be a file, with the remedy.
+/// Refuses a path that cannot be a file, and names the remedy.
 fn check(sink: &str, path: &Path) -> Result<(), SinkError> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     if path.is_dir() {
@@ -300,7 +298,7 @@ fn check(sink: &str, path: &Path) -> Result<(), SinkError> {
         Some(parent) => Err(refused(
             sink,
             format!(
-                "there is no directory `{}`; make it first",
+                "directory `{}` does not exist; create it first",
                 parent.display()
             ),
         )),
