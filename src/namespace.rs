@@ -19,7 +19,7 @@ use crate::value::FieldType;
 pub const MAX_COLUMNS: usize = 128;
 /// The most entries of one namespace: eight alternatives for each column.
 pub const MAX_ENTRIES: usize = 8 * MAX_COLUMNS;
-/// Columns of ours that stand beside the fields in every table.
+/// dumpstream's own columns, which every table has beside the fields.
 pub const RESERVED: [&str; 9] = [
     "sensor",
     "stream",
@@ -35,7 +35,7 @@ pub const RESERVED: [&str; 9] = [
 /// The namespace that is built in: the text of `packet_parse.json`.
 pub const BUILT_IN: &str = include_str!("../packet_parse.json");
 
-/// One entry: a name, the part to look into, a pattern whose group 1 is the value, and a type.
+/// One entry: a name, the part to search, a pattern whose group 1 is the value, and a type.
 #[derive(Clone, Debug)]
 pub struct Field {
     /// The name of the column. Entries of one name are alternatives, tried in their order.
@@ -46,7 +46,7 @@ pub struct Field {
     pub regex: String,
     /// What group 1 becomes.
     pub kind: FieldType,
-    /// One line for people: what the field is, and its unit.
+    /// A short description: what the field is, and its unit.
     pub doc: String,
     at: Option<Box<Written>>,
 }
@@ -57,13 +57,13 @@ struct Written {
     name: Position,
     kind: Position,
     regex: Position,
-    /// The pattern in its quotes, where a place in it can be told: not of a bare array, whose
-    /// back-slashes may have been repaired.
+    /// The pattern in its quotes, if positions in it are known. In a bare array they are not,
+    /// because its back-slashes may have been repaired.
     quoted: Option<std::ops::Range<usize>>,
 }
 
 impl Field {
-    /// A field that a program makes.
+    /// Creates a field in a program.
     pub fn new(
         name: impl Into<String>,
         part: Part,
@@ -81,7 +81,7 @@ impl Field {
         }
     }
 
-    /// Where its pattern stands, for a field that was read from a file.
+    /// The position of the pattern, for a field that was read from a file.
     pub fn position(&self) -> Option<&Position> {
         self.at.as_ref().map(|at| &at.regex)
     }
@@ -105,7 +105,7 @@ impl Field {
         pattern::worst_lines(&self.regex, len)
     }
 
-    /// The same meaning: everything but the words for people.
+    /// Whether both mean the same: everything but `doc` is equal.
     pub(crate) fn same(&self, other: &Field) -> bool {
         self.part == other.part && self.regex == other.regex && self.kind == other.kind
     }
@@ -122,7 +122,7 @@ impl Field {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Namespace {
-    /// The name of the whole.
+    /// The name of the namespace.
     pub namespace: String,
     /// The entries, in their order.
     pub fields: Vec<Field>,
@@ -130,14 +130,14 @@ pub struct Namespace {
     bare: bool,
 }
 
-/// One column: what all entries of a name share.
+/// A column: what all entries of a name have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The name, from the JSON key to the table.
     pub name: String,
     /// The type.
     pub kind: FieldType,
-    /// One line for people.
+    /// A short description.
     pub doc: String,
 }
 
@@ -149,7 +149,7 @@ impl Namespace {
             .expect("packet_parse.json is valid: a test loads it")
     }
 
-    /// A namespace that a program makes.
+    /// Creates a namespace in a program.
     pub fn new(namespace: impl Into<String>, fields: Vec<Field>) -> Namespace {
         Namespace {
             namespace: namespace.into(),
@@ -174,12 +174,12 @@ impl Namespace {
         columns
     }
 
-    /// What the reader of the file should know though it was read: a repaired back-slash.
+    /// Warnings about a file that was read all the same: a repaired back-slash.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The namespace with a `payload` column: the continuation lines as they stand.
+    /// Adds a `payload` column: the continuation lines, unchanged.
     pub fn keep_payload(mut self) -> Namespace {
         if !self.fields.iter().any(|f| f.name == "payload") {
             self.fields.push(Field::new(
@@ -206,7 +206,7 @@ impl Namespace {
     }
 
     /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
-    /// those that provably never match; gives everything that is wrong at once.
+    /// patterns that provably never match. Returns all errors.
     ///
     /// ```
     /// let wrong = r#"{"namespace": "mine", "fields": [
@@ -219,8 +219,8 @@ impl Namespace {
     /// ```
     ///
     /// # Errors
-    /// All errors, in the order of the file. What is no JSON has one: nothing can be told of what
-    /// follows it.
+    /// All errors, in the order of the file. Text that is not JSON has one error, because what
+    /// follows it cannot be read.
     pub fn check(source: &str) -> Result<Namespace, Vec<NamespaceError>> {
         let (namespace, mut errors) = match read(source) {
             (Some(namespace), errors) => (namespace, errors),
@@ -249,8 +249,7 @@ impl Namespace {
         }
     }
 
-    /// What is not wrong, and yet worth a look: fields that keep payload, entries that nothing can
-    /// reach.
+    /// Warnings: fields that keep payload, and entries that can never give a value.
     pub fn doubts(&self) -> Vec<NamespaceError> {
         let mut doubts = Vec::new();
         for (i, field) in self.fields.iter().enumerate() {
@@ -273,7 +272,8 @@ impl Namespace {
         doubts
     }
 
-    /// What no single entry shows: names, types of alternatives, count. The first error.
+    /// Errors that no single entry shows: names, types of alternatives, count. Returns the first
+    /// one.
     pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
         match self.faults().into_iter().next() {
             Some(error) => Err(error),
@@ -281,7 +281,7 @@ impl Namespace {
         }
     }
 
-    /// All that no single entry shows.
+    /// All errors that no single entry shows.
     fn faults(&self) -> Vec<NamespaceError> {
         let mut errors = Vec::new();
         if self.fields.len() > MAX_ENTRIES {
@@ -368,8 +368,8 @@ impl FromStr for Namespace {
     /// Reads `packet_parse.json`, or the original bare array in any of its three spellings.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its field, line, column and a caret;
-    /// [`Namespace::check`] gives all.
+    /// The first error, with its field, line, column and a caret; [`Namespace::check`] returns all
+    /// errors.
     fn from_str(source: &str) -> Result<Namespace, NamespaceError> {
         let (namespace, mut errors) = read(source);
         in_order(&mut errors);

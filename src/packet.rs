@@ -77,12 +77,12 @@ impl Packets {
         self.0.batch.arrival
     }
 
-    /// Who sent it: set by [`Origin::place`](crate::Origin::place), empty before.
+    /// The sensor, which [`Origin::place`](crate::Origin::place) sets; empty before.
     pub fn sensor(&self) -> &str {
         self.0.identity.as_ref().map_or("", |i| &i.sensor)
     }
 
-    /// Which input it is: set by [`Origin::place`](crate::Origin::place), empty before.
+    /// The stream, which [`Origin::place`](crate::Origin::place) sets; empty before.
     pub fn stream(&self) -> &str {
         self.0.identity.as_ref().map_or("", |i| &i.stream)
     }
@@ -97,11 +97,11 @@ impl Packets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// Its parts do not stand in this record.
+    /// The record does not have its parts.
     NoPart,
-    /// A part is there, and no pattern matched.
+    /// The record has a part, but no pattern matches.
     NoMatch,
-    /// A pattern matched, and its text does not fit the type.
+    /// A pattern matches, but its text does not fit the type.
     Misfit,
 }
 
@@ -217,9 +217,9 @@ impl<'a> Packet<'a> {
             })
     }
 
-    /// Whether a column's text was found and does not fit its type, as a name where an address
-    /// should stand; by the column's index in [`Packets::columns`]. [`Packet::missing`] tells the
-    /// other reasons, and walks over the record again for them.
+    /// Whether a column's text was found but does not fit its type, such as a name instead of an
+    /// address; by the column's index in [`Packets::columns`]. [`Packet::missing`] also returns the
+    /// other reasons, for which it walks over the record again.
     pub fn misfit(self, column: usize) -> bool {
         assert!(column < self.packets.columns().len(), "no column {column}");
         self.row().misfit >> column & 1 == 1
@@ -255,12 +255,12 @@ impl<'a> Packet<'a> {
         Some(self.row().number).filter(|number| *number != NO_NUMBER)
     }
 
-    /// Who sent it; see [`Packets::sensor`].
+    /// The sensor; see [`Packets::sensor`].
     pub fn sensor(self) -> &'a str {
         self.packets.sensor()
     }
 
-    /// Which input it is; see [`Packets::stream`].
+    /// The stream; see [`Packets::stream`].
     pub fn stream(self) -> &'a str {
         self.packets.stream()
     }

@@ -17,8 +17,8 @@ use serde::Serialize;
 pub(crate) use self::never::never;
 pub(crate) use self::worst::worst_lines;
 
-/// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
-/// word list, which belongs behind the parser.
+/// The longest pattern, in bytes. A pattern describes a phrase of one line; a longer one is a word
+/// list, which should be applied after parsing.
 pub const MAX_PATTERN: usize = 4 << 10;
 /// The largest compiled pattern, in bytes: it bounds the time to compile (tens of milliseconds)
 /// and the time per byte.
@@ -59,7 +59,8 @@ struct Step {
     branches: Vec<Vec<Step>>,
 }
 
-/// How far `pattern`, which does not match `text`, comes in it; `None` if it matches, or is none.
+/// How far `pattern` matches `text`, if it does not match completely; `None` if it matches, or is
+/// invalid.
 pub(crate) fn reach(pattern: &str, text: &[u8]) -> Option<Reach> {
     let steps = steps(pattern)?;
     let (reach, left) = advance(pattern, "", &steps, text, 0)?;

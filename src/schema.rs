@@ -1,4 +1,4 @@
-//! What a record's JSON looks like, for programs that check or generate.
+//! The schema of a record's JSON, for programs that validate it or generate code.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};

@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What serde says, for those who never heard of it.
+/// Translates serde's messages for users who do not know serde.
 fn in_words(what: &str) -> String {
     if let Some(name) = what.strip_prefix("missing field ") {
         return format!("{name} is missing");
@@ -148,7 +148,7 @@ fn document(source: &str) -> Read {
 
 /// `[{"name": …, "regex": …}, …]`: every value text, every search over the whole joined head.
 ///
-/// Three spellings of a back-slash are in the wild, told apart once per file.
+/// Back-slashes have three spellings in existing files; one is chosen per file.
 fn bare_array(written: &str) -> Read {
     let mut warnings = Vec::new();
     let doubled;
