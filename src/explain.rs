@@ -84,7 +84,7 @@ pub struct Finding {
     pub doc: String,
     /// The value, as in JSON.
     pub value: Option<serde_json::Value>,
-    /// Why the column has no value.
+    /// Why there is none.
     pub missing: Option<Missing>,
     /// What found the value, or did not find one.
     pub engine: Found,

@@ -139,8 +139,8 @@ impl Framer {
         self.cut(src, eof, false)
     }
 
-    /// Like [`Framer::next`], but takes as many whole records as there are, up to about the limit
-    /// of one record. It searches only for the last head.
+    /// Like [`Framer::next`], with as many whole records as stand at the front, up to about the
+    /// limit of one record. Only the last head is searched for.
     pub fn next_batch(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
         self.cut(src, eof, true)
     }

@@ -19,7 +19,7 @@ use crate::value::FieldType;
 pub const MAX_COLUMNS: usize = 128;
 /// The most entries of one namespace: eight alternatives for each column.
 pub const MAX_ENTRIES: usize = 8 * MAX_COLUMNS;
-/// dumpstream's own columns, which every table has beside the fields.
+/// Columns of ours that stand beside the fields in every table.
 pub const RESERVED: [&str; 9] = [
     "sensor",
     "stream",
@@ -57,8 +57,8 @@ struct Written {
     name: Position,
     kind: Position,
     regex: Position,
-    /// The pattern in its quotes, if positions in it are known. In a bare array they are not,
-    /// because its back-slashes may have been repaired.
+    /// The pattern in its quotes, where a place in it can be told: not of a bare array, whose
+    /// back-slashes may have been repaired.
     quoted: Option<std::ops::Range<usize>>,
 }
 
@@ -105,7 +105,7 @@ impl Field {
         pattern::worst_lines(&self.regex, len)
     }
 
-    /// Whether both mean the same: everything but `doc` is equal.
+    /// The same meaning: everything but the words for people.
     pub(crate) fn same(&self, other: &Field) -> bool {
         self.part == other.part && self.regex == other.regex && self.kind == other.kind
     }
@@ -206,7 +206,7 @@ impl Namespace {
     }
 
     /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
-    /// patterns that provably never match. Returns all errors.
+    /// those that provably never match; gives everything that is wrong at once.
     ///
     /// ```
     /// let wrong = r#"{"namespace": "mine", "fields": [
@@ -219,8 +219,8 @@ impl Namespace {
     /// ```
     ///
     /// # Errors
-    /// All errors, in the order of the file. Text that is not JSON has one error, because what
-    /// follows it cannot be read.
+    /// All errors, in the order of the file. What is no JSON has one: nothing can be told of what
+    /// follows it.
     pub fn check(source: &str) -> Result<Namespace, Vec<NamespaceError>> {
         let (namespace, mut errors) = match read(source) {
             (Some(namespace), errors) => (namespace, errors),
@@ -249,7 +249,8 @@ impl Namespace {
         }
     }
 
-    /// Warnings: fields that keep payload, and entries that can never give a value.
+    /// What is not wrong, and yet worth a look: fields that keep payload, entries that nothing can
+    /// reach.
     pub fn doubts(&self) -> Vec<NamespaceError> {
         let mut doubts = Vec::new();
         for (i, field) in self.fields.iter().enumerate() {
@@ -368,8 +369,8 @@ impl FromStr for Namespace {
     /// Reads `packet_parse.json`, or the original bare array in any of its three spellings.
     ///
     /// # Errors
-    /// The first error, with its field, line, column and a caret; [`Namespace::check`] returns all
-    /// errors.
+    /// The first thing that is wrong, with its field, line, column and a caret;
+    /// [`Namespace::check`] gives all.
     fn from_str(source: &str) -> Result<Namespace, NamespaceError> {
         let (namespace, mut errors) = read(source);
         in_order(&mut errors);

@@ -217,9 +217,9 @@ impl<'a> Packet<'a> {
             })
     }
 
-    /// Whether a column's text was found but does not fit its type, such as a name instead of an
-    /// address; by the column's index in [`Packets::columns`]. [`Packet::missing`] also returns the
-    /// other reasons, for which it walks over the record again.
+    /// Whether a column's text was found and does not fit its type, as a name where an address
+    /// should stand; by the column's index in [`Packets::columns`]. [`Packet::missing`] tells the
+    /// other reasons, and walks over the record again for them.
     pub fn misfit(self, column: usize) -> bool {
         assert!(column < self.packets.columns().len(), "no column {column}");
         self.row().misfit >> column & 1 == 1

@@ -17,8 +17,8 @@ use serde::Serialize;
 pub(crate) use self::never::never;
 pub(crate) use self::worst::worst_lines;
 
-/// The longest pattern, in bytes. A pattern describes a phrase of one line; a longer one is a word
-/// list, which should be applied after parsing.
+/// The longest pattern, in bytes. A pattern describes a phrase of one line; what is longer is a
+/// word list, which belongs behind the parser.
 pub const MAX_PATTERN: usize = 4 << 10;
 /// The largest compiled pattern, in bytes: it bounds the time to compile (tens of milliseconds)
 /// and the time per byte.

@@ -10,8 +10,8 @@ use dumpstream::{BUILT_IN, Namespace};
 use super::paint::Paint;
 use super::{Exit, Manner, Stdout, Usage, columns};
 
-/// Largest file that is read: a namespace of [`dumpstream::MAX_ENTRIES`] patterns of
-/// [`dumpstream::MAX_PATTERN`] bytes is smaller.
+/// No namespace of [`dumpstream::MAX_ENTRIES`] patterns of [`dumpstream::MAX_PATTERN`] bytes is
+/// larger: what is, is another file.
 const LARGEST: u64 = 16 << 20;
 
 /// The text of a namespace's file.

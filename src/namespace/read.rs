@@ -303,7 +303,7 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
             Some((_, Ok(known))) => part = known,
             Some((raw, Err(_))) => {
                 let known = Part::ALL.map(Part::name).join(" ");
-                fail(format!("unknown part; use one of: {known}"), raw);
+                fail(format!("no such part; one of: {known}"), raw);
             }
             None => fail("`in` is missing".into(), entry.name),
         }
@@ -311,7 +311,7 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
             Some((_, Ok(known))) => kind = known,
             Some((raw, Err(_))) => {
                 let known = FieldType::ALL.map(FieldType::name).join(" ");
-                fail(format!("unknown type; use one of: {known}"), raw);
+                fail(format!("no such type; one of: {known}"), raw);
             }
             None => fail("`type` is missing".into(), entry.name),
         }

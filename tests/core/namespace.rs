@@ -298,7 +298,7 @@ fn an_unknown_part_is_told_with_those_that_there_are() {
     wrong(
         r#"{"name": "hops", "in": "netwerk", "regex": "ttl (\\d+)", "type": "int"}"#,
         r#""netwerk""#,
-        "field \"hops\": unknown part; use one of: head number stamp link network ip_version \
+        "field \"hops\": no such part; one of: head number stamp link network ip_version \
          protocol endpoints hosts ports tcp udp icmp info payload",
     );
 }
@@ -308,7 +308,7 @@ fn an_unknown_type_is_told_with_those_that_there_are() {
     wrong(
         r#"{"name": "hops", "in": "network", "regex": "ttl (\\d+)", "type": "integer"}"#,
         r#""integer""#,
-        "field \"hops\": unknown type; use one of: text int bigint real bool inet port mac hex time \
+        "field \"hops\": no such type; one of: text int bigint real bool inet port mac hex time \
          timestamp",
     );
 }

@@ -210,7 +210,7 @@ fn a_quiet_check_tells_only_what_is_wrong() {
     .unwrap();
     let wrong = check(&[]);
     assert_eq!(wrong.code, Some(2));
-    assert!(wrong.out.contains("unknown part"), "{}", wrong.out);
+    assert!(wrong.out.contains("no such part"), "{}", wrong.out);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn everything_wrong_at_once() {
     assert_eq!(check.code, Some(2), "{check:?}");
     for words in [
         "wrong.json:3:52: error: field \"hops\": pattern can never match: ",
-        "wrong.json:4:72: error: field \"port\": unknown type",
+        "wrong.json:4:72: error: field \"port\": no such type",
         "wrong.json: 2 errors",
     ] {
         assert!(

@@ -114,8 +114,7 @@ impl StationBuilder {
         self
     }
 
-    /// The maximum length of a record in bytes; see
-    /// [`Framer::max_record`](dumpstream::Framer::max_record).
+    /// The most bytes of a record; see [`Framer::max_record`](dumpstream::Framer::max_record).
     pub fn max_record(mut self, bytes: usize) -> StationBuilder {
         self.max_record = bytes;
         self
