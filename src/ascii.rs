@@ -69,13 +69,13 @@ impl AsciiGuard {
         false
     }
 
-    /// Whether every IP record so far was followed by its own dump, and there are too few to tell.
-    /// What was checked since should go nowhere until this is settled.
+    /// Whether every IP record so far was followed by its own dump, but there are too few to
+    /// decide. Packets checked since then must be held back until this is decided.
     pub fn suspects(&self) -> bool {
         !self.decided && self.seen > 0
     }
 
-    /// Whether it is known what this text is.
+    /// Whether the kind of this text is known.
     pub fn decided(&self) -> bool {
         self.decided
     }

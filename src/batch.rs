@@ -25,7 +25,7 @@ impl Batch {
     /// [`LARGEST_MAX_RECORD`](crate::LARGEST_MAX_RECORD), half of it.
     pub const MAX_LEN: usize = (1 << LENGTH_BITS) - 1;
 
-    /// Whether so many bytes are not too many for one batch.
+    /// Whether a batch can hold this many bytes.
     pub(crate) fn fits(len: usize) -> bool {
         len <= Batch::MAX_LEN
     }

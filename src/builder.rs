@@ -14,9 +14,9 @@ use crate::value::Value;
 
 /// Makes [`Packets`] from values that were stored before.
 ///
-/// It gathers rows of one stream with consecutive ordinals. What is in no column is not there: a
+/// It collects rows of one stream with consecutive ordinals. Only the columns have values:
 /// [`Packet::missing`](crate::Packet::missing) of such a packet reports on its raw text, if that
-/// was builder.
+/// was stored.
 ///
 /// ```
 /// use dumpstream::{Namespace, PacketsBuilder, Parser, TimeSource, Value};
@@ -70,7 +70,7 @@ impl PacketsBuilder {
     }
 
     /// Begins a row: its sensor, stream and ordinal, its time and how that was found, and its text
-    /// as far as it was builder.
+    /// if it was stored.
     ///
     /// # Panics
     /// When it is not the first and does not continue the rows gathered ([`take`](Self::take)

@@ -37,15 +37,15 @@ pub struct Explanation {
     pub truncated: bool,
     /// How its time was found.
     pub time_source: &'static str,
-    /// The parts that stand in it, in the order of [`Part::ALL`], without `head`.
+    /// The parts of the record, in the order of [`Part::ALL`], without `head`.
     pub parts: Vec<Piecewise>,
-    /// Text of the part `info` that was left out, since its decoder may print credentials.
+    /// Text of the part `info` that was withheld because its decoder may print credentials.
     pub withheld: Option<Place>,
     /// The columns, in order.
     pub fields: Vec<Finding>,
 }
 
-/// Where a text stands in its record.
+/// The position of a text in its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Place {
@@ -57,17 +57,17 @@ pub struct Place {
     pub column: usize,
 }
 
-/// A part, or a piece of one that stands in two places.
+/// A part, or one of the pieces of a part that is in two places.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Piecewise {
     /// Which part.
     pub part: Part,
-    /// Where; `None` where the grammar knows it and the record does not spell it.
+    /// Its position; `None` if the grammar knows the part but the record does not contain its text.
     pub place: Option<Place>,
     /// Its text.
     pub text: String,
-    /// The grammar left its path here, so patterns find this part's fields.
+    /// The grammar does not cover this text, so patterns find this part's fields.
     pub odd: bool,
 }
 
@@ -86,23 +86,23 @@ pub struct Finding {
     pub value: Option<serde_json::Value>,
     /// Why there is none.
     pub missing: Option<Missing>,
-    /// Who found the value, or that there is none.
+    /// What found the value, or did not find one.
     pub engine: Found,
     /// The entries of this name in their order, and what each gave. Where the grammar had the
     /// value, what its patterns find is the same.
     pub tries: Vec<Try>,
 }
 
-/// Who finds a column's value, and why.
+/// What finds a column's value, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Found {
     /// The grammar, as it walks over the record: the field equals the built-in one.
     Slot,
-    /// The field's patterns: the grammar left its path in a part that the field looks into.
+    /// The field's patterns: the grammar does not cover the text of a part that the field searches.
     RegexOdd,
-    /// The field's patterns: every field was asked to be found so.
+    /// The field's patterns: [`Engine::Regex`](crate::Engine::Regex) was requested.
     RegexAsked,
     /// The field's patterns: a built-in field of this name has others.
     RegexEdited,
@@ -114,10 +114,10 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Found::Slot => "grammar",
-            Found::RegexOdd => "regex, as the grammar left its path in that part",
-            Found::RegexAsked => "regex, as --engine regex asks",
-            Found::RegexEdited => "regex, as its entries are not the built-in ones",
-            Found::RegexOwn => "regex, as it is no built-in field",
+            Found::RegexOdd => "regex, because the grammar does not cover that part",
+            Found::RegexAsked => "regex, because of --engine regex",
+            Found::RegexEdited => "regex, because its entries differ from the built-in ones",
+            Found::RegexOwn => "regex, because it is not a built-in field",
         })
     }
 }
@@ -146,9 +146,9 @@ pub struct Try {
 pub enum Verdict {
     /// The value.
     Value(Match),
-    /// The pattern matched, and its group's text does not fit the type.
+    /// The pattern matches, but the text of its group does not fit the type.
     Misfit(Match),
-    /// The pattern matched without its group 1, so there is no value in it.
+    /// The pattern matches, but its group 1 is not set, so there is no value.
     NoGroup(Match),
     /// The pattern does not match.
     NoMatch(Miss),
@@ -157,7 +157,7 @@ pub enum Verdict {
         /// Parts of this record that the pattern would match in.
         elsewhere: Vec<Part>,
     },
-    /// An entry above decided.
+    /// An earlier entry decided.
     NotTried,
 }
 
@@ -179,11 +179,11 @@ pub struct Match {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Miss {
-    /// How far it came.
+    /// How far the pattern matched.
     pub reach: Option<Reach>,
-    /// What stands where it came to, up to the end of the text.
+    /// The text from there to the end, which does not match.
     pub instead: Option<Place>,
-    /// It matches where upper and lower case are the same.
+    /// It matches if case is ignored.
     pub ignoring_case: bool,
     /// Other parts of this record that the pattern would match in.
     pub elsewhere: Vec<Part>,

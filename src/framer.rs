@@ -4,8 +4,8 @@
 //! `--lengths`, then a time stamp in the stream's one style, then the byte 0x20. Everything up to
 //! the next head belongs to the record, whatever its lines look like. White space decides nothing:
 //! text that an attacker controls can be printed at column 0 (VXLAN, NFS file handles), indented
-//! lines can be heads (`-#`, `-ttt`), and a TAB after the stamp is no head, since a packet can
-//! print one and cannot print the blank.
+//! lines can be heads (`-#`, `-ttt`), and a line with a TAB after the stamp is not a head, because
+//! a packet can print a TAB there but not the blank.
 //!
 //! The framer does no I/O, allocates nothing and has no error: bytes that belong to no record are
 //! *skipped*, with the reason, and counted.

@@ -35,7 +35,7 @@ pub const RESERVED: [&str; 9] = [
 /// The namespace that is built in: the text of `packet_parse.json`.
 pub const BUILT_IN: &str = include_str!("../packet_parse.json");
 
-/// One entry: a name, the part to look into, a pattern whose group 1 is the value, and a type.
+/// One entry: a name, the part to search, a pattern whose group 1 is the value, and a type.
 #[derive(Clone, Debug)]
 pub struct Field {
     /// The name of the column. Entries of one name are alternatives, tried in their order.
@@ -46,7 +46,7 @@ pub struct Field {
     pub regex: String,
     /// What group 1 becomes.
     pub kind: FieldType,
-    /// One line for people: what the field is, and its unit.
+    /// A short description: what the field is, and its unit.
     pub doc: String,
     at: Option<Box<Written>>,
 }
@@ -63,7 +63,7 @@ struct Written {
 }
 
 impl Field {
-    /// A field that a program makes.
+    /// Creates a field in a program.
     pub fn new(
         name: impl Into<String>,
         part: Part,
@@ -81,7 +81,7 @@ impl Field {
         }
     }
 
-    /// Where its pattern stands, for a field that was read from a file.
+    /// The position of the pattern, for a field that was read from a file.
     pub fn position(&self) -> Option<&Position> {
         self.at.as_ref().map(|at| &at.regex)
     }
@@ -122,7 +122,7 @@ impl Field {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Namespace {
-    /// The name of the whole.
+    /// The name of the namespace.
     pub namespace: String,
     /// The entries, in their order.
     pub fields: Vec<Field>,
@@ -130,14 +130,14 @@ pub struct Namespace {
     bare: bool,
 }
 
-/// One column: what all entries of a name share.
+/// A column: what all entries of a name have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The name, from the JSON key to the table.
     pub name: String,
     /// The type.
     pub kind: FieldType,
-    /// One line for people.
+    /// A short description.
     pub doc: String,
 }
 
@@ -149,7 +149,7 @@ impl Namespace {
             .expect("packet_parse.json is valid: a test loads it")
     }
 
-    /// A namespace that a program makes.
+    /// Creates a namespace in a program.
     pub fn new(namespace: impl Into<String>, fields: Vec<Field>) -> Namespace {
         Namespace {
             namespace: namespace.into(),
@@ -174,12 +174,12 @@ impl Namespace {
         columns
     }
 
-    /// What the reader of the file should know though it was read: a repaired back-slash.
+    /// Warnings about a file that was read all the same: a repaired back-slash.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The namespace with a `payload` column: the continuation lines as they stand.
+    /// Adds a `payload` column: the continuation lines, unchanged.
     pub fn keep_payload(mut self) -> Namespace {
         if !self.fields.iter().any(|f| f.name == "payload") {
             self.fields.push(Field::new(
@@ -267,13 +267,14 @@ impl Namespace {
             }
             let above = |other: &Field| other.name == field.name && other.same(field);
             if self.fields[..i].iter().any(above) {
-                doubt("is the same as an entry above, which has the value before it".into());
+                doubt("duplicates an earlier entry, which always wins".into());
             }
         }
         doubts
     }
 
-    /// What no single entry shows: names, types of alternatives, count. The first error.
+    /// Errors that no single entry shows: names, types of alternatives, count. Returns the first
+    /// one.
     pub(crate) fn validate(&self) -> Result<(), NamespaceError> {
         match self.faults().into_iter().next() {
             Some(error) => Err(error),
@@ -281,7 +282,7 @@ impl Namespace {
         }
     }
 
-    /// All that no single entry shows.
+    /// All errors that no single entry shows.
     fn faults(&self) -> Vec<NamespaceError> {
         let mut errors = Vec::new();
         if self.fields.len() > MAX_ENTRIES {
@@ -307,7 +308,7 @@ impl Namespace {
                 && field.name.eq_ignore_ascii_case("time")
                 && field.kind != FieldType::Timestamp
             {
-                let what = "`time` orders the rows, so its type is `timestamp`";
+                let what = "`time` orders the rows, so its type must be `timestamp`";
                 fail(what.into(), at.map(|at| &at.kind));
             }
             let above = &self.fields[..i];
@@ -316,7 +317,7 @@ impl Namespace {
                 .find(|other| other.name == field.name && other.kind != field.kind)
             {
                 let what = format!(
-                    "type {} here, {} in an entry above; alternatives agree",
+                    "type {} here, {} in an earlier entry; entries of one name must have one type",
                     field.kind, other.kind
                 );
                 fail(what, at.map(|at| &at.kind));
@@ -324,7 +325,10 @@ impl Namespace {
             if let Some(other) = above.iter().find(|other| {
                 other.name != field.name && other.name.eq_ignore_ascii_case(&field.name)
             }) {
-                let what = format!("differs from `{}` only in case", other.name);
+                let what = format!(
+                    "differs from `{}` only in case; rename one of them",
+                    other.name
+                );
                 fail(what, at.map(|at| &at.name));
             }
         }
@@ -346,7 +350,7 @@ impl Namespace {
         let fail = |what: String| NamespaceError::at(&field.name, what, field.position().cloned());
         let regex = pattern::compile(&field.regex).map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => fail(format!(
-                "pattern compiles to more than {limit} bytes; write it narrower"
+                "pattern compiles to more than {limit} bytes; make it narrower"
             )),
             other => fail(format!("regex: {other}")),
         })?;
@@ -385,12 +389,14 @@ fn name_fault(name: &str) -> Option<String> {
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || name.len() > 48 || !chars.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Some("a name is a letter, then letters, digits and _, at most 48".into());
+        return Some(
+            "a name must be a letter, then letters, digits and _, at most 48 in all".into(),
+        );
     }
     RESERVED
         .iter()
         .any(|r| r.eq_ignore_ascii_case(name))
-        .then(|| "is a column of dumpstream's own; choose another name".into())
+        .then(|| "is reserved for a column of dumpstream's own; choose another name".into())
 }
 
 /// Errors as the file has them; those of the whole come last.

@@ -1,4 +1,4 @@
-//! One input's state: who sent it, which stream it is, the next ordinal, the last instant.
+//! The state of one input: its sensor, its stream, the next ordinal, the last instant.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const BACK: i64 = 2 * HOUR;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
 
-/// Which of the two stamps that look alike a stream has.
+/// Which kind of relative time stamps a stream has; they look identical.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StampForm {
     /// `-ttt`: since the previous packet.
@@ -36,9 +36,9 @@ pub enum StampForm {
 /// One input. [`Origin::place`] takes its packets in order and makes their ordinals and times
 /// absolute.
 ///
-/// A stamp without a date gets one: the date that was given; else, of text that has just arrived,
-/// the one that puts it within twelve hours of its arrival; else, of stored text, the last that
-/// puts its first packet before the file's modification, and from then on midnight rolls over.
+/// A time stamp without a date gets one: the given date; else, for live text, the date that puts it
+/// within twelve hours of its arrival; else, for stored text, the last date that puts its first
+/// packet before the file's last change, and from then on midnight advances it.
 #[derive(Clone, Debug)]
 pub struct Origin {
     sensor: String,
@@ -50,9 +50,9 @@ pub struct Origin {
     utc: bool,
     date: Option<Date>,
     modified: Option<i64>,
-    /// Which of the two it was said to be.
+    /// The kind of relative stamps, if it was set.
     form: Option<StampForm>,
-    /// Stamps were met that could be either, and nothing was said.
+    /// Relative stamps were found, and their kind was not set.
     guessed: bool,
     /// The civil day and time of day of the last stamp without a date.
     clock: Option<(i64, i64)>,
@@ -92,38 +92,39 @@ impl Origin {
         self
     }
 
-    /// The zone in which tcpdump printed.
+    /// Sets the time zone in which tcpdump printed.
     pub fn zone(mut self, zone: TimeZone) -> Origin {
         self.utc = zone == TimeZone::UTC;
         self.zone = zone;
         self
     }
 
-    /// The date of the first stamp that has none.
+    /// Sets the date of the first time stamp that has none.
     pub fn date(mut self, date: Date) -> Origin {
         self.date = Some(date);
         self
     }
 
-    /// When the text was last written: nanoseconds since 1970 UTC.
+    /// Sets when the text was last written, in nanoseconds since 1970 UTC.
     pub fn modified(mut self, ns: i64) -> Origin {
         self.modified = Some(ns);
         self
     }
 
-    /// Says which of `-ttt` and `-ttttt` printed the stamps.
+    /// Sets whether `-ttt` or `-ttttt` printed the stamps.
     pub fn stamp(mut self, form: StampForm) -> Origin {
         self.form = Some(form);
         self
     }
 
-    /// Whether stamps of `-ttt` were met, which could be those of `-ttttt`, and
-    /// [`Origin::stamp`] was not called.
+    /// Whether the stream has relative stamps whose kind was guessed, because [`Origin::stamp`] was
+    /// not called.
     pub fn has_guessed(&self) -> bool {
         self.guessed
     }
 
-    /// Gives the packets their sensor, stream, ordinals and times. In order, each batch once.
+    /// Sets the sensor, stream, ordinals and times of the packets. Call it once for each batch, in
+    /// order.
     pub fn place(&mut self, packets: &mut Packets) {
         let inner = Arc::make_mut(&mut packets.0);
         let Some(first) = inner.rows.first() else {

@@ -75,12 +75,12 @@ impl Packets {
         self.0.batch.arrival
     }
 
-    /// Who sent it: set by [`Origin::place`](crate::Origin::place), empty before.
+    /// The sensor, which [`Origin::place`](crate::Origin::place) sets; empty before.
     pub fn sensor(&self) -> &str {
         self.0.identity.as_ref().map_or("", |i| &i.sensor)
     }
 
-    /// Which input it is: set by [`Origin::place`](crate::Origin::place), empty before.
+    /// The stream, which [`Origin::place`](crate::Origin::place) sets; empty before.
     pub fn stream(&self) -> &str {
         self.0.identity.as_ref().map_or("", |i| &i.stream)
     }
@@ -95,11 +95,11 @@ impl Packets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// Its parts do not stand in this record.
+    /// The record does not have its parts.
     NoPart,
-    /// A part is there, and no pattern matched.
+    /// The record has a part, but no pattern matches.
     NoMatch,
-    /// A pattern matched, and its text does not fit the type.
+    /// A pattern matches, but its text does not fit the type.
     Misfit,
 }
 
@@ -254,12 +254,12 @@ impl<'a> Packet<'a> {
         self.packets.0.number(self.index)
     }
 
-    /// Who sent it; see [`Packets::sensor`].
+    /// The sensor; see [`Packets::sensor`].
     pub fn sensor(self) -> &'a str {
         self.packets.sensor()
     }
 
-    /// Which input it is; see [`Packets::stream`].
+    /// The stream; see [`Packets::stream`].
     pub fn stream(self) -> &'a str {
         self.packets.stream()
     }

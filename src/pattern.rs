@@ -59,7 +59,8 @@ struct Step {
     branches: Vec<Vec<Step>>,
 }
 
-/// How far `pattern`, which does not match `text`, comes in it; `None` if it matches, or is none.
+/// How far `pattern` matches `text`, if it does not match completely; `None` if it matches, or is
+/// invalid.
 pub(crate) fn reach(pattern: &str, text: &[u8]) -> Option<Reach> {
     let steps = steps(pattern)?;
     let (reach, left) = advance(pattern, "", &steps, text, 0)?;

@@ -1,4 +1,4 @@
-//! What a record's JSON looks like, for programs that check or generate.
+//! The schema of a record's JSON, for programs that validate it or generate code.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -58,13 +58,13 @@ impl JsonSchema {
         }
         if self.identity {
             properties.extend([
-                ("sensor", described("string", "who sent the text")),
+                ("sensor", described("string", "the sender of the text")),
                 ("stream", described("string", "which input of the sensor")),
                 (
                     "record",
                     json!({"type": "integer", "minimum": 1,
-                           "description": "the ordinal in its stream; sensor, stream and record \
-                                           name a packet"}),
+                           "description": "the number in its stream; sensor, stream and record \
+                                           identify a packet"}),
                 ),
                 (
                     "time_source",
@@ -76,10 +76,10 @@ impl JsonSchema {
         }
         properties.push((
             "truncated",
-            json!({"const": true, "description": "the record was cut; absent where it was not"}),
+            json!({"const": true, "description": "the record was truncated; absent otherwise"}),
         ));
         if self.raw {
-            let what = "the record as tcpdump printed it, a byte that is not UTF-8 as \\xHH";
+            let what = "the record as tcpdump printed it, bytes that are not UTF-8 as \\xHH";
             properties.push(("raw", described("string", what)));
         }
         properties

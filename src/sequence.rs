@@ -1,18 +1,17 @@
-//! What the numbers of `-#` tell of an input: what was lost on its way, what is suspect, where a
-//! capture began anew.
+//! What the numbers of `-#` show about an input: lost packets, suspect records, and new captures.
 //!
 //! tcpdump counts the packets that it prints, from 1, in 32 bits. So the successor is right, a skip
 //! is a loss between tcpdump and here, and a repeat or a step back is a record that tcpdump did not
 //! print there: forged by a packet's text, or sent twice. 1 again is a new capture.
 //!
-//! A single number cannot be judged by what came before it alone: after a far one, either all
-//! between were lost or it was forged, and what comes next decides. So several *guesses* are kept
-//! side by side, each of which believed some records and doubted the others, at a cost for whatever
-//! is unlikely; the cheapest guess gives the figures. Where the old count goes on, the jump was the
-//! forgery; where the new one does, the loss was real.
+//! A single number cannot be judged by what came before it alone: after a large skip, either
+//! everything between was lost or the number was forged, and the next numbers decide. So several
+//! *guesses* are kept side by side. Each has believed some records and doubted the others, at a
+//! cost for whatever is unlikely; the cheapest guess gives the figures. If the old count continues,
+//! the skip was the forgery; if the new one does, the loss was real.
 //!
-//! Some cannot be told by anyone: a forged record in place of a lost one with that one's number, or
-//! which of two records with one number is the forged one.
+//! Two cases cannot be detected: a forged record that reuses a lost packet's number, and which of
+//! two records with the same number is the forged one.
 
 mod guess;
 
@@ -57,14 +56,14 @@ impl Sequence {
         Sequence::default()
     }
 
-    /// Takes the numbers of the input's next packets. One without a number tells nothing.
+    /// Follows the numbers of the input's next packets. A packet without a number is ignored.
     pub fn follow(&mut self, packets: &Packets) {
         for number in packets.iter().filter_map(|packet| packet.number()) {
             self.number(number);
         }
     }
 
-    /// Takes the next record's number.
+    /// Follows the next record's number.
     #[inline]
     pub fn number(&mut self, number: u64) {
         match (&mut self.guesses[..], u32::try_from(number)) {
@@ -80,44 +79,44 @@ impl Sequence {
         }
     }
 
-    /// Packets that tcpdump printed and that did not arrive. What came before the first number is
-    /// not among them: an input may join a capture that runs.
+    /// Packets that tcpdump printed but that did not arrive. Packets before the first number do not
+    /// count, because an input may join a running capture.
     pub fn lost(&self) -> u64 {
         self.guesses.first().map_or(0, |best| best.lost)
     }
 
-    /// Records that tcpdump did not print where they stand: forged, or sent twice.
+    /// Records that tcpdump cannot have printed in their place: forged, or sent twice.
     pub fn suspect(&self) -> u64 {
         self.impossible + self.guesses.first().map_or(0, |best| best.suspect)
     }
 
-    /// Captures: runs of tcpdump, each of which counts anew.
+    /// Captures: runs of tcpdump, each of which counts from 1.
     pub fn captures(&self) -> u64 {
         self.guesses.first().map_or(0, |best| best.captures)
     }
 
-    /// The number that the count stands at: that of the last record that is believed.
+    /// The number that the count has reached: that of the last believed record.
     pub fn last(&self) -> Option<u32> {
         self.guesses.first().map(|best| best.last)
     }
 
-    /// Whether some record is suspect however one reads the numbers: not only by the likeliest
-    /// guess, but by all that come near it.
+    /// Whether some record is suspect in every plausible reading of the numbers: not only by the
+    /// likeliest guess, but by all that are nearly as likely.
     pub fn forged(&self) -> bool {
         self.suspect_at_least() > 0
     }
 
-    /// Whether some packet was lost however one reads the numbers.
+    /// Whether some packet was lost in every plausible reading of the numbers.
     pub fn lossy(&self) -> bool {
         self.lost_at_least() > 0
     }
 
-    /// The records that are suspect however one reads the numbers; see [`Sequence::forged`].
+    /// The records that are suspect in every plausible reading; see [`Sequence::forged`].
     pub fn suspect_at_least(&self) -> u64 {
         self.impossible + self.at_least(|guess| guess.suspect)
     }
 
-    /// The packets that were lost however one reads the numbers; see [`Sequence::lossy`].
+    /// The packets that were lost in every plausible reading; see [`Sequence::lossy`].
     pub fn lost_at_least(&self) -> u64 {
         self.at_least(|guess| guess.lost)
     }

@@ -23,7 +23,7 @@ pub(crate) enum Typed {
 }
 
 impl FieldType {
-    /// Reads a text; `None` is a misfit. `bool` is no text's business and never gets here.
+    /// Parses a text; `None` is a misfit. `bool` has no text, so it never gets here.
     pub(crate) fn read(self, text: &[u8], nano: bool) -> Option<Typed> {
         Some(match self {
             FieldType::Text | FieldType::Bool => Typed::Text,

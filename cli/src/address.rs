@@ -2,16 +2,17 @@
 
 use super::Usage;
 
-/// What was typed, words and the value of `-p`, as the `[HOST:]PORT` that the library reads.
+/// Joins the words of an address and the value of `-p` into the `[HOST:]PORT` that the library
+/// reads.
 pub(super) fn joined(words: &[String], port: Option<u16>) -> Result<String, Usage> {
     match (words, port) {
-        ([], None) => Err(Usage::new("a port is needed, such as 4444")),
+        ([], None) => Err(Usage::new("missing port: give one, such as 4444")),
         ([], Some(port)) => Ok(port.to_string()),
         ([host], Some(port)) => Ok(format!("{}:{port}", bracketed(host))),
         ([one], None) => Ok(one.clone()),
         ([host, port], None) => Ok(format!("{}:{port}", bracketed(host))),
         (_, _) => Err(Usage::new(format!(
-            "{} is too much: an address is PORT, HOST:PORT or HOST PORT",
+            "{} is not an address: give PORT, HOST:PORT or HOST PORT",
             words.join(" ")
         ))),
     }

@@ -1,18 +1,18 @@
-//! Amounts for people, and the few that only the command line has.
+//! Formats amounts for people, and parses those that only the command line takes.
 
 use std::time::Duration;
 
 pub(super) use dumpstream_flow::amount::{duration, size};
 
-/// How often faster: a number above zero, as `tcpreplay -x` reads it.
+/// Parses a speed factor: a number above 0, as for `tcpreplay -x`.
 pub(super) fn multiplier(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() && x > 0.0 => Ok(x),
-        _ => Err(format!("{text:?} is no number above 0")),
+        _ => Err(format!("{text:?} is not a number above 0")),
     }
 }
 
-/// A time as a person reads it, three digits: `12.3 ms`.
+/// Formats a time with three digits: `12.3 ms`.
 pub(super) fn time(d: Duration) -> String {
     let seconds = d.as_secs_f64();
     if d.is_zero() {
@@ -32,7 +32,7 @@ pub(super) fn time(d: Duration) -> String {
     }
 }
 
-/// Digits in threes: `1,234,567`.
+/// Groups digits by threes: `1,234,567`.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,4 +1,5 @@
-//! `dumpstream check`: whether a namespace is right, and what it finds in a sample.
+//! `dumpstream check`: finds errors and slow patterns in a namespace, and measures what it finds in
+//! a sample.
 
 mod coverage;
 
@@ -15,34 +16,36 @@ use self::coverage::{Coverage, Least, Withheld};
 use super::paint::Paint;
 use super::{Exit, Manner, Usage, namespace, visible};
 
-/// The line that a pattern is timed on: longer ones exist only as dumps of payload.
+/// Length of the line that patterns are timed on. Longer lines occur only in dumps of payload.
 const WORST_LINE: usize = 16 << 10;
-/// A pattern that takes longer than this for such a line is warned of: at 8 MB/s, one alone would
-/// slow a stream to what netcat delivers on a poor link.
+/// A pattern that takes longer than this for such a line gets a warning. At that time (8 MB/s), a
+/// single pattern slows a stream to the speed of netcat on a poor link.
 const SLOW: Duration = Duration::from_millis(2);
-/// A slow line is timed so often, and the quickest counts: the machine has other things to do.
+/// How often a slow line is timed. The quickest run counts, because the machine may be busy.
 const TIMES: usize = 3;
 
-/// Check a namespace: everything that is wrong or slow at once, and what it finds in a sample
+/// Check a namespace for errors and slow patterns, and show what it finds in a sample
 ///
 ///     dumpstream check mine.json
 ///     dumpstream check mine.json --sample monday.txt --min-coverage 99
 ///     dumpstream check mine.json --sample monday.txt --min-coverage ttl=95 --min-coverage sni=30
 ///
-/// Exit codes: 0 right, 2 errors, 3 below --min-coverage. With --quiet only what is wrong is told.
+/// Exit codes: 0 no errors, 2 errors, 3 below --min-coverage. With --quiet only problems are
+/// printed.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Check {
-    /// The namespace's file [default: the built-in packet_parse.json].
+    /// Namespace file [default: the built-in packet_parse.json].
     namespace: Option<PathBuf>,
-    /// Text of tcpdump to try it on, - is standard input; repeatable.
+    /// File of tcpdump text to try the namespace on; - is standard input. Repeatable.
     #[arg(short, long, value_name = "FILE")]
     sample: Vec<PathBuf>,
-    /// Exit 3 if fewer records of the sample have a protocol, or, of those that have the part it
-    /// looks into, fewer have this field; repeatable.
+    /// Exit 3 if fewer records have a protocol. With NAME, exit 3 if the field has a value in fewer
+    /// of the records that have its part. Repeatable.
     #[arg(short, long, value_name = "[NAME=]PERCENT", requires = "sample")]
     min_coverage: Vec<Least>,
-    /// Keep the decoders' text (`info`) of protocols that print credentials, too.
+    /// Keep the decoder's text (`info`) also for protocols that may print credentials; by default
+    /// it is withheld.
     #[arg(long, requires = "sample")]
     keep_info: bool,
 }
@@ -122,7 +125,10 @@ impl Check {
                 out.push_str(&coverage.table(paint));
             }
             if coverage.records() == 0 {
-                return Err(Usage::new("there is no record in the sample").into());
+                return Err(Usage::new(
+                    "the sample has no records: give text that tcpdump printed",
+                )
+                .into());
             }
             for least in &self.min_coverage {
                 if let Some(failure) = coverage.below(least) {
@@ -148,9 +154,9 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{s}")
 }
 
-/// The time that a pattern takes for the line that is hardest for it, if that is too long.
+/// Returns the time that a pattern takes for its hardest line, if that is above [`SLOW`].
 fn slow(field: &Field) -> Option<Duration> {
-    let mut search = field.matcher().expect("it was compiled before");
+    let mut search = field.matcher().expect("the pattern was compiled before");
     let lines = field.worst_lines(WORST_LINE);
     let mut time = |line: &[u8]| {
         let start = Instant::now();
@@ -172,7 +178,7 @@ fn slow(field: &Field) -> Option<Duration> {
         .max()
 }
 
-/// What is printed of the namespace itself.
+/// The report on the namespace itself.
 struct Report<'a> {
     name: &'a str,
     paint: Paint,
@@ -227,7 +233,7 @@ impl Report<'_> {
             None => format!("{}: ", self.name),
         };
         let what = format!(
-            "field {:?}: slow: {:.1} ms for the hardest line of {} KiB; write the pattern \
+            "field {:?}: slow: takes {:.1} ms for its hardest line of {} KiB; make the pattern \
              narrower, or anchor it with ^",
             field.name,
             time.as_secs_f64() * 1e3,

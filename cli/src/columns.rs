@@ -1,10 +1,10 @@
-//! Short tables that are known whole: a header, rows, columns as wide as they need to be.
+//! Formats short tables: a header, rows, and columns as wide as their widest cell.
 
 use super::paint::Paint;
 use super::visible;
 
-/// The rows beneath a bold header; `right` says which columns are numbers. Every cell is made
-/// harmless to a terminal here.
+/// Formats rows below a bold header; `right` says which columns are numbers. Cells are escaped for
+/// a terminal here.
 pub(super) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>], paint: Paint) -> String {
     let cells = |row: &[String]| -> Vec<String> {
         row.iter().map(|c| visible::line(c).into_owned()).collect()

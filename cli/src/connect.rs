@@ -1,4 +1,4 @@
-//! `dumpstream connect`: a port of theirs that serves tcpdump's text.
+//! `dumpstream connect`: connects to a port that serves tcpdump's text.
 
 use clap::Args;
 use dumpstream_flow::net::{self, Retry};
@@ -7,30 +7,30 @@ use super::listen::Receive;
 use super::records::Records;
 use super::{Exit, Manner, address, runtime, say};
 
-/// Connect to a sensor that serves its text, and store it: in packets.db, unless -o says otherwise
+/// Connect to a sensor that serves tcpdump's text, and store its packets in packets.db (or -o URL)
 ///
 ///     sensor$ sudo tcpdump -i any -nn -v -l 'not port 4444' | nc -lk 4444
 ///     dumpstream connect sensor 4444
 ///
-/// When the sensor goes away it is asked again, after ever longer times up to 30 s.
+/// When the connection ends, dumpstream connects again, after waits that grow up to 30 s.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Connect {
-    /// Where: HOST PORT, or HOST:PORT.
+    /// Address of the sensor: HOST PORT or HOST:PORT.
     #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
     address: Vec<String>,
-    /// The port, as nc takes it.
+    /// Port, as nc takes it.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
-    /// After a try that came to nothing, N more, then the end; without it there is none.
+    /// After a failed attempt, retry at most N more times [default: no limit].
     #[arg(long, value_name = "N")]
     retry: Option<u32>,
-    /// One connection, and the end.
+    /// Exit after one connection.
     #[arg(long, conflicts_with = "retry")]
     no_retry: bool,
     #[command(flatten)]
     receive: Receive,
-    /// For nc's sake: no name but the host's is ever looked up.
+    /// Accepted for compatibility with nc; only the sensor's own name is ever looked up.
     #[arg(short = 'n', hide = true)]
     numeric: bool,
     #[command(flatten)]
@@ -52,7 +52,7 @@ impl Connect {
         };
         if !self.no_retry {
             self.records
-                .several("without --no-retry there may be many")?;
+                .several("without --no-retry there may be several connections")?;
         }
         let parser = self.records.parser()?;
         let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {

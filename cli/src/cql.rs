@@ -5,10 +5,10 @@ use dumpstream_flow::cassandra::Address;
 
 use super::Usage;
 
-/// The address that was typed.
+/// Parses the address that was typed.
 pub(super) fn address(url: &str) -> Result<Address, Usage> {
     url.parse().map_err(|e: SinkError| {
-        // Nothing is written to it here.
+        // The cluster is only read here, so the error must not call it a sink.
         let text = e.to_string();
         let text = text.strip_prefix("sink ").unwrap_or(&text);
         Usage::new(format!("cassandra {text}"))

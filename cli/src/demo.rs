@@ -20,21 +20,21 @@ mod scan;
 
 use scan::Scan;
 
-/// The sample of the source tree, which the package leaves out for its size.
+/// The large sample of the source tree. The package omits it because of its size.
 const LARGE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../samples/4.99.3/large/v.txt.zst"
 );
-/// The sample that is always there.
+/// The sample that is always available.
 const SMALL: &[u8] = include_bytes!("../sample.txt");
-/// How long the replay shall take: long enough to see the line move.
+/// How long the replay takes: long enough to see the status line move.
 const PLAYED: Duration = Duration::from_secs(8);
-/// When the demo ends, whatever it is at.
+/// When the demo stops, whatever step it has reached.
 const LONGEST: Duration = Duration::from_secs(25);
 
-/// Five talkers of the store, or of one stream of it.
+/// The query for the five top talkers, of the whole database or of one stream.
 fn talkers(stream: Option<&str>) -> String {
-    // The name is of hexadecimal digits.
+    // The name consists of hexadecimal digits, so it needs no escaping.
     let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
     format!(
         "SELECT source, count(*) n, sum(length) bytes FROM packets \
@@ -42,14 +42,14 @@ fn talkers(stream: Option<&str>) -> String {
     )
 }
 
-/// Show the whole flow over TCP, by itself and within 30 s: listen, replay, query.
+/// Show the whole flow over TCP in under 30 s: listen, replay and query in one process.
 ///
-/// A recorded sample is sent over a real connection into a real database, which stays; every
-/// figure on the screen is computed from that run. The folder that it is in, and its size, are told
-/// at the end.
+/// Sends a recorded sample over a real connection into a real database, which is kept. Every figure
+/// on the screen is computed from that run. At the end the demo prints the folder of the database
+/// and its size.
 #[derive(Args, Debug)]
 pub(super) struct Demo {
-    /// The database [default: packets.db in a new folder for temporary files].
+    /// Database file [default: packets.db in a new temporary folder].
     #[arg(short, long, value_name = "FILE")]
     database: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ impl Demo {
             fs::write(&sample, SMALL).with_context(|| sample.display().to_string())?;
         }
         let database = self.database.unwrap_or_else(|| folder.join("packets.db"));
-        // What other runs have left there is none of this one's.
+        // Other runs may have rows in this database; only the stream of this run is queried.
         let stream = database.exists().then(|| stream_name("demo"));
         let talkers = talkers(stream.as_deref());
         let json = folder.join("packets.jsonl");
@@ -95,12 +95,12 @@ impl Demo {
         let replay = words(&["replay", &file, &host, &port, "-x", &times]);
         let query = words(&["query", "-d", &database.display().to_string(), &talkers]);
 
-        show("The whole flow over TCP, in one process. By hand, in three terminals, it is:\n")?;
+        show("This runs the whole flow over TCP in one process. By hand, use three terminals:\n")?;
         for command in [&listen(&port), &replay, &query] {
             show(&format!("  dumpstream {}", shell(command)))?;
         }
         if built_in {
-            show("\nThe sample is the one that is built in; the source tree has a larger one.")?;
+            show("\nThis is the built-in sample; the source tree has a larger one.")?;
         }
         show(&format!(
             "\nListening on {address}, database {}",
@@ -110,7 +110,7 @@ impl Demo {
         let report = listening.report.clone();
         let (outcome, took) = flow(listening, typed::<Replay>(&replay)?, manner).await?;
         if report.station.stop().is_cancelled() && took < LONGEST {
-            // Ctrl-C: the rest is not wanted any more.
+            // Ctrl-C: skip the rest.
             return report.exit(0);
         }
         show(&accounts(&report, &outcome, took))?;
@@ -122,41 +122,38 @@ impl Demo {
             "  {}\n",
             scan.text.trim_end().replace('\n', "\n  ")
         ))?;
-        show(&format!(
-            "The JSON that it became:\n\n  {}\n",
-            visible::json(&json)
-        ))?;
+        show(&format!("Its JSON:\n\n  {}\n", visible::json(&json)))?;
 
         let stream = serde_json::from_str::<serde_json::Value>(&json)?["stream"].clone();
         let store = Database::open(&database)?;
         let rows = store.packets_of(stream.as_str().unwrap_or_default())?;
         show(&format!(
-            "{} rows of this stream can be read in the database.",
+            "{} rows of this stream are in the database.",
             amount::grouped(rows)
         ))?;
         show(&format!("The five top talkers:\n\n  {talkers}\n"))?;
         typed::<Query>(&query)?.ask(&store, manner)?;
         show(
-            "\nWith your own packets: `dumpstream listen -k 4444` here, and on the sensor (HOST is \
-             this machine;\nfor others than itself see --allow)\n\n  \
+            "\nTo use your own packets, run `dumpstream listen -k 4444` here, and on the sensor (HOST \
+             is this\nmachine; to accept packets from other machines, see --allow):\n\n  \
              sudo tcpdump -i any -nn -v -l 'not port 4444' | nc HOST 4444",
         )?;
         show(&format!(
-            "\nIt has left {} in {}: remove that when you are done.",
+            "\nThe demo left {} in {}; remove it when you are done.",
             megabytes(size_of(&folder)?),
             folder.display()
         ))?;
         let received = outcome.summary.records;
         anyhow::ensure!(
             rows == scan.records && received == scan.records,
-            "the sample has {} records, but {received} were received and {rows} can be read",
+            "the sample has {} records, but {received} were received and {rows} are in the database",
             scan.records,
         );
         report.exit(0)
     }
 }
 
-/// The replay into the listener, both to their end; and how long that took.
+/// Runs the replay into the listener until both end, and returns how long that took.
 async fn flow(
     listening: Listening,
     replay: Replay,
@@ -185,7 +182,7 @@ async fn flow(
     }
 }
 
-/// The live line's last state, and the identities that must hold.
+/// The figures of the run, and the identities that must hold.
 fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
     let n = amount::grouped;
     let s = &outcome.summary;
@@ -219,7 +216,7 @@ fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
     text
 }
 
-/// The line of JSON that record `number` of the only stream became.
+/// The JSON line of record `number`; the file holds a single stream.
 fn json_of(file: &Path, number: u64) -> anyhow::Result<String> {
     let named = || file.display().to_string();
     let mut lines = io::BufReader::new(fs::File::open(file).with_context(named)?).lines();
@@ -228,7 +225,7 @@ fn json_of(file: &Path, number: u64) -> anyhow::Result<String> {
     line.with_context(named)
 }
 
-/// A new folder, for this user only.
+/// Creates a new folder that only this user can read.
 fn new_folder() -> anyhow::Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("dumpstream-demo-{}", stream_name("demo")));
     let mut builder = fs::DirBuilder::new();
@@ -240,7 +237,7 @@ fn new_folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Bytes of the files of a folder.
+/// The total size of the files in a folder, in bytes.
 fn size_of(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for file in fs::read_dir(folder)? {
@@ -257,13 +254,13 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
 }
 
-/// A subcommand's line, read as any other; its first word is the subcommand.
+/// Parses the words of a subcommand; the first is its name.
 fn typed<T: Args>(words: &[String]) -> anyhow::Result<T> {
     let command = T::augment_args(clap::Command::new("demo"));
     Ok(T::from_arg_matches(&command.try_get_matches_from(words)?)?)
 }
 
-/// Words as a shell reads them back.
+/// Quotes words for a shell.
 fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+".contains(c);
     let quoted = words.iter().map(|word| match word.chars().all(plain) {

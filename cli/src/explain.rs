@@ -1,4 +1,4 @@
-//! `dumpstream explain`: why a record has the fields it has.
+//! `dumpstream explain`: shows why each field of a record has its value, or has none.
 
 mod field;
 mod page;
@@ -19,10 +19,10 @@ use super::origins::{Zone, date, zone};
 use super::records::EngineName;
 use super::{Exit, Manner, Usage, namespace, visible};
 
-/// Explain a record: its parts, and why each field is there or is not
+/// Explain a record: its parts, and why each field has its value or has none
 ///
-/// Without a value a field shows how far its pattern came, what should have come next, and where
-/// else in the record it would have matched.
+/// For a field without a value, it shows how far the pattern matched, what should have come next,
+/// and where else in the record the pattern would match.
 ///
 ///     dumpstream explain monday.txt --record 17
 ///     dumpstream explain --namespace mine.json --field hops monday.txt
@@ -31,45 +31,45 @@ use super::{Exit, Manner, Usage, namespace, visible};
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Explain {
-    /// A record's text, in which \n is a line feed; or a file of records; - or none is standard
-    /// input.
+    /// Text of a record (\n is a line feed), or a file of records; - or nothing is standard input.
     #[arg(value_name = "LINE|FILE")]
     input: Option<String>,
-    /// Which record, counted from 1.
+    /// Number of the record, counted from 1.
     #[arg(short, long, value_name = "N", default_value = "1",
           value_parser = clap::value_parser!(u64).range(1..))]
     record: u64,
-    /// This field, with all its entries; repeatable.
+    /// Explain only this field, with all its entries; repeatable.
     #[arg(short, long, value_name = "NAME")]
     field: Vec<String>,
-    /// How it is told.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Fields and their regexes instead of the built-in packet_parse.json.
+    /// Namespace file: the fields and their regexes [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE")]
     namespace: Option<PathBuf>,
-    /// How fields are found; both find the same.
+    /// How fields are found; both engines give the same values.
     #[arg(long, value_enum, default_value = "slot")]
     engine: EngineName,
-    /// The zone that stamps are in: an IANA name, UTC or local [default: local].
+    /// Time zone of time stamps: an IANA name, UTC or local [default: local].
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     tz: Option<Zone>,
-    /// The date of a stamp that has none.
+    /// Date of time stamps that have none.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     date: Option<Date>,
-    /// Keep the decoders' text (`info`) of protocols that print credentials, too.
+    /// Keep the decoder's text (`info`) also for protocols that may print credentials; by default
+    /// it is withheld.
     #[arg(long)]
     keep_info: bool,
-    /// Keep payload lines.
+    /// Keep payload lines; by default they are dropped.
     #[arg(long)]
     keep_payload: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people: one screen.
+    /// Text for people, on one screen.
     Text,
-    /// One JSON object with everything that is known.
+    /// One JSON object with all details.
     Json,
 }
 
@@ -127,7 +127,7 @@ impl Explain {
     }
 }
 
-/// Says which names there are, if this is none.
+/// Refuses a name that the namespace does not have, and lists those that it has.
 fn known(names: &Namespace, field: &str) -> Result<(), Usage> {
     let columns = names.columns();
     if columns.iter().any(|c| c.name == field) {
@@ -154,7 +154,9 @@ impl Input {
         let input = match input {
             None | Some("-") => {
                 if io::stdin().is_terminal() && !manner.quiet {
-                    super::say("dumpstream: reading from the terminal; Ctrl-D ends it");
+                    super::say(
+                        "dumpstream: reading from the terminal; press Ctrl-D to end the input",
+                    );
                 }
                 return Ok(Input {
                     name: "standard input".to_owned(),
@@ -165,7 +167,7 @@ impl Input {
             Some(input) => input,
         };
         let file = Path::new(input);
-        // A record has blanks in it, a file's name seldom.
+        // A record contains blanks; a file name seldom does.
         let line = input.contains([' ', '\n']) && !file.exists();
         if line {
             let mut text = unescaped(input).into_owned();
@@ -187,12 +189,12 @@ impl Input {
             })
         };
         open().with_context(|| {
-            format!("{input}: neither a file that can be read nor a record, which has blanks in it")
+            format!("{input}: not a readable file, and not a record (a record contains blanks)")
         })
     }
 }
 
-/// `\n` as a line feed and `\t` as a TAB, where the text has no line feed of its own.
+/// Replaces `\n` by a line feed and `\t` by a TAB, if the text has no line feed of its own.
 fn unescaped(text: &str) -> Cow<'_, str> {
     match text.trim_end().contains('\n') {
         true => Cow::Borrowed(text),
@@ -220,10 +222,10 @@ fn record(
         before += here;
     }
     match (before, reader.skipped().total()) {
-        (0, 0) => Err(Usage::new(format!("{}: it is empty", input.name)).into()),
+        (0, 0) => Err(Usage::new(format!("{}: the input is empty", input.name)).into()),
         (0, skipped) => Err(Usage::new(format!(
-            "{}: there is no record in these {skipped} bytes. A record begins at column 0 with \
-             the time stamp that tcpdump prints, such as 22:13:20.123456, and a blank",
+            "{}: no record found in {skipped} bytes. A record begins at column 0 with a time stamp \
+             as tcpdump prints it, such as 22:13:20.123456, and a blank",
             input.name
         ))
         .into()),

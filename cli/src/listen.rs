@@ -1,4 +1,4 @@
-//! `dumpstream listen`: a port that `tcpdump | nc` sends to.
+//! `dumpstream listen`: listens on a port that `tcpdump | nc` sends to.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::records::Records;
 use super::report::Report;
 use super::{Exit, Manner, address, amount, runtime, say};
 
-/// Listen as `nc -l` does, and store what tcpdump prints: in packets.db, unless -o says otherwise
+/// Listen like `nc -l`, and store the packets that tcpdump prints in packets.db (or -o URL)
 ///
 ///     dumpstream listen -k 4444
 ///     sudo tcpdump -i any -nn -v -l 'not port 4444' | nc 127.0.0.1 4444
@@ -18,36 +18,36 @@ use super::{Exit, Manner, address, amount, runtime, say};
 ///     dumpstream listen -k 0.0.0.0:4444 --allow 192.0.2.0/24    # sensors of that network
 ///     dumpstream listen -l -k -p 4444 -o jsonl:-                # as nc spells it; JSON to stdout
 ///
-/// Ctrl-C or SIGTERM writes what has arrived, reports and ends; SIGUSR1 reports and goes on;
-/// SIGHUP opens the files of jsonl: and csv: anew.
+/// Ctrl-C or SIGTERM writes what has arrived, prints the report and exits. SIGUSR1 prints the
+/// report and continues. SIGHUP reopens the files of jsonl: and csv:.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Listen {
-    /// Where: PORT is on 127.0.0.1; port 0 is any that is free.
+    /// Address to listen on; HOST is 127.0.0.1 by default, and port 0 picks a free port.
     #[arg(value_name = "[HOST:]PORT", num_args = 0..=2)]
     address: Vec<String>,
-    /// The port, as nc takes it.
+    /// Port, as nc takes it.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
-    /// Accept senders until a signal; without it one connection, and the end.
+    /// Keep accepting connections; without this, exit after the first one.
     #[arg(short, long)]
     keep_open: bool,
-    /// Hosts that may connect, instead of this one only; repeatable.
+    /// Hosts that may connect; repeatable [default: this machine only].
     #[arg(long, value_name = "CIDR")]
     allow: Vec<Access>,
-    /// Connections at once; one more is closed at once, and counted.
+    /// Maximum simultaneous connections; further ones are refused and counted.
     #[arg(short, long, value_name = "N", value_parser = some,
           default_value_t = MAX_CONNECTIONS)]
     max_connections: usize,
-    /// The kernel's buffer for each connection.
+    /// Kernel receive buffer of each connection.
     #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "1MiB")]
     rcvbuf: usize,
     #[command(flatten)]
     receive: Receive,
-    /// For nc's sake: listening is what this does.
+    /// Accepted for compatibility with nc; this command always listens.
     #[arg(short = 'l', hide = true)]
     listen: bool,
-    /// For nc's sake: no name is ever looked up.
+    /// Accepted for compatibility with nc; names are never looked up.
     #[arg(short = 'n', hide = true)]
     numeric: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) struct Listen {
 
 fn some(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("0 connections at once let nobody in".to_owned()),
+        Ok(0) => Err("must be greater than 0".to_owned()),
         Ok(n) => Ok(n),
         Err(e) => Err(format!("{e}")),
     }
@@ -65,7 +65,7 @@ fn some(text: &str) -> Result<usize, String> {
 /// How a connection is read.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Receive {
-    /// Without text for so long, the last record is complete.
+    /// Treat the last record as complete after this much silence.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "250ms")]
     pub(super) flush_after: Duration,
 }
@@ -91,10 +91,11 @@ impl Listen {
         report.end(outcome, manner, status).await
     }
 
-    /// Binds the port, then opens the sinks: where the port is taken, no database is made.
+    /// Binds the port before it opens the sinks, so that no database is created if the port is
+    /// taken.
     pub(super) async fn open(self) -> anyhow::Result<Listening> {
         if self.keep_open {
-            self.records.several("-k takes many")?;
+            self.records.several("-k accepts several connections")?;
         }
         let at = net::resolve(&address::joined(&self.address, self.port)?).await?;
         let access = self.allow.into_iter().fold(Access::loopback(), Access::and);
@@ -102,8 +103,8 @@ impl Listen {
         let listener = Listener::bind_with(at[0], access, self.max_connections, self.rcvbuf)?;
         if everyone && !at[0].ip().is_loopback() {
             tracing::warn!(
-                "Every host that reaches {} may connect, and its text is stored: --allow has all \
-                 of them.",
+                "Any host that can reach {} may connect and have its text stored, because --allow \
+                 covers all addresses.",
                 listener.address()
             );
         }
@@ -130,7 +131,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Takes connections until the end.
+    /// Accepts connections until the end.
     pub(super) async fn serve(self) -> Outcome {
         let origin = |connection: &_| self.origins.connection(connection);
         net::listen(self.listener, self.keep_open, &self.report.station, origin).await

@@ -1,4 +1,4 @@
-//! What is typed: the subcommands, what they share, and the exit code.
+//! The command line: subcommands, the options that they share, and exit codes.
 
 mod address;
 mod amount;
@@ -44,7 +44,7 @@ use self::paint::Paint;
 
 /// Turn tcpdump's text into typed packet records, stored and queried live
 ///
-/// tcpdump prints, netcat carries, dumpstream parses, stores and answers:
+/// tcpdump prints packets, netcat carries the text, dumpstream parses, stores and queries it:
 ///
 ///     dumpstream listen -k 4444
 ///     sudo tcpdump -i any -nn -v -l 'not port 4444' | nc 127.0.0.1 4444
@@ -75,16 +75,16 @@ enum Command {
     Man(man::Man),
 }
 
-/// How much is said, and in which colours; the same for every subcommand.
+/// Verbosity and colours; the same for every subcommand.
 #[derive(Args, Clone, Copy, Debug)]
 struct Manner {
-    /// Say nothing but errors.
+    /// Print errors only.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more: the report, who connects, and who leaves after how much.
+    /// Print the report and log connections (repeat for more).
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Colours on a terminal; NO_COLOR in the environment turns them off.
+    /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -99,7 +99,7 @@ impl Manner {
         })
     }
 
-    /// Whether standard error is a terminal that a line may be rewritten on.
+    /// Whether standard error is a terminal on which a line may be redrawn.
     fn live(self) -> bool {
         !self.quiet
             && io::stderr().is_terminal()
@@ -107,18 +107,19 @@ impl Manner {
     }
 }
 
-/// How a subcommand ended, where it did not fail.
+/// How a subcommand ended, if not with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
-    /// Done: also after a signal and a clean drain, and where the reader of standard output left.
+    /// Success, also after a signal and a clean drain, or when the reader of standard output closes
+    /// it.
     Done,
-    /// A sink failed, or a source in mid-stream; what there is to say was said.
+    /// A sink failed, or a source in mid-stream; the message is already printed.
     Failed,
-    /// The drain's deadline was hit: the report says how many packets were not written.
+    /// The drain time-out was hit; the report says how many packets were not written.
     Undrained,
-    /// A signal while a query or a read ran: what came is not all of it.
+    /// A signal interrupted a query or a read; the output is incomplete.
     Interrupted,
-    /// What failed was said already; the code is this.
+    /// The message is already printed; exit with this code.
     Said(u8),
 }
 
@@ -134,7 +135,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Typed wrongly: exit 2. The text tells the remedy.
+/// A usage error: exit 2. The text names the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
@@ -185,7 +186,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line, read. `--color` rules clap's own output too, so it is looked for first.
+/// Reads the command line. `--color` also applies to clap's own output, so it is looked for first.
 fn typed() -> Result<Cli, clap::Error> {
     let arguments: Vec<_> = std::env::args_os().collect();
     let after = |i: usize| arguments.get(i + 1).and_then(|a| a.to_str());
@@ -206,8 +207,8 @@ fn typed() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// A URL of a cluster may have a password after all, which is not to be said once more; what is
-/// wrong with it is said without it.
+/// Removes the URL of a cluster from an error, because it may contain a password. What is wrong
+/// with the URL is reported without it.
 fn hidden(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
         && value.starts_with("cassandra:")
@@ -218,16 +219,16 @@ fn hidden(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// What clap says: help, or what was typed wrongly, which it quotes as it is.
+/// Prints what clap reports: help, or a usage error, which quotes what was typed.
 fn say_typed(error: &clap::Error) {
     let acts = |a: std::ffi::OsString| {
         let text = a.to_string_lossy();
-        // Lossy: what is not UTF-8 was replaced.
+        // Lossy: bytes that are not UTF-8 are replaced.
         matches!(visible::line(&text), Cow::Owned(_)) || text.contains('\u{fffd}')
     };
-    // Nothing can be said where standard error is closed.
+    // When standard error is closed, nothing can be printed.
     if std::env::args_os().any(acts) {
-        // Its colours could not be told from those that were typed.
+        // clap's colours could not be told apart from escapes that were typed.
         let plain = error.render().to_string();
         drop(status::Stderr.write_all(visible::lines(&plain).as_bytes()));
     } else {
@@ -253,33 +254,33 @@ fn closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Standard output cannot be written to. Apart from `io::Error`, so that a socket's broken pipe
-/// is not taken for it.
+/// Standard output cannot be written to. This is not an `io::Error`, so that the broken pipe of a
+/// socket is not taken for it.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output")]
 struct Stdout(#[source] io::Error);
 
-/// An error's line on standard error, harmless to a terminal.
+/// Prints an error on standard error, escaped for a terminal.
 fn say_error(manner: Manner, error: &anyhow::Error) {
     let program = manner.paint(&io::stderr()).bad("dumpstream:");
     let text = causes(error.as_ref());
     say(&format!("{program} {}", visible::lines(&text)));
 }
 
-/// A line on standard error. The text is made harmless by whoever calls.
+/// Prints a line on standard error. The caller escapes the text.
 fn say(text: &str) {
     // One write, so that lines of several threads do not mix. It never fails.
     drop(status::Stderr.write_all(format!("{text}\n").as_bytes()));
 }
 
-/// The log: warnings, and with `-v` more. tracing-subscriber escapes control characters itself
-/// (since 0.3.20).
+/// Sets up the log: warnings, and more with `-v`. tracing-subscriber escapes control characters
+/// itself (since 0.3.20).
 fn logs(manner: Manner) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    // What the driver of a cluster tells of its own work is for who looks for a fault in it: the
-    // sink says what there is to say.
+    // The Cassandra driver logs its own work for people who debug it; the sink reports what users
+    // need to know.
     let (level, driver) = match (manner.quiet, manner.verbose) {
         (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
         (_, 0) => (LevelFilter::WARN, LevelFilter::OFF),
@@ -290,7 +291,7 @@ fn logs(manner: Manner) {
         .with_writer(status::Stderr)
         .with_ansi(manner.paint(&io::stderr()).0)
         .with_target(false)
-        // They would be told on standard error too, by `eprintln!`, which panics where that is
+        // These errors would also go to standard error by `eprintln!`, which panics when that is
         // closed.
         .log_internal_errors(false);
     tracing_subscriber::registry()

@@ -1,4 +1,4 @@
-//! `dumpstream namespace`: which fields there are, and the file that defines them.
+//! `dumpstream namespace`: lists the fields, or prints the file that defines them.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const LARGEST: u64 = 16 << 20;
 /// The text of a namespace's file.
 ///
 /// # Errors
-/// A file that cannot be read, is no text or too large: [`Usage`], since it was named.
+/// The file cannot be read, is not text or is too large: [`Usage`], because the user named it.
 pub(super) fn text(file: &Path) -> Result<String, Usage> {
     use std::io::Read;
     let named =
@@ -27,7 +27,9 @@ pub(super) fn text(file: &Path) -> Result<String, Usage> {
         .and_then(|f| f.take(LARGEST + 1).read_to_end(&mut text))
         .map_err(|e| named(&e))?;
     if text.len() as u64 > LARGEST {
-        return Err(named(&"it is over 16 MiB, which no namespace is"));
+        return Err(named(
+            &"the file is larger than 16 MiB, the limit of a namespace",
+        ));
     }
     String::from_utf8(text).map_err(|e| named(&e))
 }
@@ -45,7 +47,7 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Namespace> {
         .with_context(|| file.display().to_string())
 }
 
-/// Show which fields there are, or the file that defines them
+/// List the fields, or print the file that defines them
 ///
 ///     dumpstream namespace list
 ///     dumpstream namespace export > mine.json
@@ -59,13 +61,13 @@ pub(super) struct Names {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The fields: name, part of the record, type, what it is.
+    /// List the fields: name, part of the record, type, description.
     List {
-        /// The fields of this file instead of the built-in ones.
+        /// Namespace file [default: the built-in packet_parse.json].
         #[arg(long, value_name = "FILE")]
         namespace: Option<PathBuf>,
     },
-    /// The built-in packet_parse.json on standard output, to be edited.
+    /// Print the built-in packet_parse.json, as a start for your own.
     Export,
 }
 
@@ -82,7 +84,7 @@ impl Names {
     }
 }
 
-/// Writes to standard output, and that is all.
+/// Prints text on standard output and ends the subcommand.
 pub(super) fn print(text: &str) -> anyhow::Result<Exit> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())

@@ -1,4 +1,4 @@
-//! Who the rows of an input are, and what its stamps mean, as far as it was typed.
+//! The sensor, the stream and the time stamps of an input, as the command line sets them.
 
 use clap::ValueEnum;
 use dumpstream::{Origin, StampForm};
@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Stamp {
-    /// Since the packet before: -ttt.
+    /// Time since the previous packet, as -ttt prints it.
     Delta,
-    /// Since the first packet: -ttttt.
+    /// Time since the first packet, as -ttttt prints it.
     Elapsed,
 }
 
-/// A zone, and how the report names it.
+/// A time zone, and how the report names it.
 #[derive(Clone, Debug)]
 pub(super) struct Zone {
     pub(super) tz: TimeZone,
@@ -22,11 +22,11 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    /// The receiver's own.
+    /// The time zone of this machine.
     pub(super) fn local() -> Zone {
         let tz = TimeZone::system();
         let name = match tz.iana_name() {
-            _ if tz.is_unknown() => "UTC, as this machine names no zone (--tz)".to_owned(),
+            _ if tz.is_unknown() => "UTC, because this machine sets no time zone (--tz)".to_owned(),
             Some(name) => format!("{name}, this machine's zone (--tz)"),
             None => "this machine's zone (--tz)".to_owned(),
         };
@@ -44,7 +44,7 @@ pub(super) fn zone(text: &str) -> Result<Zone, String> {
                 tz,
             }),
             Err(_) => Err(format!(
-                "no zone {text:?} is known here: use an IANA name such as Europe/Berlin, UTC or local"
+                "unknown time zone {text:?}: use an IANA name such as Europe/Berlin, UTC or local"
             )),
         },
     }
@@ -54,7 +54,7 @@ pub(super) fn date(text: &str) -> Result<Date, String> {
     text.parse().map_err(|e: jiff::Error| format!("{e}"))
 }
 
-/// What was typed of the origin of every input.
+/// What the command line sets for the origin of every input.
 #[derive(Debug)]
 pub(super) struct Origins {
     pub(super) tz: TimeZone,
@@ -65,12 +65,12 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// The sensor of an input, if nothing else was typed.
+    /// The sensor of an input; `otherwise` without `--sensor`.
     pub(super) fn sensor(&self, otherwise: &str) -> String {
         self.sensor.as_deref().unwrap_or(otherwise).to_owned()
     }
 
-    /// The origin of a new input. Without `--stream` its stream is `stream`; `None` takes it from
+    /// The origin of a new input. Without `--stream` its stream is `stream`; `None` derives it from
     /// the first record.
     pub(super) fn live(&self, sensor: &str, stream: Option<String>) -> Origin {
         let origin = Origin::new(self.sensor(sensor)).zone(self.tz.clone());
@@ -89,13 +89,13 @@ impl Origins {
         }
     }
 
-    /// That of a connection: its far end is the sensor.
+    /// The origin of a connection; its peer is the sensor.
     pub(super) fn connection(&self, connection: &Connection) -> Origin {
         let sensor = connection.peer().ip().to_string();
         self.live(&sensor, Some(connection.stream().to_owned()))
     }
 
-    /// That of text that was stored, and last `modified` then.
+    /// The origin of stored text, which was last changed at `modified`.
     pub(super) fn stored(
         &self,
         sensor: &str,

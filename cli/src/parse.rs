@@ -1,4 +1,4 @@
-//! `dumpstream parse`: files or standard input into sinks.
+//! `dumpstream parse`: parses files or standard input into sinks.
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -20,7 +20,7 @@ use super::report::Report;
 use super::status::Status;
 use super::{Exit, Manner, Usage, runtime, say, say_error};
 
-/// Parse text that was stored, or that comes on standard input; JSON Lines on standard output
+/// Parse files or standard input, and write JSON Lines to standard output (or -o URL)
 ///
 ///     tcpdump -nn -v -l | dumpstream parse | jq .source
 ///     dumpstream parse monday.txt tuesday.txt.gz -o sqlite:packets.db
@@ -30,25 +30,26 @@ use super::{Exit, Manner, Usage, runtime, say, say_error};
 ///     dumpstream parse day.txt --rejects odd.jsonl -o sqlite:packets.db
 ///     dumpstream parse --from-rejects odd.jsonl --namespace mine.json -o sqlite:packets.db
 ///
-/// How an input begins tells what it is: text, .gz or .zst of it, or a capture (pcap, pcapng),
-/// which tcpdump prints (`TZ=UTC tcpdump -nn -v -S -tt -#`). What is parsed twice adds no row to a
-/// database. Stamps without a date have the date of --date, else of the file's last change.
+/// The format is detected from the first bytes: text, .gz or .zst of it, or a capture (pcap,
+/// pcapng), which tcpdump prints (`TZ=UTC tcpdump -nn -v -S -tt -#`). Parsing the same input twice
+/// adds no rows to a database. Time stamps without a date get that of --date, else of the file's
+/// last change.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Parse {
-    /// Files of tcpdump's text, or captures; - or none is standard input.
+    /// Files of tcpdump text, or captures; - or nothing is standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Go on with what is added to the files, also after they were renamed and made anew, or
-    /// emptied, until Ctrl-C or SIGTERM.
+    /// Keep reading as the files grow, also after they are renamed and recreated, or truncated,
+    /// until Ctrl-C or SIGTERM.
     #[arg(long)]
     follow: bool,
-    /// Read a file of --rejects again: every record keeps its sensor, stream, number and time, and
-    /// a row that a database has already gets its new values.
+    /// Parse a file of --rejects again: every record keeps its sensor, stream, number and time, and
+    /// an existing row of a database gets its new values.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "follow", "sensor", "stream",
           "date", "stamp", "replace"])]
     from_rejects: Option<PathBuf>,
-    /// JSON and CSV also say where each packet came from: sensor, stream, record, time_source.
+    /// Add where each packet came from to JSON and CSV: sensor, stream, record, time_source.
     #[arg(long, help_heading = "Records")]
     origin: bool,
     #[command(flatten)]
@@ -66,17 +67,18 @@ impl Parse {
         }
         if self.follow {
             self.records
-                .several("--follow may meet several files of one name")?;
+                .several("--follow may read several files of the same name")?;
             if self.files.is_empty() || self.files.iter().any(|f| f == Path::new("-")) {
                 return Err(Usage::new(
-                    "--follow needs a file's name: standard input is read to its end anyway",
+                    "--follow needs a file name; standard input is always read to its end",
                 )
                 .into());
             }
         }
         if self.from_rejects.is_some() && self.records.rejects == self.from_rejects {
             return Err(Usage::new(
-                "--rejects and --from-rejects name one file, which would never end",
+                "--rejects and --from-rejects name the same file, which would never end; name \
+                 another file with --rejects",
             )
             .into());
         }
@@ -88,9 +90,9 @@ impl Parse {
         self.records.apart(&files)?;
         let missing = files.iter().filter_map(|file| readable(file).err());
         let missing: Vec<_> = missing.collect();
-        // One that is followed may come later.
+        // A followed file may appear later.
         if !self.follow && missing.len() == files.len() {
-            // Nothing will come: no output is made.
+            // There is nothing to read, so no output is created.
             missing.iter().for_each(|e| say_error(manner, e));
             return Ok(Exit::Said(1));
         }
@@ -110,7 +112,7 @@ impl Parse {
                 if let Some(summary) = read.and_then(Error::summary) {
                     total.add(summary);
                 }
-                // The other files are parsed all the same, as cat does it; the worst code wins.
+                // As with cat, the other files are still parsed; the worst exit code wins.
                 say_error(manner, &e);
                 failed = failed.max(Some(super::code(&e)));
             }
@@ -159,7 +161,7 @@ impl Parse {
     }
 }
 
-/// Whether an input is there to be read. A pipe is not opened: that would take what it has.
+/// Checks that an input can be read. A pipe is not opened, because that would consume its content.
 fn readable(path: &Path) -> anyhow::Result<()> {
     if path == Path::new("-") {
         return Ok(());
@@ -177,7 +179,7 @@ fn readable(path: &Path) -> anyhow::Result<()> {
     look().with_context(|| path.display().to_string())
 }
 
-/// One input, to its end.
+/// Reads one input to its end.
 async fn input(
     path: PathBuf,
     origins: &Origins,
@@ -188,7 +190,7 @@ async fn input(
     let name = path.display().to_string();
     let stdin = path == Path::new("-");
     if stdin && io::stdin().is_terminal() && !manner.quiet {
-        say("dumpstream: reading from the terminal; Ctrl-D ends it");
+        say("dumpstream: reading from the terminal; press Ctrl-D to end the input");
     }
     let free = manner.live() && !report.is_shown();
     let opened = feed::aside(move || open(&path, free));
@@ -199,7 +201,7 @@ async fn input(
         () = stop.cancelled() => return Ok(Summary::default()),
     };
     let sensor = origins.sensor(input.name());
-    // Text that was stored, and any capture, is the same rows when it is read again.
+    // Stored text, and any capture, gives the same rows when it is read again.
     let stream = match input.stream(&sensor) {
         None if stdin => Some(net::stream_name("stdin")),
         stream => stream,
@@ -218,13 +220,13 @@ async fn input(
     let summary = summary.with_context(|| name.clone())?;
     if summary.bytes > 0 && summary.records == 0 && !manner.quiet && !stop.is_cancelled() {
         say(&super::visible::line(&format!(
-            "dumpstream: {name}: no record was found; {hint}"
+            "dumpstream: {name}: no records found; {hint}"
         )));
     }
     Ok(summary)
 }
 
-/// Opens a file, or standard input; with a bar that moves with what is read, if it is `shown`.
+/// Opens a file or standard input; if `shown`, with a progress bar.
 fn open(path: &Path, shown: bool) -> io::Result<(Input, Option<Status>)> {
     if path == Path::new("-") {
         return Ok((Input::stdin()?, None));
@@ -237,12 +239,12 @@ fn open(path: &Path, shown: bool) -> io::Result<(Input, Option<Status>)> {
             None => Box::new(file),
         }
     })?;
-    // What tcpdump reads by itself moves no bar of ours.
+    // tcpdump reads the file by itself, so there is no progress to show.
     let bar = bar.filter(|_| !input.is_tcpdumps());
     Ok((input, bar))
 }
 
-/// A file that grows, until the end is asked for; what came of each of its parts.
+/// Reads a growing file until a signal, and returns the result of each of its parts.
 async fn follow(
     path: PathBuf,
     origins: &Origins,
@@ -275,7 +277,7 @@ async fn follow(
     }
 }
 
-/// The file of rejects, to its end, and what of it could not be read.
+/// Reads the file of rejects to its end, and returns which lines could not be read.
 async fn again(
     path: &Path,
     origins: &Origins,
@@ -288,9 +290,9 @@ async fn again(
     let (summary, wrong) = read.with_context(|| name.clone())?;
     let fault = match (wrong, summary.records) {
         (0, _) => return Ok((summary, None)),
-        (_, 0) => "it has no rejected record; --rejects FILE keeps them".to_owned(),
-        (1, _) => "1 line is no rejected record; the others were read".to_owned(),
-        (n, _) => format!("{n} lines are no rejected record; the others were read"),
+        (_, 0) => "no rejected records found; `--rejects FILE` writes such a file".to_owned(),
+        (1, _) => "1 line is not a rejected record; the others were read".to_owned(),
+        (n, _) => format!("{n} lines are not rejected records; the others were read"),
     };
     Ok((summary, Some(anyhow::anyhow!("{name}: {fault}"))))
 }

@@ -1,4 +1,4 @@
-//! `dumpstream query`: read-only SQL on the store, CQL on a cluster.
+//! `dumpstream query`: runs read-only SQL on a database, or CQL on a cluster.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
@@ -16,10 +16,10 @@ use super::signals::{self, Signal};
 use super::table::{Format, Layout, Printer};
 use super::{Exit, Manner, Stdout, Usage};
 
-/// Ask the store: read-only SQL on packets.db, also while `listen` writes it
+/// Run read-only SQL on packets.db, also while `listen` writes to it
 ///
-/// The view `packets` has a column for each field of the namespace, and `sensor`, `stream`,
-/// `record`, `time_source` beside them. `time` is text, UTC.
+/// The view `packets` has a column for each field of the namespace, plus `sensor`, `stream`,
+/// `record` and `time_source`. `time` is text in UTC.
 ///
 ///     dumpstream query "SELECT source, count(*) n, sum(length) bytes
 ///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
@@ -29,12 +29,12 @@ use super::{Exit, Manner, Stdout, Usage};
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Query {
-    /// One SELECT statement, as SQLite reads it; of a cluster, as Cassandra does.
+    /// One SELECT statement: SQL as SQLite reads it, or CQL for a cluster.
     sql: String,
-    /// The database: a file, or cassandra://HOST[,HOST]/KEYSPACE[.TABLE].
+    /// Database: a file, or cassandra://HOST[,HOST]/KEYSPACE[.TABLE].
     #[arg(short, long, value_name = "FILE|URL", default_value = "packets.db")]
     database: PathBuf,
-    /// How rows are printed.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -52,7 +52,7 @@ impl Query {
         self.ask(&database, manner)
     }
 
-    /// Prints the rows of a database, without an ear for signals.
+    /// Prints the rows of a database, without handling signals.
     pub(super) fn ask(&self, database: &Database, manner: Manner) -> anyhow::Result<Exit> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let printed = Printed::new(self.layout(manner), &mut out);
@@ -71,7 +71,7 @@ impl Query {
     /// Prints the rows of a cluster, until a signal.
     async fn ask_cluster(self, address: &Address, manner: Manner) -> anyhow::Result<Exit> {
         let stop = CancellationToken::new();
-        // A query has no figures but its rows, and no file of its own.
+        // A query has no report to print, and no files to reopen.
         signals::watch(stop.clone(), |_| {})?;
         let mut out = io::BufWriter::new(io::stdout());
         let printed = Printed::new(self.layout(manner), &mut out);
@@ -99,7 +99,7 @@ impl Query {
     }
 }
 
-/// The rows of an answer on their way to standard output, until that takes no more.
+/// Prints the rows of an answer on standard output until that is closed.
 struct Printed<'a> {
     printer: RefCell<Printer<'a>>,
     failed: Cell<Option<io::Error>>,
@@ -131,7 +131,7 @@ impl<'a> Printed<'a> {
         }
     }
 
-    /// Whether standard output took all of it.
+    /// Returns an error if standard output did not take all rows.
     fn written(&self) -> anyhow::Result<()> {
         match self.failed.take() {
             Some(e) => Err(Stdout(e).into()),
@@ -139,7 +139,7 @@ impl<'a> Printed<'a> {
         }
     }
 
-    /// The end of the answer, or why it has none.
+    /// Ends the answer, or reports why it is incomplete.
     fn end(self, error: Option<anyhow::Error>) -> anyhow::Result<Exit> {
         self.written()?;
         match error {
@@ -152,7 +152,8 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// A signal ends the statement, a second one the process, for as long as the runtime lives.
+/// Lets the first signal interrupt the statement and a second one end the process, as long as the
+/// runtime lives.
 fn interruptible(database: &Database) -> anyhow::Result<Runtime> {
     let handle = database.interrupt();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -162,7 +163,7 @@ fn interruptible(database: &Database) -> anyhow::Result<Runtime> {
     let entered = runtime.enter();
     signals::watch(CancellationToken::new(), move |signal| match signal {
         Signal::Stop => handle.interrupt(),
-        // A query has no figures but its rows, and no file of its own.
+        // A query has no report to print, and no files to reopen.
         Signal::Tell | Signal::Reopen | Signal::Now => {}
     })?;
     drop(entered);

@@ -1,4 +1,4 @@
-//! `dumpstream read`: a time range out of a cluster's table, into any sink.
+//! `dumpstream read`: reads a time range of a cluster's table into any sink.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -16,45 +16,45 @@ use super::origins::{Zone, zone};
 use super::records::Records;
 use super::{Exit, Manner, Usage, amount, cql, runtime, say};
 
-/// Read packets back from a cluster, in the order of time, into any sink
+/// Read packets back from a cluster, ordered by time, into any sink
 ///
 ///     dumpstream read cassandra://10.0.0.1/pk.packets --from 2026-11-24T07:00 --to 2026-11-24T08:00
 ///     dumpstream read cassandra://10.0.0.1/pk.packets --from -1h --sensor gate -o sqlite:hour.db
 ///
-/// A time is 2026-11-24, 2026-11-24T07:30[:00.123], with Z or an offset if it is not in --tz, or
-/// -1h, that long ago. --from is the first instant, --to the one after the last; without them it
-/// is all there is.
+/// A time is 2026-11-24 or 2026-11-24T07:30[:00.123], in the zone of --tz unless Z or an offset
+/// follows. -1h means one hour ago. --from is the first instant of the range, --to the first one
+/// after it. Without them everything is read.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, allow_negative_numbers = true)]
 pub(super) struct Read {
-    /// The table: cassandra://HOST[,HOST]/KEYSPACE.TABLE
+    /// Table to read: cassandra://HOST[,HOST]/KEYSPACE.TABLE
     #[arg(value_name = "URL")]
     table: String,
-    /// From this time on.
+    /// Start of the time range [default: the first packet].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
-    /// Before this time.
+    /// End of the time range, exclusive [default: the last packet, inclusive].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Of this sensor alone.
+    /// Read packets of this sensor only.
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
-    /// Where packets go; repeatable, as for parse [default: jsonl:-].
+    /// Where to write packets; repeatable, as for parse [default: jsonl:-].
     #[arg(short, long, value_name = "URL")]
     output: Vec<SinkUrl>,
-    /// The fields, if they are not those of the built-in packet_parse.json.
+    /// Namespace file: the fields to read [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE")]
     namespace: Option<PathBuf>,
-    /// The zone of --from and --to: an IANA name, UTC or local [default: local].
+    /// Time zone of --from and --to: an IANA name, UTC or local [default: local].
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     tz: Option<Zone>,
-    /// JSON also says where each packet came from: sensor, stream, record, time_source.
+    /// Add where each packet came from to JSON and CSV: sensor, stream, record, time_source.
     #[arg(long)]
     origin: bool,
-    /// Payload lines too, where they were stored.
+    /// Include payload lines, if they were stored.
     #[arg(long)]
     keep_payload: bool,
-    /// Each record's own bytes too, where they were stored.
+    /// Include each record's own bytes (`raw`), if they were stored.
     #[arg(long)]
     raw: bool,
 }
@@ -75,7 +75,7 @@ impl Read {
             (self.raw, self.keep_payload),
         );
         let parser = records.parser()?;
-        // Then the outputs: where there is nothing to read, no file is made.
+        // Outputs are opened last: if there is nothing to read, no file is created.
         let reader = Reader::open(&address, &parser, self.raw).await?;
         let (_, report) = records.open(parser, "jsonl:-", |s| s.identity(self.origin))?;
         report.watch(manner)?;
@@ -103,7 +103,7 @@ impl Read {
     }
 }
 
-/// What is read.
+/// Parses the time range to read.
 fn range(
     from: &Option<String>,
     to: &Option<String>,
@@ -124,17 +124,16 @@ fn range(
     match (range.from, range.to, from, to) {
         (Some(first), Some(after), Some(from), Some(to)) if first >= after => {
             Err(Usage::new(format!(
-                "nothing lies between --from {from} and --to {to}: --to is the later one, and not \
-                 a part of the range itself"
+                "the range from --from {from} to --to {to} is empty: --to must be later than --from"
             )))
         }
         _ => Ok(range),
     }
 }
 
-/// A time as people type it, in nanoseconds since 1970 UTC.
+/// Parses a time, into nanoseconds since 1970 UTC.
 fn instant(text: &str, tz: &TimeZone) -> Result<i64, String> {
-    let wanted = "type 2026-11-24, 2026-11-24T07:30:00, the same with Z or +01:00, or -1h";
+    let wanted = "give 2026-11-24, 2026-11-24T07:30:00, the same with Z or +01:00, or -1h";
     if let Some(ago) = text.strip_prefix('-') {
         let ago = amount::duration(ago)?;
         // A hundred years at most.
@@ -151,7 +150,7 @@ fn instant(text: &str, tz: &TimeZone) -> Result<i64, String> {
             })?;
         tz.to_timestamp(civil).map_err(|e| e.to_string())?
     };
-    i64::try_from(instant.as_nanosecond()).map_err(|_| format!("no packet is so old; {wanted}"))
+    i64::try_from(instant.as_nanosecond()).map_err(|_| format!("out of range; {wanted}"))
 }
 
 #[cfg(test)]

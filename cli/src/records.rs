@@ -1,5 +1,4 @@
-//! What `parse`, `listen` and `connect` share: the flags that say what becomes of records, and the
-//! station that they make.
+//! The options that `parse`, `listen` and `connect` share, and the station that they make.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,10 +13,10 @@ use super::origins::{Origins, Stamp, Zone, date, zone};
 use super::report::Report;
 use super::{Usage, amount, namespace, same};
 
-/// A limit below this would cut most heads.
+/// A lower limit would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
 
-/// What becomes of records.
+/// Options for what happens to records.
 #[derive(Args, Debug)]
 pub(super) struct Records {
     // Its text is `output_help`.
@@ -30,22 +29,23 @@ pub(super) struct Records {
         help_heading = "Records"
     )]
     output: Vec<SinkUrl>,
-    /// Fields and their regexes instead of the built-in packet_parse.json.
+    /// Namespace file: the fields and their regexes [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     namespace: Option<PathBuf>,
-    /// How fields are found; both find the same.
+    /// How fields are found; both engines give the same values.
     #[arg(long, value_enum, default_value = "slot", help_heading = "Records")]
     engine: EngineName,
-    /// The zone that stamps are in: an IANA name, UTC or local [default: local].
+    /// Time zone of time stamps: an IANA name, UTC or local [default: local].
     #[arg(long, value_name = "ZONE", value_parser = zone, help_heading = "Records")]
     tz: Option<Zone>,
-    /// The date of the first stamp, where stamps have none.
+    /// Date of the first time stamp, if time stamps have none.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Records")]
     date: Option<Date>,
-    /// What stamps of -ttt (delta) or -ttttt (elapsed) are: they look alike.
+    /// Whether relative time stamps are deltas (-ttt) or elapsed time (-ttttt); they look
+    /// identical.
     #[arg(long, value_enum, help_heading = "Records")]
     stamp: Option<Stamp>,
-    /// The longest record; a longer one is cut there and marked.
+    /// Maximum length of a record; a longer one is cut there and marked.
     #[arg(
         long,
         value_name = "SIZE",
@@ -54,37 +54,38 @@ pub(super) struct Records {
         help_heading = "Records"
     )]
     max_record: usize,
-    /// Keep the decoders' text (`info`) of protocols that print credentials, too.
+    /// Keep the decoder's text (`info`) also for protocols that may print credentials; by default
+    /// it is withheld.
     #[arg(long, help_heading = "Records")]
     keep_info: bool,
-    /// Keep payload lines.
+    /// Keep payload lines; by default they are dropped.
     #[arg(long, help_heading = "Records")]
     keep_payload: bool,
     /// Store each record's own bytes beside its fields.
     #[arg(long, help_heading = "Records")]
     raw: bool,
-    /// The `sensor` of every row [default: the file's name, or the sender's address].
+    /// Value of `sensor` in every row [default: the file name, or the sender's address].
     #[arg(long, value_name = "NAME", help_heading = "Records")]
     sensor: Option<String>,
-    /// The `stream` of every row [default: of a file, by what it holds; else one of its own].
+    /// Value of `stream` in every row [default: derived from the content of a file, else unique].
     #[arg(long, value_name = "NAME", help_heading = "Records")]
     stream: Option<String>,
-    /// Rows that are there already are written anew; without it the first write stays.
+    /// Overwrite existing rows; by default they are kept.
     #[arg(long, help_heading = "Records")]
     replace: bool,
-    /// Keep records of no known protocol, and rows that a sink refuses, at the end of FILE: whole,
-    /// payload and passwords too, with the reason. `parse --from-rejects FILE` reads them again.
+    /// Append records of unknown protocols, and rows that a sink refuses, to FILE: whole, including
+    /// payload and passwords, with the reason. `parse --from-rejects FILE` reads them again.
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     pub(super) rejects: Option<PathBuf>,
-    /// How long a sink among several may stand still before it is passed over.
+    /// If there are several sinks, drop the packets of one that has been stalled for this long.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "10s",
           help_heading = "Records")]
     stall_after: Duration,
-    /// What waits in memory for one sink.
+    /// Memory limit of each output's queue.
     #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
     queue: usize,
-    /// After a signal, how long sinks have for what is still queued.
+    /// After a signal, how long sinks may take to write queued packets.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
     drain_timeout: Duration,
@@ -94,7 +95,7 @@ pub(super) struct Records {
 fn output_help() -> String {
     let schemes = Schemes::default();
     let forms: Vec<_> = schemes.forms().collect();
-    format!("Where packets go; repeatable: {}", forms.join(", "))
+    format!("Where to write packets; repeatable: {}", forms.join(", "))
 }
 
 fn output_long_help() -> String {
@@ -102,26 +103,27 @@ fn output_long_help() -> String {
 }
 
 /// What only `--help` says of `-o`.
-const OUTPUT: &str = "`?on_full=block` makes the sender wait for a slow sink, `?on_full=drop` never; without it a \
-     sink among several is waited for until it has stood still for --stall-after.\n\n\
-     `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part, and gives it, \
-     whole and safe on disk, a name such as packets.20261124T074300Z.000001.jsonl when the hour \
-     is over or the next row would make it larger; either alone will do. Without it rows are \
-     added at the end of a file that is there. SIGHUP opens files of text anew, as logrotate \
-     wants it.\n\n\
-     A cell of csv: that would begin with = + - @, TAB or CR begins with an apostrophe.";
+const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_full=drop` drops its packets \
+     instead. By default senders wait; if there are several sinks, a sink that is stalled for \
+     --stall-after drops packets.\n\n\
+     `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part. When the hour is \
+     over, or the next row would exceed the size, the file is synced to disk and renamed, for \
+     example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
+     them, rows are appended to an existing file. SIGHUP reopens files of text, as logrotate \
+     expects.\n\n\
+     In csv: output, a text cell that begins with = + - @, TAB or CR gets a leading apostrophe.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum EngineName {
-    /// The grammar's own values where a field is the built-in one, its regex elsewhere.
+    /// Take values from the grammar for built-in fields, and from regexes for others.
     Slot,
-    /// Every field by its regex: the reference.
+    /// Take every field from its regex: the reference.
     Regex,
 }
 
 fn queue(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
-        0 => Err("a queue of nothing passes nothing on".to_owned()),
+        0 => Err("must be greater than 0".to_owned()),
         size => Ok(size),
     }
 }
@@ -129,12 +131,12 @@ fn queue(text: &str) -> Result<usize, String> {
 fn longest(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
-        _ => Err("a limit is from 1K to 512M".to_owned()),
+        _ => Err("must be from 1K to 512M".to_owned()),
     }
 }
 
 impl Records {
-    /// What becomes of packets that come from a table, where nothing is parsed.
+    /// The options for packets that come from a table, where nothing is parsed.
     pub(super) fn of_table(
         output: Vec<SinkUrl>,
         namespace: Option<PathBuf>,
@@ -162,21 +164,22 @@ impl Records {
         }
     }
 
-    /// Says that there may be several inputs.
+    /// Declares that there may be several inputs.
     ///
     /// # Errors
-    /// `--stream` names one: the records of a second one would be taken for those of the first.
+    /// `--stream` names a single input: records of another input would be taken for its records.
     pub(super) fn several(&self, because: &str) -> Result<(), Usage> {
         match &self.stream {
             None => Ok(()),
             Some(stream) => Err(Usage::new(format!(
-                "--stream {stream} names one input, and {because}: rows are told apart by sensor, \
-                 stream and number"
+                "--stream {stream} names a single input, but {because}; omit --stream, because rows \
+                 are identified by sensor, stream and record number"
             ))),
         }
     }
 
-    /// Refuses to write to what is read, which would empty it, or never end. `-` is standard input.
+    /// Refuses to write to a file that is also read: that would empty the file, or never end. `-`
+    /// is standard input.
     ///
     /// # Errors
     /// The two names of it.
@@ -193,7 +196,7 @@ impl Records {
                 let stdin = input == Path::new("-");
                 if same::one(if stdin { read } else { input }, file) {
                     return Err(Usage::new(format!(
-                        "{name} is the file that is read as {}; name another",
+                        "{name} is the same file as the input {}; name another file",
                         input.display()
                     )));
                 }
@@ -202,10 +205,10 @@ impl Records {
         Ok(())
     }
 
-    /// The parser, alone: nothing is opened.
+    /// Makes the parser only; nothing is opened.
     ///
     /// # Errors
-    /// A namespace that is wrong or cannot be read ([`Usage`]).
+    /// The namespace is wrong or cannot be read ([`Usage`]).
     pub(super) fn parser(&self) -> anyhow::Result<Parser> {
         let mut namespace = namespace::read(self.namespace.as_deref())?;
         for warning in namespace.warnings() {
@@ -226,13 +229,13 @@ impl Records {
         Ok(parser.engine(engine).keep_info(self.keep_info))
     }
 
-    /// Opens everything. `otherwise` is where packets go if nothing was typed; `more` adds what
-    /// only some subcommands have.
+    /// Opens everything. `otherwise` is where packets go without `-o`; `more` adds the options of a
+    /// single subcommand.
     ///
     /// To be called in a tokio runtime.
     ///
     /// # Errors
-    /// What was typed does not fit together ([`Usage`]), or a sink cannot be opened.
+    /// The options contradict each other ([`Usage`]), or a sink cannot be opened.
     pub(super) fn open(
         self,
         parser: Parser,
@@ -256,7 +259,10 @@ impl Records {
                 return Err(Usage::new(format!("{url} is given twice")).into());
             }
             if file.is_some_and(|file| self.rejects.as_deref() == Some(Path::new(file))) {
-                return Err(Usage::new(format!("--rejects and {url} name one file")).into());
+                return Err(Usage::new(format!(
+                    "--rejects and {url} name the same file; name another"
+                ))
+                .into());
             }
         }
         let rejects = match &self.rejects {

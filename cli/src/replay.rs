@@ -1,4 +1,4 @@
-//! `dumpstream replay`: recorded text at its own pace.
+//! `dumpstream replay`: sends recorded text at its original pace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use super::{Exit, Manner, Stdout, address, amount, runtime, say, signals};
 /// How long the other end may take to read what the kernel holds, after everything was sent.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Send recorded text again at its own pace: to a port, or to standard output
+/// Send recorded text at its original pace, to a port or to standard output
 ///
 ///     dumpstream replay monday.txt.zst 127.0.0.1 4444          # as it happened
 ///     dumpstream replay monday.txt 127.0.0.1 4444 -x 10        # ten times as fast
@@ -27,16 +27,16 @@ const LINGER: Duration = Duration::from_secs(30);
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Replay {
-    /// tcpdump's text, also as .gz or .zst, or a capture, which tcpdump prints; - is standard input.
+    /// tcpdump text (also .gz or .zst), or a capture, which tcpdump prints; - is standard input.
     file: PathBuf,
-    /// Where to: HOST PORT, or HOST:PORT; without it standard output.
+    /// Destination: HOST PORT or HOST:PORT [default: standard output].
     #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
     address: Vec<String>,
-    /// How many times as fast as it happened.
+    /// Speed as a multiple of the original.
     #[arg(short = 'x', long, value_name = "N", default_value = "1",
           value_parser = amount::multiplier)]
     multiplier: f64,
-    /// As fast as the other end reads.
+    /// Send as fast as the other end reads.
     #[arg(short, long, conflicts_with = "multiplier")]
     topspeed: bool,
 }
@@ -75,7 +75,8 @@ impl Replay {
     }
 }
 
-/// A file of text, or standard input; nothing where `stop` comes before its first bytes.
+/// Opens a file of text, or standard input; returns an empty input if `stop` comes before its first
+/// bytes.
 async fn open(file: PathBuf, stop: &CancellationToken) -> anyhow::Result<Feed> {
     let name = file.display().to_string();
     let opened = feed::aside(move || {
@@ -95,7 +96,8 @@ async fn open(file: PathBuf, stop: &CancellationToken) -> anyhow::Result<Feed> {
     }
 }
 
-/// Sends text to a port as `nc -N` does: then our half is closed, and theirs waited for.
+/// Sends text to a port as `nc -N` does: closes our half of the connection, then waits for the
+/// other half.
 async fn send(
     text: Feed,
     address: &str,
@@ -110,10 +112,10 @@ async fn send(
     let replayed = Player::new(pace).run(text, &mut socket, stop.clone()).await;
     let replayed = replayed.with_context(named)?;
     socket.shutdown().await.with_context(named)?;
-    // Closing with something unread would reset the connection under what is still on its way.
+    // Closing with unread input would reset the connection and lose what is still on its way.
     let mut theirs = tokio::io::sink();
     tokio::select! {
-        // How the other end closes is its own matter; everything was sent.
+        // Errors while the other end closes do not matter; everything was sent.
         _ = tokio::io::copy(&mut socket, &mut theirs) => {}
         () = tokio::time::sleep(LINGER) => {}
         () = stop.cancelled() => {}

@@ -1,5 +1,5 @@
-//! What is said of a station: while it runs, on SIGUSR1, and at the end, in the lines that
-//! tcpdump's habit asks for.
+//! Reports on a station: the status line, the report on SIGUSR1, and the closing report, in the
+//! style of tcpdump's closing lines.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -10,27 +10,29 @@ use dumpstream_flow::{Counters, Station, Summary};
 
 use super::{Exit, Manner, amount, say, signals, status, visible};
 
-/// A station, and what is said of it.
+/// A station, and what its reports need to know.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) station: Station,
     /// Whether a sink writes to standard output.
     pub(super) stdout: bool,
-    /// How the zone of stamps is named.
+    /// The name of the time zone of stamps.
     pub(super) zone: String,
     /// Whether `--replace` was typed.
     pub(super) replace: bool,
-    /// Where rejects are kept.
+    /// Where rejects are written.
     pub(super) rejects: Option<PathBuf>,
 }
 
 impl Report {
-    /// Signals end the station, or have it report.
+    /// Handles signals: they stop the station, or make it report.
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
         let report = self.clone();
         let stop = self.station.stop().clone();
         signals::watch(stop, move |signal| match signal {
-            signals::Signal::Stop if !manner.quiet => say("stopping; once more ends at once"),
+            signals::Signal::Stop if !manner.quiet => {
+                say("stopping; repeat the signal to exit immediately")
+            }
             signals::Signal::Stop => {}
             signals::Signal::Now => say(&report.given_up()),
             signals::Signal::Tell => say(&report.passing()),
@@ -38,19 +40,18 @@ impl Report {
         })
     }
 
-    /// The sinks, for people.
+    /// The names of the sinks, for messages.
     pub(super) fn places(&self) -> String {
         let names: Vec<_> = self.counters().map(|(name, _)| name).collect();
         names.join(", ")
     }
 
-    /// Whether what is written to standard output shows on a terminal: a line that is rewritten
-    /// would stand in its midst.
+    /// Whether standard output shows on a terminal; a line that is redrawn would then mix with it.
     pub(super) fn is_shown(&self) -> bool {
         self.stdout && io::stdout().is_terminal()
     }
 
-    /// The live line, where standard error is a terminal.
+    /// The status line, if standard error is a terminal.
     pub(super) fn status(
         &self,
         manner: Manner,
@@ -98,7 +99,7 @@ impl Report {
         )
     }
 
-    /// Drains, reports, and says how it ended.
+    /// Drains the lanes, prints the report, and returns the exit code.
     pub(super) async fn end(
         &self,
         mut outcome: Outcome,
@@ -122,19 +123,19 @@ impl Report {
         self.station.lanes().counters()
     }
 
-    /// The closing report of a run, without a line feed at the end; `undrained` packets were not
-    /// written when the time for it was over.
+    /// The closing report of a run, without a final line feed; `undrained` packets were not written
+    /// before the drain time-out.
     pub(super) fn closing(&self, figures: &impl Display, undrained: u64) -> String {
         let mut text = figures.to_string();
         self.lanes(&mut text);
         if undrained > 0 {
-            text += &format!("\n{undrained} packets not written when --drain-timeout was over");
+            text += &format!("\n{undrained} packets not written when --drain-timeout expired");
         }
         text += &format!("\nstamps read in {}", self.zone);
         visible::lines(&text).into_owned()
     }
 
-    /// The same of a run that goes on.
+    /// The report of a run that continues.
     pub(super) fn passing(&self) -> String {
         let mut text = self.station.progress().to_string();
         self.lanes(&mut text);
@@ -157,7 +158,7 @@ impl Report {
             if counters.dropped > 0 {
                 line(counters.dropped, "dropped by");
             }
-            // Of a single sink the figures above say it.
+            // For a single sink the figures above include it.
             if !counters.stalled.is_zero() && self.station.lanes().len() > 1 {
                 more += &format!("\n{} waited for {name}", amount::time(counters.stalled));
             }
@@ -181,20 +182,21 @@ impl Report {
         *text += &more;
     }
 
-    /// The last word of a run that is ended at once: what the sinks did not get.
+    /// The last message of a run that is ended immediately: what the sinks did not get.
     pub(super) fn given_up(&self) -> String {
         let queued = self.counters().filter(|(_, c)| c.queued > 0);
         let queued: Vec<_> = queued
             .map(|(name, c)| format!("{} not written to {name}", packets(c.queued)))
             .collect();
         let what = match queued.is_empty() {
-            true => "no packet was queued".to_owned(),
+            true => "no packets were queued".to_owned(),
             false => queued.join(", "),
         };
-        visible::lines(&format!("ended at once: {what}")).into_owned()
+        visible::lines(&format!("exited immediately: {what}")).into_owned()
     }
 
-    /// The lines of sinks that had rows before: whoever parses again should know that nothing changed.
+    /// The lines of sinks that already had rows, so that users who parse a file again see that
+    /// nothing changed.
     pub(super) fn present(&self) -> Option<String> {
         let lines = self.counters().filter(|(_, c)| c.present > 0);
         let lines: Vec<_> = lines
@@ -220,12 +222,12 @@ impl Report {
                 .all(|(_, c)| c.rejected == 0 && c.dropped == 0 && c.error.is_none())
     }
 
-    /// Whether every sink ended because the reader of its output left: `| head -1`.
+    /// Whether every sink ended because the reader of its output closed it: `| head -1`.
     pub(super) fn reader_left(&self) -> bool {
         self.counters().all(|(_, c)| c.reader_gone)
     }
 
-    /// The exit code that the lanes ask for.
+    /// The exit code that results from the lanes.
     ///
     /// # Errors
     /// A lane whose figures do not add up: a bug of ours.
@@ -240,7 +242,7 @@ impl Report {
         }
         for (name, counters) in self.counters() {
             if let Err(reason) = counters.verify() {
-                anyhow::bail!("the figures of {name} do not add up, please report this: {reason}");
+                anyhow::bail!("the figures of {name} do not add up; please report this: {reason}");
             }
             if exit == Exit::Done && counters.error.is_some() && !counters.reader_gone {
                 exit = Exit::Failed;
@@ -254,13 +256,13 @@ fn packets(n: u64) -> String {
     format!("{n} {}", if n == 1 { "packet" } else { "packets" })
 }
 
-/// What a sink has of a run, and how much of that it had before.
+/// How many packets a sink wrote, and how many of them it already had.
 fn written(name: &str, counters: &Counters, replace: bool) -> String {
     let mut line = format!("{} written to {name}", packets(counters.delivered));
     if counters.present > 0 {
-        line += &format!(", {} of them there before", counters.present);
+        line += &format!(", {} of them already stored", counters.present);
         if !replace {
-            line += "; --replace rewrites them";
+            line += "; --replace overwrites them";
         }
     }
     line

@@ -2,8 +2,8 @@
 
 use super::Exit;
 
-/// Runs to the end on a runtime of all cores. A thread that still waits in a system call is left
-/// to the process's end.
+/// Runs the work to its end on a runtime that uses all cores. A thread that still waits in a system
+/// call is abandoned; it ends with the process.
 pub(super) fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

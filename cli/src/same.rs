@@ -1,9 +1,9 @@
-//! Whether two names are one file, whatever links lead to it.
+//! Whether two names refer to the same file, through any links.
 
 use std::path::Path;
 
-/// Whether both are there and one. Only regular files are compared: anything else, a terminal for
-/// one, may well be read and written, and a pipe must not be opened to look at it.
+/// Whether both exist and are the same file. Only regular files are compared: anything else, such as
+/// a terminal, may be both read and written, and a pipe must not be opened to look at it.
 pub(super) fn one(a: &Path, b: &Path) -> bool {
     a.is_file() && b.is_file() && same_file::is_same_file(a, b).unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! `dumpstream schema`: what records look like where they are stored.
+//! `dumpstream schema`: prints the schema of stored records.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use dumpstream_flow::{SinkContext, cassandra, sqlite};
 
 use super::{Exit, Manner, namespace};
 
-/// Print the schema of what is stored: of a JSON record, or of a database's tables
+/// Print the schema of stored records: of JSON, or of a database's tables
 ///
 ///     dumpstream schema json > record.schema.json
 ///     dumpstream schema json --namespace mine.json --origin
@@ -17,28 +17,28 @@ use super::{Exit, Manner, namespace};
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Schema {
-    /// Of what.
+    /// Which schema to print.
     #[arg(value_enum)]
     of: Of,
-    /// Of a cluster: the table, and its parameters, as for -o.
+    /// For cassandra: the table and its parameters, as for -o.
     #[arg(
         value_name = "URL",
         default_value = "cassandra://localhost/dumpstream.packets"
     )]
     url: String,
-    /// Of a cluster: packets a second of one sensor, which say how large partitions become.
+    /// For cassandra: packets per second of one sensor, to estimate the size of partitions.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     rate: u64,
-    /// Fields of this file instead of the built-in ones.
+    /// Namespace file [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE")]
     namespace: Option<PathBuf>,
-    /// JSON with the columns that say where a packet came from, as `parse --origin` writes it.
+    /// For json: include where a packet came from, as `parse --origin` writes it.
     #[arg(long)]
     origin: bool,
-    /// With each record's own bytes.
+    /// Include each record's own bytes (`raw`).
     #[arg(long)]
     raw: bool,
-    /// With payload lines.
+    /// Include payload lines.
     #[arg(long)]
     keep_payload: bool,
 }
@@ -49,7 +49,7 @@ enum Of {
     Json,
     /// The CREATE statements of `-o sqlite:FILE`.
     Sqlite,
-    /// The CREATE statements of `-o cassandra://…`; with `?create=true` it runs them itself.
+    /// The CREATE statements of `-o cassandra://…`, which `?create=true` runs.
     Cassandra,
 }
 

@@ -1,29 +1,29 @@
-//! Signals: the first asks everything to end as if its input had, the second ends the process.
+//! Signals: the first one ends every input as its own end would, the second one ends the process.
 
 use std::io;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// What the last word may take.
+/// Time limit of the last message before the process ends.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// The end; the token is cancelled.
+    /// Stop; the token is cancelled.
     Stop,
-    /// The figures.
+    /// Print the figures.
     Tell,
-    /// To open files anew.
+    /// Reopen files.
     Reopen,
-    /// The end at once, asked for again: the last moment to say what is given up.
+    /// Exit immediately, after a second signal. This is the last chance to report what is lost.
     Now,
 }
 
-/// Listens for signals until the process ends. SIGINT and SIGTERM cancel the token, a second one
-/// exits with 130 or 143 after a last word; SIGUSR1 asks for the figures; SIGHUP asks to open files anew,
-/// unless the terminal has gone: then it is as SIGTERM.
+/// Handles signals until the process ends. SIGINT and SIGTERM cancel the token; a second one exits
+/// with 130 or 143 after a last message. SIGUSR1 asks for the figures. SIGHUP asks to reopen files,
+/// unless the terminal is gone: then it acts as SIGTERM.
 ///
 /// # Errors
 /// A signal that cannot be caught.
@@ -67,7 +67,7 @@ pub(super) fn watch(
     Ok(())
 }
 
-/// Ends the process, after a last word; whoever reads that may have stopped reading.
+/// Ends the process after a last message, whose reader may have stopped reading.
 fn leave(code: i32, told: &impl Fn(Signal)) -> ! {
     std::thread::spawn(move || {
         std::thread::sleep(LAST_WORD);
@@ -77,13 +77,13 @@ fn leave(code: i32, told: &impl Fn(Signal)) -> ! {
     std::process::exit(code);
 }
 
-/// Whether there is a terminal that signals come from.
+/// Whether there is a controlling terminal.
 #[cfg(unix)]
 fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
 }
 
-/// Listens for Ctrl-C until the process ends: the first cancels the token, the second exits.
+/// Handles Ctrl-C until the process ends: the first one cancels the token, the second one exits.
 #[cfg(not(unix))]
 pub(super) fn watch(
     stop: CancellationToken,

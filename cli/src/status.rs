@@ -1,4 +1,4 @@
-//! The one line of standard error that is written anew in place.
+//! The line at the foot of the terminal that is redrawn in place.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::AbortHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How often a line is redrawn at most: faster than this nobody reads figures.
+/// The line is redrawn at most this often; nobody reads figures faster.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
 
-/// The line that stands there, so that whatever else is said goes above it.
+/// The current line, so that other messages are printed above it.
 static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A line at the foot of the terminal; taken away when it is dropped.
+/// A line at the foot of the terminal. Dropping it removes the line.
 #[derive(Debug)]
 pub(super) struct Status(ProgressBar);
 
@@ -25,7 +25,7 @@ impl Status {
         Status::stand(ProgressBar::no_length(), "{wide_msg}")
     }
 
-    /// A bar that fills up to so many bytes, with rate and time to go.
+    /// A bar that fills up to `total` bytes, with rate and remaining time.
     pub(super) fn bytes(total: u64) -> Status {
         let template = "{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} to go  {msg}";
         Status::stand(ProgressBar::new(total), template)
@@ -57,8 +57,8 @@ impl Drop for Status {
     }
 }
 
-/// Standard error, with the line kept at its foot. A write to it never fails: where it is full or
-/// closed nobody can be told, and the data goes on.
+/// Standard error, with the line kept at its foot. A write never fails: if standard error is full
+/// or closed, the message is lost and the data goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stderr;
 
@@ -86,10 +86,10 @@ impl MakeWriter<'_> for Stderr {
     }
 }
 
-/// A line that is kept up to date until it is dropped.
+/// A line that is updated until it is dropped.
 #[derive(Debug)]
 pub(super) struct Live {
-    // Taken away after the task has ended: fields are dropped in their order.
+    // Removed after the task has ended, because fields are dropped in their order.
     _task: AbortOnDrop,
     _line: Arc<Status>,
 }
@@ -128,10 +128,10 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// How fast a count grows, of the last second or so.
+/// How fast a count has grown during the last second or so.
 #[derive(Debug)]
 pub(super) struct Rate {
-    /// Counts and when they were, the oldest first.
+    /// Counts and their times, the oldest first.
     seen: VecDeque<(Instant, u64)>,
 }
 
@@ -142,7 +142,7 @@ impl Rate {
         }
     }
 
-    /// Per second, given the count as it is now.
+    /// The rate per second, given the current count.
     pub(super) fn of(&mut self, count: u64) -> u64 {
         let now = Instant::now();
         self.seen.push_back((now, count));

@@ -1,4 +1,4 @@
-//! Rows of a query as a table, CSV or JSON Lines.
+//! Prints the rows of a query as a table, CSV or JSON Lines.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,20 +11,20 @@ use unicode_width::UnicodeWidthStr;
 use super::paint::Paint;
 use super::visible;
 
-/// The rows that a table's widths are taken from; later ones may stand out of line. So a query of
-/// any size needs this much memory and no more.
+/// Rows that column widths are computed from; later rows may be misaligned. This bounds the memory
+/// of a query of any size.
 const MEASURED: usize = 1000;
-/// No column is padded wider than this: one long cell shall not push all others away.
+/// No column is padded wider than this, so that one long cell does not push the others away.
 const WIDEST: usize = 48;
 
-/// What rows are printed as.
+/// Output format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Columns side by side, numbers to the right.
+    /// Aligned columns, numbers to the right.
     Table,
     /// RFC 4180, with a header; text that a spreadsheet would run as a formula gets a leading '.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -34,12 +34,12 @@ pub(super) struct Layout {
     pub(super) format: Format,
     /// The header's colours.
     pub(super) paint: Paint,
-    /// Whether a terminal reads it: then CSV is made harmless to it too.
+    /// Whether the output is a terminal; CSV is then escaped for it, too.
     pub(super) terminal: bool,
 }
 
-/// A table of more columns than this leaves out those without a value, on a terminal: `SELECT *`
-/// has a column for every field that any packet could have.
+/// On a terminal, a table with more columns than this omits columns without a value: `SELECT *` has
+/// a column for every field that any packet could have.
 const MANY: usize = 16;
 
 struct Cell {
@@ -52,12 +52,12 @@ struct Cell {
 pub(super) struct Printer<'a> {
     layout: Layout,
     names: Vec<String>,
-    /// Empty until they are measured.
+    /// Empty until the widths are measured.
     widths: Vec<usize>,
-    /// The rows that wait for that; at most [`MEASURED`].
+    /// The rows that wait to be measured; at most [`MEASURED`].
     held: Vec<Vec<Cell>>,
-    /// Columns that are left out, as none of the rows that were held has a value there; and
-    /// whether a later one had.
+    /// Columns that are omitted because none of the held rows has a value there, and whether a
+    /// later row had one.
     left_out: BTreeMap<usize, bool>,
     out: &'a mut dyn Write,
 }
@@ -108,7 +108,7 @@ impl<'a> Printer<'a> {
                         Datum::Null => Cow::Borrowed("null"),
                         Datum::Text(t) => Cow::Owned(quoted(&text(t))),
                         Datum::Bytes(b) => Cow::Owned(quoted(&blob(b))),
-                        // JSON has no word for them.
+                        // JSON cannot express these numbers.
                         Datum::Real(x) if !x.is_finite() => Cow::Borrowed("null"),
                         value => Cow::Owned(shown(value)),
                     });
@@ -140,7 +140,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Takes the widths of what is held, and prints it.
+    /// Measures the held rows, and prints them.
     fn measure(&mut self) -> io::Result<()> {
         let held = std::mem::take(&mut self.held);
         let wide = |text: &str| text.width().min(WIDEST);
@@ -153,12 +153,12 @@ impl<'a> Printer<'a> {
         let empty = |i: &usize| held.iter().all(|row| row[*i].null);
         if self.layout.terminal && self.names.len() > MANY && !held.is_empty() {
             let empty: Vec<usize> = (0..self.names.len()).filter(empty).collect();
-            // Of rows of nothing all is shown.
+            // If no row has a value, all columns are shown.
             if empty.len() < self.names.len() {
                 self.left_out = empty.into_iter().map(|i| (i, false)).collect();
             }
         }
-        // A column of numbers has its name over them.
+        // The name of a numeric column is also aligned to the right.
         let numbers = |i: usize| held.iter().any(|row| row[i].right);
         let header = self.names.iter().enumerate();
         let header = header.map(|(i, name)| Cell {
@@ -214,12 +214,12 @@ impl<'a> Printer<'a> {
         };
         let (empty, late) = (names(false), names(true));
         if let Some(names) = empty {
-            writeln!(self.out, "\nLeft out, as no row has a value: {names}")?;
+            writeln!(self.out, "\nColumns without a value, omitted: {names}")?;
         }
         if let Some(names) = late {
             writeln!(
                 self.out,
-                "\nLeft out, as only rows after the first {MEASURED} have a value: {names}; \
+                "\nColumns with values only after row {MEASURED}, omitted: {names}; \
                  -f jsonl shows them"
             )?;
         }
@@ -235,7 +235,7 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Bytes as the text that they are, a record's own for one; others in hexadecimal.
+/// Formats bytes as text if they are UTF-8, such as a record's own; others in hexadecimal.
 fn blob(bytes: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -243,7 +243,7 @@ fn blob(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What needs no quotes anywhere.
+/// Formats a value that never needs quotes.
 fn shown(value: &Datum<'_>) -> String {
     match value {
         Datum::Null => String::new(),
@@ -253,7 +253,7 @@ fn shown(value: &Datum<'_>) -> String {
         Datum::Real(x) => format!("{x:?}"),
         Datum::Text(t) => text(t).into_owned(),
         Datum::Bytes(b) => blob(b).into_owned(),
-        // A kind of value that came later.
+        // A kind of value that a later version may add.
         other => format!("{other:?}"),
     }
 }
@@ -262,7 +262,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Text that a spreadsheet would run as a formula, as text: a leading `'`, which it hides.
+/// Marks text that a spreadsheet would run as a formula with a leading `'`, which it hides.
 fn formula(text: &str) -> Cow<'_, str> {
     match text.as_bytes().first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
@@ -270,7 +270,7 @@ fn formula(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A cell as RFC 4180 has it.
+/// Quotes a cell as RFC 4180 requires.
 fn csv(text: &str, terminal: bool) -> Cow<'_, str> {
     let text = if terminal {
         visible::line(text)
@@ -354,7 +354,7 @@ mod tests {
         let sql = format!("SELECT {nulls}, 7 AS n");
         let table = shown_to(true, Format::Table, &sql);
         assert!(
-            table.starts_with("n\n7\n\nLeft out, as no row has a value: c0, c1,"),
+            table.starts_with("n\n7\n\nColumns without a value, omitted: c0, c1,"),
             "{table}"
         );
         assert!(printed(Format::Table, &sql).starts_with("c0  c1"));
@@ -365,7 +365,7 @@ mod tests {
         );
         let table = shown_to(true, Format::Table, &late);
         assert!(
-            table.contains("after the first 1000 have a value: late;"),
+            table.contains("only after row 1000, omitted: late;"),
             "{table}"
         );
     }

@@ -1,28 +1,28 @@
-//! What a terminal may be shown: text of the wire with everything that could act on it spelled
-//! out.
+//! Escapes text from the network for a terminal: characters that could act on the terminal are
+//! spelled out.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use dumpstream::spell::acts;
 
-/// One line for a terminal: what acts is written as `\u{1b}`.
+/// Escapes one line for a terminal: characters that act on it become `\u{1b}`.
 pub(super) fn line(text: &str) -> Cow<'_, str> {
     spelled(text, |_| false, unicode)
 }
 
-/// The same, where line feeds are ours: messages of several lines.
+/// The same for messages of several lines, whose line feeds are kept.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
     spelled(text, |c| c == '\n', unicode)
 }
 
-/// JSON text with the same characters as `\u009b`: no reader sees a difference, and no terminal
-/// acts on it. (JSON itself escapes only C0.)
+/// Escapes the same characters in JSON text, as `\u009b`: readers of JSON see no difference, and no
+/// terminal acts on them. (JSON itself escapes only C0.)
 pub(super) fn json(text: &str) -> Cow<'_, str> {
     spelled(text, |_| false, unit)
 }
 
-/// The same of JSON that was laid out in lines.
+/// The same for JSON that is laid out in lines.
 pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
     spelled(text, |c| c == '\n', unit)
 }

@@ -1,12 +1,12 @@
-//! Amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`, `1h30m`.
+//! Parses amounts as people type them: `64K`, `1GiB`, `250ms`, `5s`, `1h30m`.
 //!
-//! Times are not jiff's friendly durations, which have no `1.5d` and no number alone, and whose
+//! Times are not jiff's friendly durations, which do not take `1.5d` or a number alone, and whose
 //! errors do not name the units.
 
 use std::time::Duration;
 
-/// Bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB MB GB` powers
-/// of 1000; no unit is bytes.
+/// Parses a size in bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB
+/// MB GB` powers of 1000; without a unit it is bytes.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
@@ -23,19 +23,20 @@ pub fn size(text: &str) -> Result<usize, String> {
         "GB" => 1e9,
         _ => {
             return Err(format!(
-                "{unit:?} is no unit of size: use K, M, G, kB, MB, GB"
+                "{unit:?} is not a unit of size: use K, M, G, kB, MB, GB"
             ));
         }
     };
     let bytes = number * unit;
-    // Below 2^53 a double holds every whole number, and no buffer is as large.
+    // Below 2^53 a double holds every integer, and no buffer is that large.
     if bytes >= (1u64 << 53) as f64 {
         return Err(format!("{text} is too large"));
     }
     Ok(bytes as usize)
 }
 
-/// A time: a number and a unit, or several of them, `1h30m`. No unit is seconds, as in `nc -w 5`.
+/// Parses a time: a number and a unit, or several of them, `1h30m`. Without a unit it is seconds, as
+/// in `nc -w 5`.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
@@ -59,7 +60,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
                 "d" => 86_400.0,
                 unit => {
                     return Err(format!(
-                        "{unit:?} is no unit of time: use us, ms, s, m, h, d"
+                        "{unit:?} is not a unit of time: use us, ms, s, m, h, d"
                     ));
                 }
             };
@@ -68,7 +69,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             break;
         }
     }
-    // A hundred years: tokio's clock ends later.
+    // A hundred years; tokio's clock cannot represent much more.
     if seconds > 100.0 * 366.0 * 86_400.0 {
         return Err(format!("{text} is too long"));
     }

@@ -1,7 +1,7 @@
-//! The framer behind tokio-util's codecs: one record at a time, or all that a read brought.
+//! The framer behind tokio-util's codecs: one record at a time, or all records of a read.
 //!
-//! Neither has a data error: a `FramedRead` ends after an `Err`, and bad text must not end a
-//! stream. What belongs to no record is skipped and counted by the framer.
+//! Neither codec returns a data error: a `FramedRead` ends after an `Err`, and bad text must not
+//! end a stream. The framer skips and counts what belongs to no record.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use bytes::{Buf, BytesMut};
 use dumpstream::{Batch, Cut, CutKind, Framer, Record, Skipped};
 use tokio_util::codec::Decoder;
 
-/// Decodes [`Batch`]es: as many whole records as the buffer holds. What [`run`](crate::run()) uses.
+/// Decodes [`Batch`]es: as many whole records as the buffer holds. [`run`](crate::run()) uses this
+/// codec.
 #[derive(Clone, Debug, Default)]
 pub struct BatchCodec {
     framer: Framer,
@@ -21,14 +22,14 @@ impl BatchCodec {
         BatchCodec::default()
     }
 
-    /// The bytes that belonged to no record so far, by reason. The messages of tcpdump among the
-    /// records are the parser's to find: [`Packets::messages`](dumpstream::Packets::messages).
+    /// The bytes that belonged to no record so far, by reason. Messages of tcpdump among the
+    /// records are found by the parser: [`Packets::messages`](dumpstream::Packets::messages).
     pub fn skipped(&self) -> Skipped {
         self.framer.skipped()
     }
 
-    /// After an idle time: the record that waits for its successor, if it is complete. Decode until
-    /// there is `None` first.
+    /// Returns the last record after an idle time, if it is complete: it was waiting for its
+    /// successor. Decode until there is `None` first.
     pub fn flush(&mut self, buf: &mut BytesMut) -> Option<Batch> {
         let cut = self.framer.flush(buf)?;
         self.batch(buf, cut)
@@ -71,18 +72,18 @@ impl Decoder for BatchCodec {
     type Item = Batch;
     type Error = io::Error;
 
-    /// Never an `Err`.
+    /// Never returns an `Err`.
     fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Batch>> {
         Ok(self.next(buf, false))
     }
 
-    /// Never an `Err`: what is left is the last record, cut or whole.
+    /// Never returns an `Err`: the rest is the last record, cut or whole.
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Batch>> {
         Ok(self.next(buf, true))
     }
 }
 
-/// Decodes [`Record`]s: one packet's text at a time, as a program wants it that reads text and not
+/// Decodes [`Record`]s: the text of one packet at a time, for programs that want text rather than
 /// typed values.
 ///
 /// ```
@@ -101,7 +102,7 @@ impl Decoder for BatchCodec {
 #[derive(Clone, Debug, Default)]
 pub struct RecordCodec {
     framer: Framer,
-    /// Bytes of tcpdump's own messages, which the framer leaves in.
+    /// Bytes of tcpdump's own messages, which the framer does not remove.
     messages: u64,
 }
 
@@ -118,8 +119,8 @@ impl RecordCodec {
         skipped
     }
 
-    /// After an idle time: the record that waits for its successor, if it is complete. Decode until
-    /// there is `None` first.
+    /// Returns the last record after an idle time, if it is complete: it was waiting for its
+    /// successor. Decode until there is `None` first.
     pub fn flush(&mut self, buf: &mut BytesMut) -> Option<Record> {
         let cut = self.framer.flush(buf)?;
         self.record(buf, cut)
@@ -160,12 +161,12 @@ impl Decoder for RecordCodec {
     type Item = Record;
     type Error = io::Error;
 
-    /// Never an `Err`.
+    /// Never returns an `Err`.
     fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Record>> {
         Ok(self.next(buf, false))
     }
 
-    /// Never an `Err`: what is left is the last record, cut or whole.
+    /// Never returns an `Err`: the rest is the last record, cut or whole.
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Record>> {
         Ok(self.next(buf, true))
     }

@@ -17,8 +17,8 @@ const AHEAD: usize = 2;
 
 /// Reads in a thread of its own, a few chunks ahead.
 ///
-/// tokio's own stdin and files block a thread that the runtime waits for at its end; this one it
-/// does not know, so that a program ends while its stdin stays open.
+/// tokio's own stdin and files block a thread that the runtime waits for when it shuts down. The
+/// runtime does not know this thread, so a program can end while its stdin stays open.
 #[derive(Debug)]
 pub struct Feed {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
@@ -26,10 +26,10 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Begins to read.
+    /// Starts to read.
     ///
     /// # Errors
-    /// Those of starting a thread. What the reader says later is an error of reading.
+    /// The thread cannot be started. Errors of the reader are returned by the reads.
     pub fn new(reader: impl io::Read + Send + 'static) -> io::Result<Feed> {
         let (sender, chunks) = mpsc::channel(AHEAD);
         thread::Builder::new()
@@ -42,10 +42,11 @@ impl Feed {
     }
 }
 
-/// Runs what may block in a thread of its own, which the runtime does not wait for at its end.
+/// Runs blocking work in a thread of its own, which the runtime does not wait for when it shuts
+/// down.
 ///
 /// # Errors
-/// What the work returns, and those of starting a thread.
+/// The error of the work, or of starting the thread.
 pub async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -53,11 +54,11 @@ pub async fn aside<T: Send + 'static>(
     thread::Builder::new()
         .name("aside".to_owned())
         .spawn(move || {
-            // Who asked may have given up.
+            // The caller may have given up.
             sender.send(work()).ok();
         })?;
     done.await
-        .unwrap_or_else(|_| Err(io::Error::other("its thread has ended unexpectedly")))
+        .unwrap_or_else(|_| Err(io::Error::other("its thread ended unexpectedly")))
 }
 
 fn read(mut reader: impl io::Read, sender: &mpsc::Sender<io::Result<Bytes>>) {

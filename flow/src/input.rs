@@ -1,7 +1,7 @@
-//! Stored text as it comes: plain, compressed, or as a capture that tcpdump itself has to print.
+//! Stored text: plain, compressed, or a capture that tcpdump has to print.
 //!
-//! What an input is shows in how it begins, never in its name: a name may lie, and standard input
-//! has none.
+//! The kind of an input is detected from its first bytes, never from its name: a name may be wrong,
+//! and standard input has none.
 
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read};
@@ -18,17 +18,17 @@ pub use self::follow::{Follow, POLL, Part};
 use self::tcpdump::Tcpdump;
 use crate::clock;
 
-/// Bytes that are read first. The magic of a capture of pcapng has twelve.
+/// Bytes that are read first. The magic of a pcapng capture takes twelve.
 const BEGIN: usize = 8 << 10;
 
-/// Bytes that tell what an input is.
+/// Bytes that suffice to detect the kind of an input.
 const MAGIC: usize = 12;
 
-/// How often a compressed input may be compressed again: a capture in a `.gz` in a `.zst` is
-/// nobody's, and something that unpacks to itself for ever is a trap.
+/// How many layers of compression are unpacked. Nobody keeps a capture in a `.gz` in a `.zst`, and
+/// input that unpacks to itself for ever is a trap.
 const LAYERS: usize = 2;
 
-/// The most that is looked at to know a capture again.
+/// The most that is read to identify a capture.
 const SIGNATURE: usize = 64 << 10;
 
 /// How an input is compressed.
@@ -39,8 +39,8 @@ enum Packing {
 }
 
 impl Packing {
-    /// RFC 1952, 2.3.1 (with the one method there is) and RFC 8878, 3.1.1: no text of tcpdump
-    /// begins so.
+    /// RFC 1952, 2.3.1 (with its only method) and RFC 8878, 3.1.1. No text of tcpdump begins like
+    /// this.
     fn of(begin: &[u8]) -> Option<Packing> {
         match begin {
             [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
@@ -80,11 +80,11 @@ impl std::fmt::Debug for Input {
 }
 
 impl Input {
-    /// Opens a file. It waits for the first bytes of a pipe. What is read of the file itself goes
-    /// through `through`, which is told the length of a regular one.
+    /// Opens a file. Waits for the first bytes of a pipe. The file is read through `through`, which
+    /// gets the length of a regular file.
     ///
     /// # Errors
-    /// What the system says; a folder is one.
+    /// The system's error; a directory is one.
     pub fn open(
         path: &Path,
         through: impl FnOnce(File, Option<u64>) -> Box<dyn Read + Send>,
@@ -109,10 +109,10 @@ impl Input {
         Ok(input)
     }
 
-    /// Standard input; it waits for the first bytes.
+    /// Opens standard input. Waits for the first bytes.
     ///
     /// # Errors
-    /// What a decompressor says; an error of reading comes with the text.
+    /// The error of a decompressor. Errors of reading are returned with the text.
     pub fn stdin() -> io::Result<Input> {
         Input::recognised(Box::new(io::stdin()))
     }
@@ -134,7 +134,7 @@ impl Input {
         }
         let capture = Capture::of(&begun.begin);
         if let Some(capture) = &capture {
-            // To know it again, all of its first packet.
+            // Identifying a capture takes all of its first packet.
             begun.until(SIGNATURE, |begin| capture.first_packet(begin).is_some());
         }
         Ok(Input {
@@ -163,7 +163,7 @@ impl Input {
         self.modified
     }
 
-    /// Whether it is a capture, and not tcpdump's text.
+    /// Whether it is a capture rather than tcpdump's text.
     pub fn is_capture(&self) -> bool {
         self.capture.is_some()
     }
@@ -173,14 +173,14 @@ impl Input {
         self.packed
     }
 
-    /// Whether tcpdump opens the file by itself, so that nothing is read through us.
+    /// Whether tcpdump opens the file by itself, so that none of it is read here.
     pub fn is_tcpdumps(&self) -> bool {
         self.is_capture() && !self.packed && self.regular.is_some()
     }
 
-    /// The name of a capture's stream: of its header and its first packet, so that it is the same
-    /// however often, and with whichever tcpdump, it is read. Text has none here: it follows from
-    /// its first record.
+    /// The name of a capture's stream. It is derived from the header and the first packet, so it is
+    /// the same however often, and with whichever tcpdump, the capture is read. `None` for text,
+    /// whose stream is derived from its first record.
     pub fn stream(&self, sensor: &str) -> Option<String> {
         let capture = self.capture.as_ref()?;
         let begin = &self.begun.begin;
@@ -192,17 +192,16 @@ impl Input {
         Some(format!("{:032x}", hash.finish()))
     }
 
-    /// What to say of an input that has bytes and no record, by how it begins.
+    /// A hint for an input that has bytes but no records, by its first bytes.
     pub fn hint(&self) -> &'static str {
         hint(&self.begun.begin)
     }
 
-    /// The text. A capture is read by tcpdump, which is started now:
-    /// `TZ=UTC tcpdump -nn -v -S -tt -#`. What tcpdump says beside it goes to the log; if it ends
-    /// with a failure, that is the last thing that is read, as an error.
+    /// The text. A capture is read by tcpdump, which is started now: `TZ=UTC tcpdump -nn -v -S -tt
+    /// -#`. Messages of tcpdump go to the log. If tcpdump fails, the last read returns that error.
     ///
     /// # Errors
-    /// There is no tcpdump, or it cannot be started.
+    /// tcpdump is not installed, or cannot be started.
     pub fn text(mut self) -> io::Result<Box<dyn Read + Send>> {
         let Some(capture) = &self.capture else {
             return Ok(self.begun.whole());
@@ -210,21 +209,21 @@ impl Input {
         let (tcpdump, nano) = (self.is_tcpdumps(), capture.nano);
         Ok(Box::new(match self.path.filter(|_| tcpdump) {
             Some(path) => Tcpdump::of_file(&path, nano)?,
-            // A pipe may be live: then every line counts at once.
+            // A pipe may be live, so every line is passed on immediately.
             None => Tcpdump::of_bytes(self.begun.whole(), nano, self.regular.is_none())?,
         }))
     }
 }
 
-/// What to say of bytes without a single record.
+/// A hint for bytes without a single record.
 fn hint(begin: &[u8]) -> &'static str {
     let control = |b: &&u8| b.is_ascii_control() && !b.is_ascii_whitespace();
     let unprintable = begin.iter().filter(control).count();
     if unprintable * 20 > begin.len() {
-        return "it looks like a binary file, and like no capture that tcpdump reads";
+        return "it looks like a binary file, but not like a capture that tcpdump reads";
     }
     if begin.starts_with(b"{\"reason\":") {
-        return "it was kept by --rejects: --from-rejects reads it";
+        return "it was written by --rejects: read it with --from-rejects";
     }
     let printers: [&[u8]; 4] = [b"IP ", b"IP6 ", b"ARP, ", b"IP0 "];
     let mut lines = begin.split(|b| *b == b'\n');
@@ -245,7 +244,7 @@ struct Begun {
 }
 
 impl Begun {
-    /// Reads until it can be told what it is.
+    /// Reads until the kind of the input is known.
     fn new(rest: Box<dyn Read + Send>) -> Begun {
         let mut begun = Begun {
             begin: Vec::new(),
@@ -257,7 +256,7 @@ impl Begun {
         begun
     }
 
-    /// Reads on until there are `most` bytes, or enough, or no more.
+    /// Reads until there are `most` bytes, or `enough` says so, or the input ends.
     fn until(&mut self, most: usize, enough: impl Fn(&[u8]) -> bool) {
         while !self.ended && self.begin.len() < most && !enough(&self.begin) {
             let old = self.begin.len();
@@ -296,7 +295,7 @@ impl Read for Failed {
     }
 }
 
-/// A decompressor; its errors say that it was one.
+/// A decompressor, which names itself in its errors.
 struct Unpacked {
     packing: Packing,
     text: Box<dyn Read + Send>,
@@ -308,7 +307,7 @@ impl Read for Unpacked {
             ErrorKind::Interrupted => e,
             kind => {
                 let name = self.packing.name();
-                io::Error::new(kind, format!("{name}: {e}; what stood before it was read"))
+                io::Error::new(kind, format!("{name}: {e}; everything before it was read"))
             }
         })
     }

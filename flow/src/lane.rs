@@ -1,9 +1,9 @@
 //! A bounded queue of packets in front of one sink, and the task that empties it.
 //!
 //! Every input sends to every lane; the lane hands its sink everything queued in one write. A full
-//! lane makes its sources wait, and with them the network: that is how a slow sink is told to the
-//! sender. A lane whose sink has not moved for a while drops instead, and counts, so that one dead
-//! sink does not stop the others.
+//! lane makes its sources wait, and with them the network: this is how a slow sink slows its
+//! senders. A lane whose sink has been stalled for a while drops packets instead, and counts them,
+//! so that one dead sink does not stop the others.
 //!
 //! The rule: every packet offered ends as delivered, rejected or dropped, and until then it is
 //! queued. Whoever holds a packet's count gives it back under the one lock.
@@ -39,21 +39,22 @@ pub const DEFAULT_QUEUE: usize = 64 << 20;
 /// election of a new leader, shorter than what a sender's own buffers hide.
 pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(10);
 
-/// Bytes that one permit of the queue stands for: permits are counted in 32 bits.
+/// Bytes per permit of the queue; permits are counted in 32 bits.
 const PERMIT: usize = 1 << 10;
 
 /// How a lane behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneOptions {
-    /// The most memory queued and being written, in bytes. One batch larger than that passes
-    /// alone.
+    /// Memory limit of packets that are queued or being written, in bytes. A batch larger than that
+    /// passes alone.
     pub queue: usize,
-    /// A full lane whose sink has completed nothing for so long drops until it moves again.
+    /// A full lane whose sink has completed nothing for this long drops packets until the sink
+    /// recovers.
     pub stall_after: Duration,
-    /// What a full lane does. `None`: sources wait until it has stalled, then it drops; if it is
-    /// the only lane they wait.
+    /// What a full lane does. `None`: sources wait until the sink has stalled, then packets are
+    /// dropped; if this is the only lane, sources always wait.
     pub on_full: Option<OnFull>,
-    /// There is no other lane, which a wait could harm.
+    /// There is no other lane that would be delayed by waiting for this one.
     pub only: bool,
 }
 
@@ -100,17 +101,17 @@ struct Shared {
     options: LaneOptions,
     capacity: u32,
     state: Mutex<State>,
-    /// Room in the queue, in [`PERMIT`]s: first come, first served. Closed when the lane is.
+    /// Room in the queue, in [`PERMIT`]s, first come, first served. Closed together with the lane.
     room: Semaphore,
     /// Wakes the task: the queue is no longer empty, or half full, or the lane is closing.
     work: Notify,
-    /// Told to give up what is still there.
+    /// Cancelled to give up everything that is still queued.
     abort: CancellationToken,
     /// The sink has failed.
     died: CancellationToken,
     /// The task has ended.
     done: CancellationToken,
-    /// The task's sink, while it has one.
+    /// The task's sink, while the task has one.
     sink: Weak<dyn Sink>,
 }
 
@@ -119,17 +120,17 @@ struct State {
     /// Permits of what is queued and being written.
     held: u32,
     writing: bool,
-    /// Senders that wait for room, and since when they are counted.
+    /// Senders that wait for room, and when they were last counted.
     waiting: u32,
     waiting_since: Instant,
-    /// When the sink last completed a write, or was given work when it had none.
+    /// When the sink last completed a write, or got work after it had none.
     moved: Instant,
     closing: bool,
-    /// Nothing is taken any more; every packet has been counted.
+    /// Nothing is accepted any more; every packet has been counted.
     buried: bool,
     counters: Counters,
     latency: Histogram,
-    /// What is being dropped, which was said.
+    /// The current period of dropping, once it has been reported.
     dropping: Option<Dropping>,
 }
 
@@ -143,7 +144,7 @@ impl State {
         self.writing || !self.queue.is_empty()
     }
 
-    /// Brings the time waited up to date.
+    /// Updates the time spent waiting.
     fn account(&mut self, now: Instant) {
         self.counters.stalled += (now - self.waiting_since) * self.waiting;
         self.waiting_since = now;
@@ -154,7 +155,7 @@ impl State {
         self.counters.dropped += packets;
     }
 
-    /// Counts everything that is still there as dropped, and takes nothing from now on.
+    /// Counts everything that is still queued as dropped, and accepts nothing from now on.
     fn bury(&mut self) {
         self.drop_queued(self.counters.queued);
         self.queue.clear();
@@ -202,13 +203,13 @@ impl Lane {
         Lane(shared)
     }
 
-    /// The name it was given.
+    /// The lane's name, for reports.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Offers packets. It returns when they are queued, or dropped and counted. Packets of a
-    /// future that is dropped while it waits are dropped and counted too.
+    /// Offers packets. Returns when they are queued, or dropped and counted. If this future is
+    /// dropped while it waits, its packets are dropped and counted, too.
     pub async fn send(&self, packets: Packets) {
         let count = packets.len() as u64;
         if count == 0 {
@@ -223,7 +224,7 @@ impl Lane {
         match shared.offer(queued, count) {
             Ok(say) => shared.say(&say),
             Err(queued) => {
-                // From here on the guard gives the count back, whatever becomes of this future.
+                // From here on the guard gives the count back, even if this future is dropped.
                 let waiting = Waiting::new(shared, count);
                 let say = waiting.wait(queued).await;
                 shared.say(&say);
@@ -231,25 +232,25 @@ impl Lane {
         }
     }
 
-    /// What became of the packets so far.
+    /// What has become of the packets so far.
     pub fn counters(&self) -> Counters {
         let mut state = self.0.lock();
         state.account(Instant::now());
         state.counters.clone()
     }
 
-    /// From when the text of a packet arrived until the sink acknowledged it.
+    /// The time from the arrival of a packet's text until the sink acknowledged it.
     pub fn latency(&self) -> Latency {
         self.0.lock().latency.summary()
     }
 
-    /// Waits until the sink has failed; for ever if it does not.
+    /// Waits until the sink has failed; never returns if it does not fail.
     pub async fn died(&self) {
         self.0.died.cancelled().await;
     }
 
-    /// Takes no more packets, writes what was offered before, and closes the sink. What the sink
-    /// has not acknowledged at the deadline is counted as dropped.
+    /// Stops accepting packets, writes those offered before, and closes the sink. Packets that the
+    /// sink has not acknowledged at the deadline are counted as dropped.
     pub async fn close(&self, deadline: Option<Instant>) -> Counters {
         self.0.lock().closing = true;
         self.0.work.notify_one();

@@ -1,11 +1,11 @@
-//! netcat's part: text over plain TCP, to a port of ours or from one of theirs.
+//! netcat's part: text over plain TCP, received on a port of ours or fetched from one of theirs.
 //!
-//! [`listen`] takes what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what
-//! `tcpdump … | nc -lk PORT` serves. Either reads each connection as an input of its own.
+//! [`listen`] receives what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what `tcpdump … |
+//! nc -lk PORT` serves. Both read each connection as an input of its own.
 //!
-//! Not a byte is ever written to a plain sender, and our half is not closed before its half: a
-//! sender that closes with unread bytes resets the connection, and what was under way is lost
-//! (measured: 72,000 of 200,000 bytes).
+//! Not a byte is ever written to a plain sender, and our half of a connection is not closed before
+//! the sender's half: a sender that closes with unread bytes resets the connection, and what was on
+//! its way is lost (measured: 72,000 of 200,000 bytes).
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -39,27 +39,27 @@ pub use address::{check, resolve};
 pub use connect::{Retry, connect};
 pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
 
-/// The kernel's receive buffer of a connection, in bytes, unless told otherwise. Set outright, so
-/// that it does not grow by itself: times the connection cap it bounds the kernel's memory, and it
-/// is what a sender can send on while we wait for a sink.
+/// Default size of a connection's kernel receive buffer, in bytes. It is set explicitly, so that it
+/// does not grow: multiplied by the connection limit it bounds the kernel's memory, and it is what
+/// a sender can still send while we wait for a sink.
 pub const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// A quiet sender is normal, a vanished one is found out: the first probe after 30 s, then each
-/// 10 s, gone after the third without an answer.
+/// A quiet sender is normal; a vanished one is detected. The first probe comes after 30 s, further
+/// ones each 10 s, and the connection ends after the third one without an answer.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 
-/// One connection of a plain sender, to be read. It cannot be written to.
+/// A connection of a plain sender, for reading. It cannot be written to.
 #[derive(Debug)]
 pub struct Connection {
     tcp: TcpStream,
     peer: SocketAddr,
     local: SocketAddr,
     stream: String,
-    /// Its place among the connections that a listener has at once, until the last record is in
-    /// the lanes.
+    /// Its place among a listener's simultaneous connections, until its last record is in the
+    /// lanes.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -77,12 +77,12 @@ impl Connection {
         })
     }
 
-    /// The far end; of an IPv4 sender its IPv4 address, whatever we listen on.
+    /// The address of the far end; for an IPv4 sender the IPv4 address, also on an IPv6 listener.
     pub fn peer(&self) -> SocketAddr {
         SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port())
     }
 
-    /// The near end.
+    /// The address of the near end.
     pub fn local(&self) -> SocketAddr {
         SocketAddr::new(self.local.ip().to_canonical(), self.local.port())
     }
@@ -121,14 +121,14 @@ async fn receive(
     let summary = done.as_ref().map_or_else(Error::summary, Some);
     let (packets, lost, suspect) = summary.map_or((0, 0, 0), |s| (s.records, s.lost, s.suspect));
     match lost + suspect {
-        0 => debug!(%peer, packets, "A sender has gone."),
-        _ => warn!(%peer, packets, lost, suspect, "A sender has gone."),
+        0 => debug!(%peer, packets, "A sender disconnected."),
+        _ => warn!(%peer, packets, lost, suspect, "A sender disconnected."),
     }
     done
 }
 
-/// A name for an input that comes only once, as stdin or a connection: 16 hexadecimal digits of
-/// the time, this process, a counter and `of`, which says where the input comes from.
+/// A name for an input that comes only once, such as stdin or a connection: 16 hexadecimal digits
+/// derived from the time, this process, a counter and `of`, which says where the input comes from.
 pub fn stream_name(of: &str) -> String {
     static PROCESS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -141,9 +141,9 @@ pub fn stream_name(of: &str) -> String {
     format!("{name:016x}")
 }
 
-/// What [`listen`] or [`connect`] had, once it is over.
+/// The result of [`listen`] or [`connect`].
 ///
-/// The text of its `Display` is that of the summary, then of the connections.
+/// Its `Display` prints the summary, then the connections.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -151,22 +151,22 @@ pub struct Outcome {
     pub summary: Summary,
     /// Connections that were read.
     pub connections: u64,
-    /// Peers that the access list does not have, closed before a byte was read.
+    /// Peers that the access list does not allow; they were closed before a byte was read.
     pub denied: u64,
-    /// Peers that came while the connection cap was reached, closed at once.
+    /// Peers that connected while the connection limit was reached; they were closed immediately.
     pub over_cap: u64,
-    /// Connections that broke off: reset, or timed out. What had arrived was sent on.
+    /// Connections that broke off: reset, or timed out. Everything that had arrived was passed on.
     pub broken: u64,
     /// Connections that were refused because they sent text of `tcpdump -A`.
     pub refused: u64,
-    /// What ended it, if not its own end: of several connections the first error that must not
-    /// pass unseen.
+    /// The error that ended it, if any: of several connections the first error that must not be
+    /// ignored.
     pub error: Option<Error>,
 }
 
 impl Outcome {
-    /// Counts a connection that is over. Its error is kept if it is ours, or if `only` one
-    /// connection was to be had.
+    /// Counts a connection that has ended. Its error is kept if it is a bug of ours, or if `only`
+    /// one connection was wanted.
     fn add(&mut self, result: Result<Summary, Error>, only: bool) {
         let error = match result {
             Ok(summary) => return self.summary.add(&summary),
@@ -202,9 +202,9 @@ impl fmt::Display for Outcome {
         )?;
         let rest = [
             (self.broken, "broke off"),
-            (self.refused, "refused, of tcpdump -A"),
+            (self.refused, "refused (tcpdump -A)"),
             (self.denied, "not allowed"),
-            (self.over_cap, "over the connection cap"),
+            (self.over_cap, "over the connection limit"),
         ];
         for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

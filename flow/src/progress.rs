@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::summary::{Summary, plural};
 
-/// The figures of inputs that still run, for a status line; shared by all of them.
+/// The figures of running inputs, for a status line; all inputs share it.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes: AtomicU64,
@@ -27,7 +27,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// All zero.
+    /// Creates it with all figures 0.
     pub fn new() -> Progress {
         Progress::default()
     }
@@ -37,12 +37,12 @@ impl Progress {
         self.bytes.load(Relaxed)
     }
 
-    /// Bytes that belong to records that were cut.
+    /// Bytes of records that were cut from the text.
     pub fn record_bytes(&self) -> u64 {
         self.record_bytes.load(Relaxed)
     }
 
-    /// Bytes that belong to no record, tcpdump's own messages among them.
+    /// Bytes that belong to no record, including tcpdump's own messages.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Relaxed)
     }
@@ -57,12 +57,12 @@ impl Progress {
         self.parsed.load(Relaxed)
     }
 
-    /// Records that were cut.
+    /// Records that were truncated.
     pub fn truncated(&self) -> u64 {
         self.truncated.load(Relaxed)
     }
 
-    /// Records with a name in the place of the source's address.
+    /// Records with a name instead of the source's address.
     pub fn names(&self) -> u64 {
         self.names.load(Relaxed)
     }
@@ -77,30 +77,30 @@ impl Progress {
         self.captures.load(Relaxed)
     }
 
-    /// Packets that did not arrive, by the numbers of `-#`; as what comes next can tell a forged
-    /// number from a loss, it can become less.
+    /// Packets that did not arrive, by the numbers of `-#`. Later numbers can show that one was
+    /// forged rather than lost, so the figure can decrease.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 
-    /// Records that tcpdump did not print where they stand, by the numbers of `-#`; it can become
-    /// less, too.
+    /// Records that tcpdump cannot have printed in their place, by the numbers of `-#`. The figure
+    /// can decrease, too.
     pub fn suspect(&self) -> u64 {
         self.suspect.load(Relaxed)
     }
 
-    /// How long full lanes kept inputs from being read, added up over them; a wait counts once it
-    /// is over.
+    /// How long full lanes kept inputs from being read, summed over the inputs; a wait counts after
+    /// it has ended.
     pub fn stalled(&self) -> Duration {
         Duration::from_nanos(self.stalled.load(Relaxed))
     }
 
-    /// Inputs that wait for full lanes now.
+    /// Inputs that are waiting for full lanes.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Relaxed)
     }
 
-    /// An input begins to wait for full lanes.
+    /// Records that an input starts to wait for full lanes.
     pub(crate) fn wait(&self) -> Wait<'_> {
         self.waiting.fetch_add(1, Relaxed);
         Wait {
@@ -127,9 +127,9 @@ impl Progress {
         self.own.fetch_add(batch.own, Relaxed);
     }
 
-    /// Brings the figures of `-#` from what they were before a batch to what they are after it.
+    /// Replaces the figures of `-#` from before a batch by those after it.
     pub(crate) fn follow(&self, before: &Summary, after: &Summary) {
-        // What becomes less wraps around, and so does the sum.
+        // A decrease wraps around, and so does the sum.
         let add = |sum: &AtomicU64, before: u64, after: u64| {
             if before != after {
                 sum.fetch_add(after.wrapping_sub(before), Relaxed);
@@ -148,7 +148,7 @@ pub(crate) struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// How long it waited.
+    /// Ends the wait and returns how long it was.
     pub(crate) fn over(self) -> Duration {
         let stalled = self.since.elapsed();
         let nanos = stalled.as_nanos() as u64;

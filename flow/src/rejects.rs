@@ -1,17 +1,17 @@
-//! Records that could not be read, and rows that a sink refused: in a file, with the reason, ready
-//! to be read again.
+//! Writes records that could not be parsed, and rows that a sink refused, to a file with the
+//! reason, so that they can be read again.
 //!
-//! A line is a JSON object:
+//! Each line is a JSON object:
 //!
 //! | key | |
 //! |---|---|
-//! | `reason` | `unparsed`: no protocol was found (the record is in the sinks all the same, with what could be read); `refused`: a sink's place refused the row |
-//! | `sink`, `detail` | of `refused`: which sink, and what it said |
-//! | `sensor`, `stream`, `record` | who the row is |
-//! | `offset` | where its text begins, in bytes from the input's beginning; left out where it is not known |
-//! | `time`, `time_source` | as placed, all digits |
-//! | `truncated` | the record was cut |
-//! | `raw` | the record's text, if it is UTF-8 |
+//! | `reason` | `unparsed`: no protocol was found (the record is also in the sinks, with what could be parsed); `refused`: a sink's destination refused the row |
+//! | `sink`, `detail` | for `refused`: which sink, and its message |
+//! | `sensor`, `stream`, `record` | the identity of the row |
+//! | `offset` | where its text begins, in bytes from the start of the input; omitted if unknown |
+//! | `time`, `time_source` | as placed, with all digits |
+//! | `truncated` | the record was truncated |
+//! | `raw` | the text of the record, if it is UTF-8 |
 //! | `raw_latin1` | otherwise, each byte as the character of that number: nothing is lost |
 
 mod reject;
@@ -32,11 +32,11 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::reject::Reject;
 use crate::place::append;
 
-/// Batches that wait for the file at most. Each holds the text of one read, and no more memory is
-/// held than that: whoever has one more waits.
+/// Maximum number of batches that wait for the file. Each holds the text of one read; whoever has
+/// another one waits.
 const WAITING: usize = 16;
 
-/// Keeps records that were not read, or not stored; clones write to the same file. The default
+/// Keeps records that were not parsed or not stored. Clones write to the same file. The default
 /// keeps none.
 #[derive(Clone, Default)]
 pub struct Rejects(Option<Arc<Shared>>);
@@ -55,7 +55,7 @@ struct Shared {
 /// The file.
 enum Place {
     Open(File),
-    /// It is made when there is something to keep.
+    /// Created when the first record is kept.
     Later(PathBuf),
 }
 
@@ -65,7 +65,7 @@ impl Place {
             *self = Place::Open(private(path)?);
         }
         match self {
-            // One write: several programs may write to the file.
+            // One write, because several programs may write to the file.
             Place::Open(file) => file.write_all(lines),
             Place::Later(_) => unreachable!("it was opened above"),
         }
@@ -75,9 +75,9 @@ impl Place {
 enum Job {
     Keep {
         packets: Packets,
-        /// Indices.
+        /// Indices of the packets.
         which: Vec<usize>,
-        /// The sink and what it said; `None`: they were not parsed.
+        /// The sink and its message; `None`: the records were not parsed.
         refused: Option<(String, String)>,
     },
     Flush(oneshot::Sender<()>),
@@ -90,19 +90,20 @@ impl fmt::Debug for Rejects {
 }
 
 impl Rejects {
-    /// Keeps them at the end of a file, which is made if it is not there, for its owner's eyes
-    /// only: whole records have payloads.
+    /// Appends to a file, which is created if it does not exist. Only its owner can read it,
+    /// because whole records contain payload.
     ///
     /// # Errors
-    /// What the system says when it cannot be opened.
+    /// The file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Rejects> {
         Rejects::keep(Place::Open(private(path)?))
     }
 
-    /// The same, but the file is made when the first record is kept. That it can be is checked now.
+    /// Like [`Rejects::open`], but the file is created when the first record is kept. That this is
+    /// possible is checked now.
     ///
     /// # Errors
-    /// What the system says when it cannot be opened.
+    /// The file cannot be opened.
     pub fn when_needed(path: &Path) -> io::Result<Rejects> {
         let there = path.try_exists()?;
         private(path)?;
@@ -122,7 +123,7 @@ impl Rejects {
             error: Mutex::default(),
             abandoned: CancellationToken::new(),
         });
-        // Weak: the thread ends when nobody can send any more.
+        // Weak, so that the thread ends when there are no senders any more.
         let told = Arc::downgrade(&shared);
         thread::Builder::new()
             .name("rejects".to_owned())
@@ -130,19 +131,19 @@ impl Rejects {
         Ok(Rejects(Some(shared)))
     }
 
-    /// Whether they are kept.
+    /// Whether rejects are kept.
     pub fn kept_anywhere(&self) -> bool {
         self.0.is_some()
     }
 
-    /// How many were kept so far.
+    /// The number of records kept so far.
     pub fn kept(&self) -> u64 {
         self.0
             .as_ref()
             .map_or(0, |shared| shared.kept.load(Relaxed))
     }
 
-    /// How many could not be kept, as the file took no more, or not in time.
+    /// The number of records that could not be kept, because the file failed or was too slow.
     pub fn lost(&self) -> u64 {
         let Some(shared) = &self.0 else { return 0 };
         if !shared.abandoned.is_cancelled() {
@@ -152,15 +153,15 @@ impl Rejects {
         shared.offered.load(Relaxed).saturating_sub(kept)
     }
 
-    /// Why not.
+    /// The reason why records were lost, if any were.
     pub fn error(&self) -> Option<String> {
         let shared = self.0.as_ref()?;
-        let late = || (self.lost() > 0).then(|| "the file took no more in time".to_owned());
+        let late = || (self.lost() > 0).then(|| "the file could not be written in time".to_owned());
         let error = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
         error.clone().or_else(late)
     }
 
-    /// Keeps those of the packets whose protocol was not found. It waits while the file is behind.
+    /// Keeps those packets whose protocol was not found. Waits while the file is behind.
     pub async fn unparsed(&self, packets: &Packets) {
         let Some(shared) = &self.0 else { return };
         let odd = packets.iter().enumerate().filter(|(_, p)| !p.parsed());
@@ -176,10 +177,11 @@ impl Rejects {
         shared.send(job).await;
     }
 
-    /// Keeps the packet at an index, which the place of `sink` has refused, saying `detail`.
+    /// Keeps the packet at an index, which the destination of `sink` refused with the message
+    /// `detail`.
     ///
     /// # Panics
-    /// In an asynchronous context: it waits while the file is behind.
+    /// In an asynchronous context, because it waits while the file is behind.
     pub fn refused_blocking(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
         if let Some(shared) = &self.0 {
             let job = Job::refused(packets, index, sink, detail);
@@ -188,7 +190,7 @@ impl Rejects {
         }
     }
 
-    /// The same, for a sink that does not block.
+    /// Like [`Rejects::refused_blocking`], for a sink that does not block.
     pub async fn refused(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
         if let Some(shared) = &self.0 {
             shared
@@ -197,19 +199,20 @@ impl Rejects {
         }
     }
 
-    /// Waits no more for a file that is behind: what does not find room is lost, and counted.
+    /// Stops waiting for a file that is behind: from now on, what finds no room is lost and
+    /// counted.
     pub fn abandon(&self) {
         if let Some(shared) = &self.0 {
             shared.abandoned.cancel();
         }
     }
 
-    /// Returns when everything that was handed over before is in the file.
+    /// Waits until everything that was handed over before is in the file.
     pub async fn flush(&self) {
         if let Some(shared) = &self.0 {
             let (done, written) = oneshot::channel();
             shared.send(Job::Flush(done)).await;
-            // Not answered where it was abandoned.
+            // There is no answer after `abandon`.
             written.await.ok();
         }
     }
@@ -220,7 +223,7 @@ impl Shared {
         self.offer(&job);
         tokio::select! {
             biased;
-            // The thread ends only when nobody can send any more.
+            // The thread ends only when there are no senders any more.
             sent = self.jobs.send(job) => debug_assert!(sent.is_ok(), "the thread is there"),
             () = self.abandoned.cancelled() => {}
         }
@@ -243,10 +246,11 @@ impl Job {
     }
 }
 
-/// A file at whose end lines are added, made if it is not there, for its owner's eyes only.
+/// Opens a file to append lines to, and creates it if it does not exist. Only its owner can read
+/// it.
 ///
 /// # Errors
-/// What the system says when it cannot be opened.
+/// The file cannot be opened.
 fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // A pipe is opened though nobody reads it yet.
@@ -267,7 +271,7 @@ fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak
                 refused,
             } => (packets, which, refused),
             Job::Flush(done) => {
-                // Who asked may have given up.
+                // The caller may have given up.
                 done.send(()).ok();
                 continue;
             }
@@ -284,7 +288,7 @@ fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak
             Err(error) => {
                 let mut said = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
                 if said.is_none() {
-                    tracing::warn!(%error, "Rejects cannot be written; from here on some are not kept.");
+                    tracing::warn!(%error, "Cannot write rejects; from now on some are lost.");
                     *said = Some(error.to_string());
                 }
                 shared.lost.fetch_add(count, Relaxed)
@@ -309,7 +313,7 @@ fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>)
     string(text, ",\"sensor\":", packet.sensor());
     string(text, ",\"stream\":", packet.stream());
     text.out.extend_from_slice(b",\"record\":");
-    // Ordinals and offsets count what was read: they never come near 2⁶³.
+    // Ordinals and offsets count what was read, so they never come near 2⁶³.
     text.int(packet.record() as i64);
     if let Some(offset) = packet.offset() {
         text.out.extend_from_slice(b",\"offset\":");

@@ -1,4 +1,4 @@
-//! Recorded text, sent again at its own pace.
+//! Sends recorded text at its original pace.
 
 use std::fmt;
 use std::io;
@@ -10,28 +10,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const READ: usize = 64 << 10;
 
-/// Bytes that are kept back at most while their records are due.
+/// Maximum number of bytes that are held back until their records are due.
 const PENDING: usize = 64 << 10;
 
 /// How fast recorded text is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Pace {
-    /// By its own stamps, so many times as fast as they say.
+    /// By the time stamps of the text, at this multiple of their speed.
     Multiplier(f64),
-    /// As fast as the other end takes it.
+    /// As fast as the other end reads.
     TopSpeed,
 }
 
-/// Sends recorded text, every byte of it as it was recorded, each record when its stamp says.
+/// Sends recorded text, every byte unchanged, each record when its stamp says.
 ///
-/// The first record is sent at once, and every other at a fixed time after it, so that waits do
-/// not add up their errors; after the other end has kept it waiting it catches up. A stamp that
-/// goes back is sent at once, and a time of day that goes back by more than half a day is the next
-/// day's.
+/// The first record is sent immediately and every other at a fixed time after it, so that the
+/// errors of waits do not add up; after the other end has blocked, the replay catches up. A record
+/// whose stamp goes back is sent immediately. A time of day that goes back by more than half a day
+/// belongs to the next day.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,7 +55,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A replay at a pace; a multiplier that is not above 0 is taken as 1.
+    /// Creates a replay at a pace; a multiplier that is not above 0 counts as 1.
     pub fn new(pace: Pace) -> Replay {
         let pace = match pace {
             Pace::Multiplier(times) if !(times > 0.0 && times.is_finite()) => Pace::Multiplier(1.0),
@@ -68,8 +68,8 @@ impl Replay {
         }
     }
 
-    /// Sets the longest time between two records, by their stamps and before the multiplier. There
-    /// is none by default.
+    /// Sets the longest time between two records, by their stamps and before the multiplier. By
+    /// default there is no limit.
     pub fn max_gap(self, max_gap: Duration) -> Replay {
         Replay {
             max_gap: Some(max_gap),
@@ -82,11 +82,11 @@ impl Replay {
         Replay { framer, ..self }
     }
 
-    /// Sends `source` to `sink`, until its end or until `cancel`. The sink is flushed and not shut
+    /// Sends `source` to `sink` until its end or until `cancel`. The sink is flushed but not shut
     /// down.
     ///
     /// # Errors
-    /// Those of reading and of writing.
+    /// Reading or writing fails.
     pub async fn run(
         &self,
         mut source: impl AsyncRead + Unpin,
@@ -114,7 +114,7 @@ impl Replay {
         let mut framer = self.framer.clone();
         let mut schedule = Schedule::new(start, self.pace, self.max_gap)?;
         let mut buf = BytesMut::new();
-        // What is due and was not yet written; with many records a millisecond, one write of many.
+        // What is due but not yet written; with many records per millisecond, one write takes many.
         let mut pending = Pending::default();
         let mut eof = false;
         while !eof {
@@ -139,14 +139,14 @@ impl Replay {
                     replayed.write(sink, &mut pending).await?;
                 }
             }
-            // The source may be slow: nothing that is due waits for it.
+            // The source may be slow; what is due does not wait for it.
             replayed.write(sink, &mut pending).await?;
         }
         Ok(())
     }
 }
 
-/// What is due and was not written yet.
+/// What is due but not yet written.
 #[derive(Default)]
 struct Pending {
     text: Vec<u8>,
@@ -156,23 +156,23 @@ struct Pending {
 /// When each record is due.
 struct Schedule {
     start: Instant,
-    /// `None`: at once, all of them.
+    /// `None`: everything is due immediately.
     times: Option<f64>,
     max_gap: Option<i128>,
     parser: Parser,
     origin: Origin,
-    /// The last stamp, and how long after the first record that one was due: nanoseconds by the
+    /// The last stamp, and how long after the first record it was due, in nanoseconds of the
     /// stamps.
     last: Option<(i64, i128)>,
 }
 
 impl Schedule {
     fn new(start: Instant, pace: Pace, max_gap: Option<Duration>) -> io::Result<Schedule> {
-        // The stamp is all that is looked at.
+        // Only the stamp is read.
         let mut namespace = Namespace::tcpdump();
         namespace.fields.retain(|field| field.name == "time");
         let parser = Parser::new(namespace).map_err(io::Error::other)?;
-        // Any day and zone will do, since only differences count; UTC has no hour twice.
+        // Any day and zone will do, because only differences count; UTC has no hour twice.
         let origin = Origin::new("replay")
             .zone(jiff::tz::TimeZone::UTC)
             .date(jiff::civil::Date::constant(2001, 1, 1));
@@ -191,13 +191,13 @@ impl Schedule {
         })
     }
 
-    /// When the record is due; `None`: at once.
+    /// When the record is due; `None`: immediately.
     fn due(&mut self, text: &[u8], style: Style) -> Option<Instant> {
         let times = self.times?;
         let mut packets = self.parser.parse(Batch::new(text.to_vec(), style));
         self.origin.place(&mut packets);
         let packet = packets.iter().next()?;
-        // Without a stamp of its own it goes with its predecessor.
+        // A record without a stamp is sent with its predecessor.
         if matches!(
             packet.time_source(),
             TimeSource::Previous | TimeSource::Arrival
@@ -212,21 +212,21 @@ impl Schedule {
         }
         let offset = offset + gap;
         self.last = Some((time, offset));
-        // Before its predecessor, or so late that no clock reaches it: at once.
+        // Before its predecessor, or too late for the clock: send it immediately.
         let wait = Duration::try_from_secs_f64(offset as f64 / 1e9 / times).ok()?;
         self.start.checked_add(wait)
     }
 }
 
-/// What a replay sent.
+/// What a replay has sent.
 ///
-/// The text of its `Display` is that of tcpreplay's closing lines.
+/// Its `Display` prints lines like tcpreplay's closing lines.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Replayed {
     /// Records.
     pub records: u64,
-    /// Bytes, those that belong to no record too.
+    /// Bytes, including those that belong to no record.
     pub bytes: u64,
     /// The bytes that belong to no record, by reason.
     pub skipped: Skipped,
@@ -254,7 +254,7 @@ impl Replayed {
 
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never by zero: a rate of nothing is nothing.
+        // Avoid a division by zero.
         let seconds = self.elapsed.as_secs_f64().max(1e-9);
         let rate = self.bytes as f64 / seconds;
         write!(

@@ -1,4 +1,4 @@
-//! One input to all lanes: read, decode, parse, place, send, and the closing summary.
+//! Reads one input into all lanes: read, decode, parse, place, send, and the closing summary.
 
 use std::io;
 
@@ -25,29 +25,28 @@ mod relay;
 mod source;
 mod watch;
 
-/// The room for the first read of an input: most senders of many are slow, and memory grows with
-/// each.
+/// Room for the first read of an input: most of many senders are slow, and each takes memory.
 const FIRST_ROOM: usize = 16 << 10;
 
-/// The room for a read of an input that fills it each time: past this, parsing gains nothing, and
-/// one batch keeps the others of a busy receiver waiting.
+/// Room for a read of an input that fills it each time: more does not speed up parsing, and one
+/// batch delays the other inputs of a busy receiver.
 const MOST_ROOM: usize = 256 << 10;
 
-/// Bytes of text that are held back at most while the stream looks like that of `tcpdump -A`: the
-/// guard needs eight IP packets to tell, and other records may stand between them.
+/// Maximum bytes of text that are held back while the stream looks like that of `tcpdump -A`: the
+/// guard needs eight IP packets to decide, and other records may come between them.
 const MOST_HELD: u64 = 1 << 20;
 
 /// Reads an input to its end, and hands every record to every lane.
 ///
-/// While a lane makes it wait nothing is read, so that the sender's TCP window closes and what is
-/// in memory is bounded: one read, and one record. The source is dropped once its last record is
-/// in the lanes.
+/// While a lane makes it wait, it reads nothing, so that the sender's TCP window closes and memory
+/// is bounded to one read and one record. The source is dropped once its last record is in the
+/// lanes.
 ///
-/// [`Station::stop`] ends it as the input's own end would: the last record, then the summary.
+/// [`Station::stop`] ends it as the input's own end does: the last record, then the summary.
 ///
 /// # Errors
 /// [`Error::Read`] if reading fails, [`Error::AsciiText`] for text of `tcpdump -A`,
-/// [`Error::Identity`] if the figures do not add up. Bad text is no error: it is counted.
+/// [`Error::Identity`] if the figures do not add up. Bad text is not an error: it is counted.
 pub async fn run<R: AsyncRead + Unpin>(
     source: Source<R>,
     origin: Origin,
@@ -70,28 +69,28 @@ pub async fn run<R: AsyncRead + Unpin>(
     station.unblocked(input.run()).await
 }
 
-/// Why an input is left before its end.
+/// Why reading an input stops before its end.
 enum Stop {
     Io(io::Error),
     Ascii,
 }
 
 struct Input<'a, R> {
-    /// Held to the end: a connection gives its place back with it.
+    /// Held to the end: with it, a connection gives its place back.
     source: Source<R>,
     station: &'a Station,
     codec: BatchCodec,
     origin: Origin,
     guard: AsciiGuard,
-    /// What waits for the guard to be sure, and the bytes of each.
+    /// Packets that wait until the guard is sure, and the bytes of each.
     held: Vec<(Packets, u64)>,
     watch: Watch,
     numbering: Numbering<'a>,
-    /// Whether it was said that some records are suspect.
+    /// Whether suspect records were reported.
     forged: bool,
-    /// Whether it was said that packets are lost.
+    /// Whether lost packets were reported.
     lossy: bool,
-    /// The part of the codec's skipped bytes that the station's figures have.
+    /// The part of the codec's skipped bytes that the station's figures include.
     sent: Skipped,
     summary: Summary,
 }
@@ -101,7 +100,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let mut buf = BytesMut::new();
         let end = match self.read(&mut buf).await {
             Ok(()) => self.finish(&mut buf).await,
-            // What arrived before the failure is as good as before an end.
+            // What arrived before the failure counts as before a normal end.
             Err(Stop::Io(error)) => self.finish(&mut buf).await.and(Err(Stop::Io(error))),
             Err(Stop::Ascii) => Err(Stop::Ascii),
         };
@@ -131,7 +130,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
 
     async fn read(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let mut room = FIRST_ROOM;
-        // Whether everything that a flush could bring was brought.
+        // Whether a flush can bring nothing more.
         let mut flushed = true;
         loop {
             buf.reserve(room);
@@ -179,7 +178,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         }
     }
 
-    /// The last record.
+    /// Sends the last record.
     async fn finish(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let now = self.now();
         while let Some(batch) = self.codec.decode_eof(buf).map_err(Stop::Io)? {
@@ -193,12 +192,12 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         Ok(())
     }
 
-    /// When the bytes arrived, if they do so now.
+    /// When the bytes arrived, if the input is live.
     fn now(&self) -> Option<i64> {
         self.source.is_live().then(clock::now)
     }
 
-    /// Parses a batch and sends it on; `rest` bytes that were read stand behind it.
+    /// Parses a batch and sends it on; `rest` bytes that were read follow it.
     async fn send(&mut self, batch: Batch, now: Option<i64>, rest: u64) -> Result<(), Stop> {
         let batch = match now {
             Some(now) => batch.arrived(now),
@@ -213,7 +212,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             return Err(Stop::Ascii);
         }
         let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
-        // Stored text can wait until it is known what it is; live packets only on a suspicion.
+        // Stored text can wait until its kind is known; live packets wait only on a suspicion.
         let waits = self.guard.suspects() || self.source.is_stored() && !self.guard.decided();
         if waits && held < MOST_HELD {
             return Ok(());
@@ -229,8 +228,8 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             self.origin.place(&mut packets);
             if self.origin.has_guessed() && !guessed {
                 warn!(
-                    "Stamps are taken as those of -ttt, since the packet before; \
-                     --stamp elapsed reads those of -ttttt."
+                    "Relative time stamps are read as those of -ttt (since the previous packet); \
+                     --stamp elapsed reads them as those of -ttttt."
                 );
             }
             self.count(&packets, bytes);
@@ -256,7 +255,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         self.warn(packets.sensor());
     }
 
-    /// Brings the figures up to what the numbers of `-#` tell.
+    /// Updates the figures that follow from the numbers of `-#`.
     fn count_numbers(&mut self) {
         let figures = self.numbering.figures();
         let before = self.summary.clone();
@@ -266,16 +265,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         self.station.progress().follow(&before, &self.summary);
     }
 
-    /// Says what the numbers of `-#` tell, once it is sure.
+    /// Warns of what the numbers of `-#` show, once it is certain.
     fn warn(&mut self, sensor: &str) {
         if !self.forged && self.numbering.forged() {
             self.forged = true;
             warn!(
                 sensor,
                 suspect = self.summary.suspect,
-                "Packets arrive with numbers that tcpdump cannot have printed there: some are \
-                 forged by what packets carry, or sent twice. With -A, and before 4.99.5, tcpdump \
-                 lets a packet print whole records.",
+                "Some records have numbers that tcpdump cannot have printed there: they are \
+                 forged by the contents of packets, or sent twice. With -A, and before version \
+                 4.99.5, tcpdump lets a packet print whole records.",
             );
         }
         if !self.lossy && self.numbering.lossy() {
@@ -283,19 +282,19 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             warn!(
                 sensor,
                 lost = self.summary.lost,
-                "Numbers of -# are missing: packets are lost between tcpdump and here, as when \
-                 what stands between them drops or filters lines.",
+                "Numbers of -# are missing: packets are lost between tcpdump and here, for example \
+                 because a program between them drops or filters lines.",
             );
         }
     }
 
-    /// Brings the skipped bytes up to what the codec says.
+    /// Updates the skipped bytes from the codec.
     fn count_skipped(&mut self) {
         let skipped = self.codec.skipped();
         let fresh = skipped.total() - self.sent.total();
         if fresh > 0 {
             self.station.progress().skip(fresh);
-            // What the parser took out of records stays beside what the codec skipped.
+            // Bytes that the parser took out of records are added to those that the codec skipped.
             let messages = self.summary.skipped.messages - self.sent.messages;
             self.summary.skipped = skipped;
             self.summary.skipped.messages += messages;

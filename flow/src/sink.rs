@@ -1,8 +1,8 @@
-//! What a sink is: it takes rows and answers for each of them.
+//! A sink: takes rows and answers for each of them.
 //!
-//! The answer *is* the acknowledgement. A [`Sink`] knows nothing of where rows come from, and its
-//! [`Lane`](crate::Lane) knows nothing of what it is. Retries, batches and concurrency towards its
-//! server are its own business. Which sinks there are stands in [`Schemes`](crate::Schemes).
+//! The answer *is* the acknowledgement. A [`Sink`] does not know where rows come from, and its
+//! [`Lane`](crate::Lane) does not know what the sink is. Retries, batches and concurrency towards
+//! its server are the sink's own business. [`Schemes`](crate::Schemes) lists the sinks.
 
 use std::future::Future;
 use std::io;
@@ -28,71 +28,72 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Writes packets somewhere.
 ///
-/// - [`Sink::write`] answers for every row that it was given: delivered, rejected or dropped.
-/// - Rows of one stream arrive in the order of their ordinals; a gap means that its lane dropped.
-/// - Writing a row twice changes nothing where the place can tell: a row *is* its
-///   (sensor, stream, record).
-/// - An `Err` says that the sink is dead for good; nothing is written to it after that.
+/// - [`Sink::write`] answers for every row that it is given: delivered, rejected or dropped.
+/// - Rows of one stream arrive in the order of their ordinals; a gap means that the lane dropped
+/// rows.
+/// - Writing a row twice changes nothing if the destination can identify rows: a row *is* its
+/// (sensor, stream, record).
+/// - An `Err` means that the sink is dead for good; nothing is written to it after that.
 /// - A write whose future is dropped may have written all, some or none of its rows.
 pub trait Sink: Send + Sync {
-    /// Writes all rows, and returns when they are where they belong.
+    /// Writes all rows, and returns when they are stored.
     ///
     /// # Errors
-    /// When nothing can be written any more, now or later.
+    /// Nothing can be written any more, now or later.
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>>;
 
     /// Ends the output; nothing is written afterwards.
     ///
     /// # Errors
-    /// When what was written before cannot be made safe.
+    /// Earlier writes cannot be made durable.
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Tells a write that is under way to stop as soon as it can: its time is over. Returns how
-    /// many of its rows are where they belong by now, never more than there are; it may be asked
-    /// again, and after a write that failed. Nothing is written after that.
+    /// Asks a running write to stop as soon as it can. Returns how many of its rows are already
+    /// stored, never more than it was given. It may be called again, and after a failed write.
+    /// Nothing is written after that.
     fn give_up(&self) -> u64 {
         0
     }
 
-    /// The least time between the starts of two writes, for a place that prefers few large ones.
-    /// A lane does not wait for it when its queue is half full, or when it is closing.
+    /// The minimum time between the starts of two writes, for a destination that prefers few large
+    /// writes. A lane does not wait for it when its queue is half full or the lane is closing.
     fn linger(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// When a part of a write that still goes on was last done, where a sink can say so: a long
-    /// write that gets on is not one that stands still.
+    /// When a part of the running write last completed, if the sink can tell: a long write that
+    /// makes progress is not stalled.
     fn moved(&self) -> Option<Instant> {
         None
     }
 }
 
-/// What became of the rows of one write: an acknowledgement.
+/// What became of the rows of one write: the acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Rows that are there now, also those that were there before.
+    /// Rows that are stored, including those that were already stored.
     pub delivered: u64,
-    /// Those of `delivered` that were there before and stayed as they were; 0 where the place
+    /// Those of `delivered` that were already stored and stayed as they were; 0 if the destination
     /// cannot tell.
     pub present: u64,
-    /// Rows that the place refused for what they are.
+    /// Rows that the destination refused because of their content.
     pub rejected: u64,
     /// Rows that the sink gave up.
     pub dropped: u64,
 }
 
-/// Why a sink could not be opened, or is dead.
+/// Why a sink could not be opened, or why it is dead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// The URL names no known sink.
-    #[error("unknown sink `{url}`{meant}; a sink is one of {known}")]
+    /// The URL does not name a known sink.
+    #[error("unknown sink `{url}`{meant}; use one of {known}")]
     UnknownSink {
         /// As it was typed.
         url: String,
-        /// What it may have been meant for, in parentheses; else empty.
+        /// What was probably meant, in parentheses, or empty.
         meant: String,
-        /// How the URLs of those that are known are written.
+        /// How the URLs of known sinks are written.
         known: String,
     },
     /// The program was built without this sink.
@@ -103,35 +104,35 @@ pub enum SinkError {
         /// The feature that adds it.
         feature: &'static str,
     },
-    /// The URL is not written as its sink needs it.
+    /// The URL does not have the form that its sink needs.
     #[error("sink `{url}`: {why}")]
     Malformed {
-        /// As it was typed, without what could be a password.
+        /// As it was typed, without anything that could be a password.
         url: String,
         /// What is wrong, and what would be right.
         why: String,
     },
-    /// The URL has a parameter that its sink does not know.
+    /// The URL has a parameter that the sink does not know.
     #[error("sink `{url}`: unknown parameter `{parameter}`; it takes {known}")]
     UnknownParameter {
         /// As it was typed.
         url: String,
         /// The name.
         parameter: String,
-        /// Those that it takes.
+        /// The parameters that the sink takes.
         known: String,
     },
-    /// The URL has a parameter twice.
+    /// The URL has the same parameter twice.
     #[error("sink `{url}`: parameter `{parameter}` is given more than once; it takes {known}")]
     RepeatedParameter {
         /// As it was typed.
         url: String,
         /// The name.
         parameter: String,
-        /// Those that it takes.
+        /// The parameters that the sink takes.
         known: String,
     },
-    /// A parameter has a value that it cannot have.
+    /// A parameter has an invalid value.
     #[error("sink `{url}`: `{parameter}={value}` is not {wanted}")]
     BadParameter {
         /// As it was typed.
@@ -140,10 +141,10 @@ pub enum SinkError {
         parameter: String,
         /// The value.
         value: String,
-        /// Those that it can have.
+        /// The valid values.
         wanted: &'static str,
     },
-    /// The place is one that the sink does not write to.
+    /// The sink does not write to this destination.
     #[error("{sink}: {why}")]
     Refused {
         /// The sink's URL.
@@ -151,35 +152,35 @@ pub enum SinkError {
         /// Why, and what to do instead.
         why: String,
     },
-    /// The reader of the output has gone, as `head` goes.
-    #[error("{sink}: its reader has closed it")]
+    /// The reader of the output closed it, as `head` does.
+    #[error("{sink}: its reader closed it")]
     ReaderGone {
         /// The sink's URL.
         sink: String,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("{sink}: cannot {action}")]
     Io {
         /// The sink's URL.
         sink: String,
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The database refused.
+    /// The database returned an error.
     #[error("{sink}: cannot {action}")]
     Database {
         /// The sink's URL.
         sink: String,
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// What the database says.
+        /// The database's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A table has a column of this name and another type.
+    /// A table has a column of this name but of another type.
     #[error(
-        "{sink}: column `{column}` is {found} there and {wanted} in the namespace; \
+        "{sink}: column `{column}` is {found} there but {wanted} in the namespace; \
          rename the field, or write to another place"
     )]
     Column {
@@ -192,13 +193,13 @@ pub enum SinkError {
         /// The type of the namespace.
         wanted: &'static str,
     },
-    /// The thread that writes has ended, which is a fault of this program.
-    #[error("{sink}: its writer has ended unexpectedly")]
+    /// The writing thread ended, which is a bug of this program.
+    #[error("{sink}: its thread ended unexpectedly")]
     Stopped {
         /// The sink's URL.
         sink: String,
     },
-    /// The sink answered for more or fewer rows than it was given, which is a fault of the sink.
+    /// The sink answered for more or fewer rows than it was given, which is a bug of the sink.
     #[error("the sink was given {given} rows and answered for {answered}")]
     Miscounted {
         /// Rows given.
@@ -209,7 +210,7 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// What the system refused, while `sink` was to do `action`.
+    /// Wraps an error of the system, while `sink` tried to do `action`.
     pub(crate) fn io(sink: &str, action: &'static str) -> impl FnOnce(io::Error) -> SinkError {
         move |source| SinkError::Io {
             sink: sink.to_owned(),

@@ -1,4 +1,4 @@
-//! What every input of a process shares: the parser, the lanes, and when it is over.
+//! What all inputs of a process share: the parser, the lanes, and the end.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,14 +20,14 @@ use crate::sink::hangup::Hangup;
 mod builder;
 mod numbers;
 
-/// What the file of rejects has at least at the end, however long the sinks took.
+/// Minimum time that the file of rejects gets at the end, however long the sinks took.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// What every input of a process shares. Clones share it, too.
+/// What all inputs of a process share. Clones share it, too.
 ///
-/// Inputs are read by [`run`](crate::run()), any number side by side; a listener's are by
-/// [`bridge::listen`](crate::net::listen). [`Station::stop`] ends them all as their own end
-/// would, and [`Station::drain`] is the last step either way.
+/// [`run`](crate::run()) reads inputs, any number side by side;
+/// [`bridge::listen`](crate::net::listen) does so for connections. [`Station::stop`] ends them all
+/// as their own end would. Either way, [`Station::drain`] is the last step.
 ///
 /// ```
 /// use dumpstream_flow::run::Source;
@@ -53,7 +53,7 @@ struct Shared {
     rejects: Rejects,
     hangup: Hangup,
     stop: CancellationToken,
-    /// When the lanes must be done, once something has asked for the end.
+    /// When the lanes must be done, once the end was requested.
     deadline: OnceLock<Instant>,
     drain_timeout: Duration,
     max_record: usize,
@@ -71,40 +71,40 @@ impl fmt::Debug for Station {
 }
 
 impl Station {
-    /// Begins to put one together.
+    /// Starts to build a station.
     pub fn builder(parser: impl Into<Arc<Parser>>) -> StationBuilder {
         StationBuilder::new(parser.into())
     }
 
-    /// What makes packets of text.
+    /// The parser of all inputs.
     pub fn parser(&self) -> &Parser {
         &self.0.parser
     }
 
-    /// Where packets go.
+    /// The lanes that packets go to.
     pub fn lanes(&self) -> &Lanes {
         &self.0.lanes
     }
 
-    /// Takes the records whose protocol was not found (the lanes get them too), and the rows that
-    /// sinks refuse.
+    /// Takes records whose protocol was not found (the lanes get them, too), and rows that sinks
+    /// refuse.
     pub fn rejects(&self) -> &Rejects {
         &self.0.rejects
     }
 
-    /// Asks sinks to open their files anew.
+    /// Asks sinks to reopen their files.
     pub fn hangup(&self) -> &Hangup {
         &self.0.hangup
     }
 
-    /// The figures of all inputs, while they run.
+    /// The figures of all inputs while they run.
     pub fn progress(&self) -> &Progress {
         &self.0.progress
     }
 
-    /// Cancelling it ends every input as its own end would, and it is cancelled when no sink lives
-    /// any more. From then on the lanes have the drain's time: what they have not written by then
-    /// is dropped, and counted, and no input waits for them any more.
+    /// Cancelling it ends every input as its own end would. It is also cancelled when no sink is
+    /// alive any more. From then on the lanes have the drain time-out: what they have not written
+    /// by then is dropped and counted, and no input waits for them any more.
     pub fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
@@ -114,9 +114,9 @@ impl Station {
         self.0.max_record
     }
 
-    /// Closes the lanes, once all inputs have ended: everything is written, or, after
-    /// [`Station::stop`], what the drain's time allows. Returns how many packets that left
-    /// unwritten.
+    /// Closes the lanes after all inputs have ended. Everything is written; after
+    /// [`Station::stop`], everything that the drain time-out allows. Returns the number of packets
+    /// left unwritten.
     pub async fn drain(&self) -> u64 {
         let Shared {
             lanes,
@@ -133,7 +133,7 @@ impl Station {
         }
         let deadline = self.deadline();
         lanes.close(Some(deadline)).await;
-        // A file that takes no more in that time will not take it later.
+        // A file that accepts nothing in that time will not do so later.
         let moment = deadline.max(Instant::now() + MOMENT);
         let flushed = tokio::time::timeout_at(moment, rejects.flush()).await;
         if flushed.is_err() {
@@ -142,7 +142,7 @@ impl Station {
         lanes.counters().map(|(_, c)| c.undrained).sum()
     }
 
-    /// When the lanes must be done; the first call says from when on that counts.
+    /// When the lanes must be done; the first call starts the time-out.
     fn deadline(&self) -> Instant {
         *self
             .0
@@ -150,8 +150,8 @@ impl Station {
             .get_or_init(|| Instant::now() + self.0.drain_timeout)
     }
 
-    /// Runs `work`, which waits for lanes, to its end. After [`Station::stop`] they have until the
-    /// deadline; then they are closed, which frees `work`.
+    /// Runs `work`, which waits for lanes, to its end. After [`Station::stop`] the lanes have until
+    /// the deadline; then they are closed, which unblocks `work`.
     pub(crate) async fn unblocked<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         tokio::select! {
@@ -171,13 +171,12 @@ impl Station {
         }
     }
 
-    /// Hands placed packets to every lane; returns how long full ones made it wait.
+    /// Hands placed packets to every lane; returns how long full lanes made it wait.
     ///
-    /// All placed packets of all inputs come by here, each input's in their order. So this is where
-    /// a tap on them belongs, which makes figures of them or shows them: it borrows the packets,
-    /// before the lanes do. Rows of a second kind, as such figures are, would go to the sinks by
-    /// the same lanes, for the same bounds and counters: as a variant beside the packets in what a
-    /// lane queues (`lane::Queued`).
+    /// All placed packets of all inputs pass here, those of each input in order. A tap on them, for
+    /// figures or a display, belongs here: it borrows the packets before the lanes do. Rows of a
+    /// second kind, such as those figures, would go to the sinks by the same lanes, with the same
+    /// limits and counters: as a variant beside the packets in what a lane queues (`lane::Queued`).
     pub(crate) async fn deliver(&self, packets: &Packets) -> Duration {
         if packets.is_empty() {
             return Duration::ZERO;
@@ -188,7 +187,7 @@ impl Station {
         tokio::select! {
             biased;
             () = &mut offer => Duration::ZERO,
-            // A lane is full: from here on it is waiting, and nothing is read.
+            // A lane is full: from here on this input waits, and nothing is read.
             () = std::future::ready(()) => {
                 let waiting = self.0.progress.wait();
                 offer.await;
@@ -202,12 +201,12 @@ impl Station {
         BatchCodec::from(Framer::new().max_record(self.0.max_record))
     }
 
-    /// Without bytes for so long, an input's last record is sent on if it is complete.
+    /// After this long without bytes, an input's last record is sent on if it is complete.
     pub(crate) fn flush_after(&self) -> Duration {
         self.0.flush_after
     }
 
-    /// What follows the numbers of a new input.
+    /// Tracks the packet numbers of a new input.
     pub(crate) fn numbering(&self) -> Numbering<'_> {
         self.0.numbers.begin()
     }

@@ -1,4 +1,4 @@
-//! Stores: each has its sink, its schema, and what reads it, together.
+//! Stores: each with its sink, its schema and its reader together.
 
 #[cfg(feature = "cassandra")]
 pub mod cassandra;

@@ -1,18 +1,18 @@
-//! The figures of an input, or of several, at their end.
+//! The closing figures of one or several inputs.
 
 use std::fmt;
 use std::time::Duration;
 
 use dumpstream::{Packets, Skipped};
 
-/// The figures of one input or of several, as [`run`](crate::run()) counts them.
+/// The figures of one or several inputs, as [`run`](crate::run()) counts them.
 ///
-/// The text of its `Display` reads like the lines that tcpdump ends with, one fact a line, without
-/// a line feed at the end; what did not occur is left out.
+/// Its `Display` prints lines like those that tcpdump ends with, one fact per line, without a final
+/// line feed. What did not occur is omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Inputs that these figures are of.
+    /// Number of inputs in these figures.
     pub inputs: u64,
     /// Bytes that were read.
     pub bytes: u64,
@@ -20,29 +20,29 @@ pub struct Summary {
     pub record_bytes: u64,
     /// Bytes that belong to no record, by reason.
     pub skipped: Skipped,
-    /// Bytes that were not looked at: the input was refused as text of `tcpdump -A`.
+    /// Bytes that were not examined, because the input was refused as text of `tcpdump -A`.
     pub refused: u64,
-    /// Records; one is one packet's text.
+    /// Records; each is the text of one packet.
     pub records: u64,
     /// Records whose protocol was found.
     pub parsed: u64,
-    /// Records whose protocol was not: stored all the same, with what could be read.
+    /// Records whose protocol was not found. They are stored, too, with what could be parsed.
     pub unparsed: u64,
-    /// Records that were cut: at the limit, or by the end of the input.
+    /// Records that were truncated: at the limit, or by the end of the input.
     pub truncated: u64,
     /// Values whose text does not fit their type.
     pub misfits: u64,
-    /// Records with a name in the place of the source's address: tcpdump ran without `-nn`.
+    /// Records with a name instead of the source's address: tcpdump ran without `-nn`.
     pub names: u64,
     /// Records of the connection that they arrived over: the sender captures its own uplink.
     pub own: u64,
-    /// Runs of tcpdump, by the numbers of `-#`; 0 without them, and of an input that goes on with
-    /// the count of one before it. See [`Sequence`](dumpstream::Sequence).
+    /// Runs of tcpdump, by the numbers of `-#`; 0 without `-#`, and for an input that continues the
+    /// count of an earlier one. See [`Sequence`](dumpstream::Sequence).
     pub captures: u64,
-    /// Packets that tcpdump printed and that did not arrive here, by the numbers of `-#`; also
-    /// between this input and the one before it of the same sensor.
+    /// Packets that tcpdump printed but that did not arrive, by the numbers of `-#`, including
+    /// those lost between this input and the previous one of the same sensor.
     pub lost: u64,
-    /// Records that tcpdump did not print where they stand, by the numbers of `-#`: forged by a
+    /// Records that tcpdump cannot have printed in their place, by the numbers of `-#`: forged by a
     /// packet's text, or sent twice.
     pub suspect: u64,
     /// How long full lanes kept the input from being read.
@@ -50,7 +50,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of one input that has not begun.
+    /// For one input that has not begun.
     pub(crate) fn of_one() -> Summary {
         Summary {
             inputs: 1,
@@ -58,7 +58,7 @@ impl Summary {
         }
     }
 
-    /// The records of a batch, and what its packets tell by themselves.
+    /// The records of a batch, and what its packets show by themselves.
     pub(crate) fn of_packets(packets: &Packets) -> Summary {
         let mut batch = Summary {
             records: packets.len() as u64,
@@ -93,8 +93,8 @@ impl Summary {
         self.stalled += other.stalled;
     }
 
-    /// Whether the figures add up: every byte is in a record or was skipped for a reason, and every
-    /// record was parsed or was not.
+    /// Checks that the figures add up: every byte is in a record or was skipped for a reason, and
+    /// every record was parsed or was not.
     ///
     /// # Errors
     /// The identity that does not hold, with both of its sides.
@@ -141,7 +141,7 @@ impl fmt::Display for Summary {
         if self.misfits > 0 {
             write!(
                 f,
-                "\n{} left out, not of their type",
+                "\n{} omitted (wrong type)",
                 plural(self.misfits, "value")
             )?;
         }
@@ -158,14 +158,10 @@ impl fmt::Display for Summary {
             write!(f, "\n{} skipped, {reason}", plural(bytes, "byte"))?;
         }
         if self.refused > 0 {
-            write!(
-                f,
-                "\n{} refused, of tcpdump -A",
-                plural(self.refused, "byte")
-            )?;
+            write!(f, "\n{} refused (tcpdump -A)", plural(self.refused, "byte"))?;
         }
         if self.captures > 0 || self.lost > 0 {
-            // As tcpdump does of its kernel, it is said that none was, too.
+            // As tcpdump does for its kernel, this line is also printed if the count is 0.
             write!(f, "\n{} lost between tcpdump and here", packet(self.lost))?;
         }
         if self.suspect > 0 {
@@ -181,7 +177,7 @@ impl fmt::Display for Summary {
         if self.names > 0 {
             write!(
                 f,
-                "\n{} with names for addresses: run tcpdump with -nn",
+                "\n{} with names instead of addresses: run tcpdump with -nn",
                 packet(self.names)
             )?;
         }
@@ -194,7 +190,7 @@ impl fmt::Display for Summary {
         }
         if self.stalled > Duration::ZERO {
             let seconds = self.stalled.as_secs_f64();
-            write!(f, "\n{seconds:.3} seconds not read, waiting for full sinks")?;
+            write!(f, "\n{seconds:.3} seconds spent waiting for full sinks")?;
         }
         Ok(())
     }
@@ -263,8 +259,8 @@ mod tests {
         summary.stalled = Duration::from_millis(1500);
         let text = summary.to_string();
         assert!(text.ends_with(
-            "1 packet with names for addresses: run tcpdump with -nn\n\
-             1.500 seconds not read, waiting for full sinks"
+            "1 packet with names instead of addresses: run tcpdump with -nn\n\
+             1.500 seconds spent waiting for full sinks"
         ));
     }
 }

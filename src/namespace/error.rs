@@ -9,7 +9,7 @@ pub struct Position {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// The line about the place, made harmless to a terminal, and where in it the place is.
+    /// An excerpt of the line, escaped for a terminal, and where the position is in it.
     shown: String,
     caret: usize,
 }
@@ -36,7 +36,7 @@ impl Position {
         }
     }
 
-    /// The line, and beneath it a caret: two lines, harmless to a terminal.
+    /// The line, and a caret below it: two lines, escaped for a terminal.
     pub fn excerpt(&self) -> String {
         format!("  | {}\n  | {:caret$}^", self.shown, "", caret = self.caret)
     }
@@ -46,9 +46,9 @@ impl Position {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct NamespaceError {
-    /// The field, where one is to blame.
+    /// The field, if the error is about one.
     pub field: Option<String>,
-    /// Where in the file, where it came from one.
+    /// The position in the file, if the namespace came from a file.
     pub position: Option<Position>,
     what: String,
 }
@@ -70,7 +70,7 @@ impl NamespaceError {
         }
     }
 
-    /// What is wrong, without the field and the place.
+    /// The error without the field and the position.
     pub fn what(&self) -> &str {
         &self.what
     }

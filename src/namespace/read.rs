@@ -93,17 +93,16 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What serde says, for those who never heard of it.
+/// Translates serde's messages for users who do not know serde.
 fn in_words(what: &str) -> String {
     if let Some(name) = what.strip_prefix("missing field ") {
         return format!("{name} is missing");
     }
     if what == "invalid escape" {
-        return r"JSON has no such escape; a back-slash is written twice in it, `\\d` for \d"
-            .to_owned();
+        return r"JSON has no such escape; write a back-slash twice, `\\d` for \d".to_owned();
     }
     match what.strip_prefix("EOF while parsing ") {
-        Some("a value") => return "the file ends where a value is due".to_owned(),
+        Some("a value") => return "the file ends where a value is expected".to_owned(),
         Some(open) => return format!("the file ends within {open}"),
         None => {}
     }
@@ -111,7 +110,7 @@ fn in_words(what: &str) -> String {
         .strip_prefix("invalid type: ")
         .and_then(|what| what.split_once(", expected "))
     {
-        Some((found, wanted)) => format!("this is to be {wanted}, and is {found}"),
+        Some((found, wanted)) => format!("expected {wanted}, found {found}"),
         None => what.to_owned(),
     }
 }
@@ -149,7 +148,7 @@ fn document(source: &str) -> Read {
 
 /// `[{"name": …, "regex": …}, …]`: every value text, every search over the whole joined head.
 ///
-/// Three spellings of a back-slash are in the wild, told apart once per file.
+/// Back-slashes have three spellings in existing files; one is chosen per file.
 fn bare_array(written: &str) -> Read {
     let mut warnings = Vec::new();
     let doubled;
@@ -160,7 +159,7 @@ fn bare_array(written: &str) -> Read {
     if let Some(offset) = forbidden_escape(written) {
         let at = Position::of(written, offset);
         warnings.push(format!(
-            "line {}, column {}: JSON has no such escape; every back-slash of this file is taken as it stands",
+            "line {}, column {}: JSON has no such escape; every back-slash of this file is taken literally",
             at.line, at.column
         ));
         doubled = literal_back_slashes(written);

@@ -29,14 +29,14 @@ pub(crate) fn never(pattern: &str, part: Part) -> Option<Never> {
     if part == Part::IpVersion {
         let regex = compile(pattern).ok()?;
         if !regex.is_match(b"4") && !regex.is_match(b"6") {
-            let why = "this part is always `4` or `6`, and the pattern matches neither";
+            let why = "this part is always `4` or `6`, but the pattern matches neither";
             return Some(Never { at: 0, why });
         }
     }
     let with = with_group(&whole)?;
     Prover::new(part).impossible(&with).map(|_| Never {
         at: pattern.find('(').unwrap_or(0),
-        why: "whenever it matches, group 1, which is the value, takes no part in it",
+        why: "whenever it matches, group 1, which is the value, is not set",
     })
 }
 
@@ -59,11 +59,11 @@ impl Place {
     }
 }
 
-const NOTHING: &str = "it asks for a character of an empty class";
-const START: &str = "it asks for the beginning behind something that takes text";
-const END: &str = "it asks for text behind the end";
-const LINE_FEED: &str = "it asks for a line feed, and this part is one line";
-const DIGITS: &str = "it asks for something else than digits, and this part has only digits";
+const NOTHING: &str = "it requires a character of an empty class";
+const START: &str = "it requires the beginning after other text";
+const END: &str = "it requires text after the end";
+const LINE_FEED: &str = "it requires a line feed, but this part is one line";
+const DIGITS: &str = "it requires something other than digits, but this part has only digits";
 
 /// The steps of one proof: repetitions of repetitions double them at each level.
 const MOST_PROOF: u32 = 100_000;

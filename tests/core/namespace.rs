@@ -82,7 +82,7 @@ fn only_the_forbidden_spelling_is_warned_of() {
         warnings(FORBIDDEN),
         [
             "line 4, column 21: JSON has no such escape; every back-slash of this file is taken \
-             as it stands"
+             literally"
         ]
     );
     assert!(warnings(PLAIN).is_empty());
@@ -350,7 +350,9 @@ fn columns_of_our_own_are_reserved_in_any_case() {
         wrong(
             &format!(r#"{{"name": "{name}", "in": "network", "regex": "(x)", "type": "text"}}"#),
             &format!(r#""{name}""#),
-            &format!("field \"{name}\": is a column of dumpstream's own; choose another name"),
+            &format!(
+                "field \"{name}\": is reserved for a column of dumpstream's own; choose another name"
+            ),
         );
     }
 }
@@ -363,7 +365,7 @@ fn a_name_is_one_that_any_table_takes() {
         let error = error(&entry(&text));
         assert!(
             error.starts_with(&format!(
-                "field {name:?}: a name is a letter, then letters, digits and _, at most 48"
+                "field {name:?}: a name must be a letter, then letters, digits and _, at most 48 in all"
             )),
             "{error}"
         );
@@ -378,12 +380,12 @@ fn alternatives_have_one_type() {
             r#"{first} {{"name": "hops", "in": "network", "regex": "(b)", "type": "bigint"}}"#
         ),
         r#""bigint""#,
-        "field \"hops\": type bigint here, int in an entry above; alternatives agree",
+        "field \"hops\": type bigint here, int in an earlier entry; entries of one name must have one type",
     );
     wrong(
         &format!(r#"{first} {{"name": "Hops", "in": "network", "regex": "(b)", "type": "int"}}"#),
         r#""Hops""#,
-        "field \"Hops\": differs from `hops` only in case",
+        "field \"Hops\": differs from `hops` only in case; rename one of them",
     );
 }
 
@@ -402,7 +404,7 @@ fn patterns_have_limits() {
     wrong(
         &with("((a{0,99}){0,99}){0,99}"),
         r#""((a"#,
-        "field \"hops\": pattern compiles to more than 1048576 bytes; write it narrower",
+        "field \"hops\": pattern compiles to more than 1048576 bytes; make it narrower",
     );
 }
 
@@ -462,14 +464,14 @@ fn broken_json_is_told_where_it_breaks() {
     wrong(
         r#"{"name": "hops", "in": "network", "regex": "\d", "type": "int"}"#,
         r#"d", "type"#,
-        r"JSON has no such escape; a back-slash is written twice in it, `\\d` for \d",
+        r"JSON has no such escape; write a back-slash twice, `\\d` for \d",
     );
     let cut = error("{\"namespace\": \"mine\",\n \"fields\": [");
     assert!(
         cut.starts_with("the file ends within a list\n  at line 2, column "),
         "{cut}"
     );
-    assert!(error("").starts_with("the file ends where a value is due"));
+    assert!(error("").starts_with("the file ends where a value is expected"));
     for text in ["", "null", "7", "\"x\"", "{}", "[", "[7]", "[[]]"] {
         error(text);
     }

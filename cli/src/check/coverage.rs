@@ -1,4 +1,4 @@
-//! How many records of a sample have each field.
+//! Counts how many records of a sample have each field.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use dumpstream::{Batch, Missing, Namespace, NamespaceError, Packets, Parser, Par
 use super::super::paint::Paint;
 use super::super::{Usage, columns};
 
-/// A share that is asked for: of the records that have a protocol, or of a field.
+/// A required share: of records that have a protocol, or of a field.
 #[derive(Clone, Debug)]
 pub(super) struct Least {
     field: Option<String>,
@@ -24,13 +24,13 @@ impl FromStr for Least {
         };
         match percent.trim_end_matches('%').parse::<f64>() {
             Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Least { field, percent }),
-            _ => Err("it is a percentage from 0 to 100, or NAME=PERCENT".to_owned()),
+            _ => Err("give a percentage from 0 to 100, or NAME=PERCENT".to_owned()),
         }
     }
 }
 
 impl Least {
-    /// Refuses a name that is no field.
+    /// Refuses a name that is not a field.
     pub(super) fn known(&self, names: &Namespace) -> Result<(), Usage> {
         match &self.field {
             Some(field) if !names.columns().iter().any(|c| c.name == *field) => Err(Usage::new(
@@ -41,7 +41,7 @@ impl Least {
     }
 }
 
-/// What became of one column.
+/// The counts of one column.
 #[derive(Clone, Debug, Default)]
 struct Column {
     name: String,
@@ -56,12 +56,12 @@ struct Column {
 pub(super) struct Coverage {
     records: u64,
     parsed: u64,
-    /// Records whose decoder's text is not looked into.
+    /// Records whose decoder text is withheld.
     pub(super) withheld: u64,
     columns: Vec<Column>,
 }
 
-/// Counts records whose `info` is withheld: those that have one only where it is kept.
+/// Counts the records whose `info` is withheld: they have one only if it is kept.
 pub(super) struct Withheld {
     without: Parser,
     with: Parser,
@@ -112,7 +112,7 @@ impl Coverage {
         for packet in packets.iter() {
             self.records += 1;
             self.parsed += u64::from(packet.parsed());
-            // The columns without a value come in the columns' order.
+            // Columns without a value come in the order of the namespace.
             let mut missing = packet.missing().peekable();
             for column in &mut self.columns {
                 let reason = missing.next_if(|(name, _)| *name == column.name);
@@ -127,7 +127,7 @@ impl Coverage {
         }
     }
 
-    /// The whole table, and the records above it.
+    /// The whole table, with the totals above it.
     pub(super) fn table(&self, paint: Paint) -> String {
         let unparsed = self.records - self.parsed;
         let mut out = format!(
@@ -138,7 +138,7 @@ impl Coverage {
         );
         if self.withheld > 0 {
             out.push_str(&format!(
-                "{} of them with `info` withheld, as that decoder may print credentials \
+                "{} of them with `info` withheld, because that decoder may print credentials \
                  (--keep-info)\n",
                 self.withheld
             ));
@@ -169,7 +169,7 @@ impl Coverage {
         out
     }
 
-    /// What falls short of a share that is asked for.
+    /// Describes what falls short of a required share.
     pub(super) fn below(&self, least: &Least) -> Option<String> {
         let (what, part, whole) = match &least.field {
             None => ("records with a protocol", self.parsed, self.records),
@@ -178,14 +178,14 @@ impl Coverage {
                 (field.as_str(), column.had, self.records - column.no_part)
             }
         };
-        // A field whose part never stood in the sample was not seen to work.
+        // A field whose part does not occur in the sample has not been shown to work.
         let share = match whole {
             0 => 0.0,
             _ => part as f64 * 100.0 / whole as f64,
         };
         (share < least.percent).then(|| {
             format!(
-                "{what}: {part} of {whole} ({}), asked for {} %",
+                "{what}: {part} of {whole} ({}), required {} %",
                 percent(part, whole),
                 least.percent
             )
@@ -193,7 +193,7 @@ impl Coverage {
     }
 }
 
-/// A share that is only 100 % where it is all, and 0 % where it is none.
+/// Formats a share; it is 100 % only if it is all, and 0 % only if it is none.
 fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();

@@ -1,4 +1,4 @@
-//! The sample, looked at before it is sent: what is there to be received.
+//! Reads the sample before it is sent, to know what must be received.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +10,7 @@ use dumpstream_flow::input::Input;
 
 use crate::amount;
 
-/// No sample is as large; more would be another file.
+/// Largest sample that is read, in bytes; a larger file is not a sample.
 const LARGEST: u64 = 256 << 20;
 
 /// What a sample holds.
@@ -19,10 +19,11 @@ pub(super) struct Scan {
     pub(super) records: u64,
     /// From the first stamp to the last.
     pub(super) span: Duration,
-    /// Records that are exactly the lines 1 and 2, or 3 and 4, …: what a program that joins every
-    /// second line gets right.
+    /// Records that are exactly the lines 1 and 2, or 3 and 4, …: a program that joins every second
+    /// line gets these right.
     pairs: u64,
-    /// What tcpdump counted when the sample was recorded, where the list of samples says it.
+    /// The number of packets that tcpdump counted when the sample was recorded, if the manifest has
+    /// it.
     printed: Option<u64>,
     /// The ordinal of a record of two lines, and its text.
     pub(super) example: u64,
@@ -84,7 +85,7 @@ impl Scan {
         })
     }
 
-    /// How many records the joining of every second line would have got right, beside ours.
+    /// Compares dumpstream with joining every second line: how many records each gets right.
     pub(super) fn joined(&self, ours: u64) -> String {
         let percent = 100.0 * self.pairs as f64 / self.records.max(1) as f64;
         let printed = match self.printed {
@@ -93,7 +94,7 @@ impl Scan {
         };
         let n = amount::grouped;
         format!(
-            "Records that come out whole:\n\n  \
+            "Records recovered whole:\n\n  \
              {} ({percent:.1} %) by joining every second line\n  \
              {} by dumpstream{printed}\n",
             n(self.pairs),
@@ -102,13 +103,13 @@ impl Scan {
     }
 }
 
-/// A packet with something to show: TCP with data in it.
+/// A packet worth showing: TCP with data.
 fn telling(packet: Packet<'_>) -> bool {
     let tcp = matches!(packet.get("protocol"), Some(Value::Text(b"TCP")));
     tcp && matches!(packet.get("payload_length"), Some(Value::Int(1..)))
 }
 
-/// The packets of a sample by the manifest of the samples: file, packets, and more.
+/// The number of packets of a sample, from the manifest of the samples.
 fn printed(sample: &Path) -> Option<u64> {
     // samples/TCPDUMP/THEME/FLAGS.txt
     let samples = sample.ancestors().nth(3)?;

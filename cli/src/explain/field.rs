@@ -1,4 +1,4 @@
-//! One field of an explanation, with all that was tried for it.
+//! Explains one field, with every entry that was tried.
 
 use std::ops::Range;
 
@@ -7,19 +7,20 @@ use dumpstream::{Finding, Match, Miss, Missing, Part, Try, Verdict};
 use super::super::visible;
 use super::page::{Page, WIDE, at, cut, line, spelled};
 
-/// Characters before and after the place that a pattern came to.
+/// Characters shown before and after the place that a pattern reached.
 const BEFORE: usize = 56;
 const AFTER: usize = 40;
-/// More parts than this that a pattern would match in are no hint.
+/// A pattern that matches in more parts than this gives no hint.
 const MOST_HINTS: usize = 3;
 impl Page<'_> {
     /// One field with all that was tried.
     pub(super) fn field(&self, out: &mut String, field: &Finding) {
         let verdict = match (&field.value, field.missing) {
             (Some(value), _) => self.paint.good(&cut(&spelled(value), WIDE)).into_owned(),
-            (None, Some(Missing::NoPart)) => {
-                self.paint.bad("no value: no such part here").into_owned()
-            }
+            (None, Some(Missing::NoPart)) => self
+                .paint
+                .bad("no value: the record has no such part")
+                .into_owned(),
             (None, Some(Missing::Misfit)) => self
                 .paint
                 .bad("no value: the text does not fit the type")
@@ -62,11 +63,11 @@ impl Page<'_> {
                 Some(place) => format!("gave the value, at {}", at(Some(place))),
                 None => "gave the value".to_owned(),
             },
-            Verdict::Misfit(_) => "matches, and the text does not fit".to_owned(),
-            Verdict::NoGroup(_) => "matches without group 1, which is the value".to_owned(),
+            Verdict::Misfit(_) => "matches, but the text does not fit the type".to_owned(),
+            Verdict::NoGroup(_) => "matches, but not in group 1, which is the value".to_owned(),
             Verdict::NoMatch(_) => "does not match".to_owned(),
             Verdict::NoPart { .. } => "this record has no such part".to_owned(),
-            _ => "was not asked: what stands above has decided".to_owned(),
+            _ => "not tried: an earlier entry decided".to_owned(),
         };
         say(format!(
             "{} in `{part}`: {verdict}",
@@ -85,14 +86,11 @@ impl Page<'_> {
                         text.contains(|c: char| !c.is_ascii_hexdigit() && c.is_alphabetic());
                     let text = self.paint.bad(&cut(text, 40)).into_owned();
                     say(format!(
-                        "  `{text}` is no {kind}: {kind} is {}",
+                        "  `{text}` is not of type {kind}: {kind} is {}",
                         kind.range()
                     ));
                     if kind.name() == "inet" && named {
-                        say(
-                            "  a name stands where an address should: run tcpdump with -nn"
-                                .to_owned(),
-                        );
+                        say("  this is a name, not an address: run tcpdump with -nn".to_owned());
                     }
                 }
             }
@@ -117,7 +115,7 @@ impl Page<'_> {
                     let hint = self.paint.warn("hint");
                     say(format!(
                         "  {hint}      `info` is withheld for this decoder; --keep-info shows how \
-                         far the pattern comes in it"
+                         far the pattern matches in it"
                     ));
                 }
             }
@@ -125,7 +123,7 @@ impl Page<'_> {
         }
     }
 
-    /// What would help.
+    /// Suggests remedies.
     fn hints(&self, say: &mut dyn FnMut(String), part: Part, elsewhere: &[Part], case: bool) {
         let hint = self.paint.warn("hint");
         if case {
@@ -133,12 +131,14 @@ impl Page<'_> {
                 "  {hint}      it matches if case is ignored: begin the pattern with (?i)"
             ));
         }
-        // A pattern that matches nearly anything says nothing of where it belongs.
+        // A pattern that matches nearly anywhere does not tell which part it belongs to.
         let vague = elsewhere.len() > MOST_HINTS;
         for other in elsewhere.iter().filter(|other| !vague || **other == part) {
             let more = match (other, &self.explanation.withheld) {
                 (Part::Info, Some(_)) => ", which is withheld for this decoder: --keep-info",
-                (Part::Payload, _) => ", which can hold passwords: it counts as --keep-payload",
+                (Part::Payload, _) => {
+                    ", which can hold passwords: using it counts as --keep-payload"
+                }
                 _ => "",
             };
             if *other == part {
@@ -157,7 +157,7 @@ impl Page<'_> {
 
     /// The text with the match beneath it.
     fn matched(&self, text: &str, found: &Match) -> Vec<String> {
-        // Bytes that are not UTF-8 are spelled longer than they are: then no place can be shown.
+        // Bytes that are not UTF-8 are escaped and so take more space: no place can be marked.
         let (Some(_), true) = (
             text.get(found.whole.clone()),
             text.is_char_boundary(found.whole.end),
@@ -182,7 +182,7 @@ impl Page<'_> {
         ]
     }
 
-    /// The pattern and the text, each with a mark where it went apart.
+    /// The pattern and the text, each with a mark where they differ.
     fn missed(&self, pattern: &str, text: &str, miss: &Miss) -> Vec<String> {
         let Some(reach) = &miss.reach else {
             return vec![
@@ -229,9 +229,9 @@ impl Page<'_> {
             .as_ref()
             .map_or(String::new(), |p| format!(" at {}", at(Some(p))));
         let sentence = match begins {
-            true => format!("nothing of it matches: expected {expected}"),
+            true => format!("nothing matches: expected {expected}"),
             false => {
-                format!("{bytes}; then expected {expected}, and there is {stands}{place}")
+                format!("{bytes}; then expected {expected}, found {stands}{place}")
             }
         };
         rows.push(format!("so far    {sentence}"));
@@ -243,7 +243,7 @@ impl Page<'_> {
             if view.start > 0 { "…" } else { "" },
             if view.end < text.len() { "…" } else { "" },
         );
-        // The dots stand where a character is left out, so that marks stay beneath their places.
+        // The dots replace one character, so that marks stay below their places.
         let mut shown = visible::line(&text[view.clone()]).into_owned();
         if !left.is_empty() {
             shown = format!("{left}{}", shown.chars().skip(1).collect::<String>());
@@ -252,7 +252,7 @@ impl Page<'_> {
     }
 }
 
-/// Bytes of a text about a place: whole characters.
+/// The bytes of a text around a place, in whole characters.
 fn window(text: &str, place: usize) -> Range<usize> {
     let place = text.floor_char_boundary(place);
     let before = text[..place].char_indices().rev().take(BEFORE).last();
@@ -260,13 +260,13 @@ fn window(text: &str, place: usize) -> Range<usize> {
     before.map_or(place, |(i, _)| i)..after.map_or(text.len(), |(i, _)| place + i)
 }
 
-/// Characters that a stretch takes on the screen.
+/// The number of characters that a range takes on the screen.
 fn width(text: &str, range: Range<usize>) -> usize {
     let stretch = text.get(range).unwrap_or_default();
     visible::line(stretch).chars().count()
 }
 
-/// A piece of a pattern in words, where it has some.
+/// Describes a piece of a pattern in words, if there are any for it.
 fn expected(piece: &str) -> String {
     match piece {
         "^" => "the beginning of the part".to_owned(),

@@ -8,21 +8,21 @@ use dumpstream::{Explanation, Finding, Found, Missing, Namespace, Part, Place, V
 use super::super::paint::Paint;
 use super::super::visible;
 
-/// Payload lines that are shown: the screen is for what is read from them.
+/// Payload lines that are shown.
 const PAYLOAD_LINES: usize = 3;
 /// Characters of a text that are shown on one line.
 pub(super) const WIDE: usize = 100;
-/// Fields of the user's own without a value that are told in full without being asked for.
+/// Fields of the user's own without a value that are explained in full by default.
 const TOLD: usize = 4;
 
-/// What is to be shown.
+/// What to show.
 pub(super) struct Page<'a> {
     pub(super) explanation: &'a Explanation,
     pub(super) names: &'a Namespace,
     /// The namespace's file.
     pub(super) file: Option<&'a Path>,
     pub(super) paint: Paint,
-    /// Every field in full.
+    /// Explain every field in full.
     pub(super) full: bool,
 }
 
@@ -49,8 +49,8 @@ impl Page<'_> {
             self.field(&mut out, field);
         }
         let rest = match own.len().saturating_sub(TOLD) {
-            0 => "--field NAME tells all that was tried for one".to_owned(),
-            n => format!("and {n} more of your own without a value: --field NAME tells of each"),
+            0 => "--field NAME shows everything that was tried for a field".to_owned(),
+            n => format!("{n} more of your own fields have no value: --field NAME explains each"),
         };
         line(&mut out, format_args!("{}", self.paint.faint(&rest)));
         out
@@ -64,7 +64,7 @@ impl Page<'_> {
         let explanation = self.explanation;
         let mut state = Vec::new();
         if !explanation.parsed {
-            state.push("no protocol was found");
+            state.push("no protocol found");
         }
         if explanation.truncated {
             state.push("cut");
@@ -84,7 +84,7 @@ impl Page<'_> {
         let lines: Vec<&str> = explanation.raw.lines().collect();
         let shown = payload.saturating_add(PAYLOAD_LINES - 1);
         for (i, text) in lines.iter().enumerate().take(shown) {
-            // The head is shown whole, payload as far as it fits.
+            // The head is shown whole; payload is cut to the width.
             let text = match i + 1 < payload {
                 true => visible::line(text).into_owned(),
                 false => cut(text, WIDE),
@@ -144,12 +144,12 @@ impl Page<'_> {
         }
     }
 
-    /// In a few words: which engine, which part, where.
+    /// Summarises the source of a value: type, part, place, engine.
     fn source(&self, field: &Finding) -> String {
         let engine = match field.engine {
             Found::Slot => "grammar",
             Found::RegexOdd => "regex (odd part)",
-            Found::RegexAsked => "regex (asked for)",
+            Found::RegexAsked => "regex (requested)",
             Found::RegexEdited => "regex (edited)",
             _ => "regex (own)",
         };
@@ -175,12 +175,12 @@ impl Page<'_> {
         text
     }
 
-    /// The fields without a value, by reason and part.
+    /// Lists the fields without a value, by reason and part.
     fn missing(&self, out: &mut String) {
         for (reason, what) in [
             (Missing::Misfit, "does not fit its type"),
             (Missing::NoMatch, "no match"),
-            (Missing::NoPart, "no such part here"),
+            (Missing::NoPart, "no such part in this record"),
         ] {
             let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
             for field in &self.explanation.fields {
@@ -212,7 +212,7 @@ impl Page<'_> {
     }
 }
 
-/// A text of one line, with dots where it is longer than so many characters.
+/// One line of a text, with dots if it is longer than `most` characters.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let mut chars = text.chars();
     let shown: String = chars.by_ref().take(most).collect();

@@ -176,21 +176,23 @@ pub(crate) fn what_is_missing_is_waited_for() {
         folder.path(),
         &["parse", "-v", "a.txt", "-o", &url],
     ));
-    parse.says("Waits: no node of 127.0.0.1:9042 answers");
+    parse.says("Waiting: no node of 127.0.0.1:9042 answers");
     cluster.start(1);
-    parse.says(&format!("Waits: there is no keyspace {keyspace}; "));
+    parse.says(&format!("Waiting: keyspace {keyspace} does not exist; "));
     let printed = ran(folder.path(), &["schema", "cassandra", &url]).quiet();
     let (keyspace_made, table) = printed.out.split_once(";\n").unwrap();
     ask::block_on(async {
         let session = ask::session("127.0.0.1:9042").await;
         ask::run(&session, keyspace_made).await;
-        parse.says(&format!("Waits: there is no table {keyspace}.packets; "));
+        parse.says(&format!(
+            "Waiting: table {keyspace}.packets does not exist; "
+        ));
         ask::run(&session, table).await;
     });
     let (status, said) = parse.end();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(
-        said.contains("Goes on.") && said.contains("1000 packets written to"),
+        said.contains("Resumed.") && said.contains("1000 packets written to"),
         "{said}"
     );
 }
@@ -254,7 +256,7 @@ pub(crate) fn a_table_of_other_columns() {
     );
     let url = cluster.url(&keyspace, "shards=8");
     let parse = ran(folder.path(), &["parse", "a.txt", "-o", &url]);
-    parse.failed(1, &["bucket=60s&shards=4", "leave both out"]);
+    parse.failed(1, &["bucket=60s&shards=4", "omit both"]);
     let url = url.replace(".packets", "");
     let parse = ran(folder.path(), &["parse", "a.txt", "-o", &url]);
     parse.failed(1, &["names no table"]);
@@ -421,7 +423,7 @@ pub(crate) fn a_password() {
         Running::new(command)
     };
     let wrong = with(&url, "wrong");
-    let said = wrong.says("Waits: no node of 127.0.0.1:9042 answers");
+    let said = wrong.says("Waiting: no node of 127.0.0.1:9042 answers");
     assert!(said.contains("password"), "{said}");
     drop(wrong);
     let (status, said) = with(&url, "cassandra").end();
@@ -523,7 +525,7 @@ pub(crate) fn tls() {
     let url = |more| cluster.url(&keyspace, more);
     for (wrong, said) in [
         ("tls=other.pem", "invalid peer certificate"),
-        ("", "Waits: no node of 127.0.0.1:9042 answers"),
+        ("", "Waiting: no node of 127.0.0.1:9042 answers"),
     ] {
         let url = url(wrong);
         let parse = Running::new(dumpstream(folder.path(), &["parse", "a.txt", "-o", &url]));
@@ -550,14 +552,14 @@ pub(crate) fn a_cluster_that_never_comes() {
     let url = "cassandra://127.0.0.9/k.packets";
     let arguments = ["parse", "--drain-timeout", "1s", "a.txt", "-o", url];
     let parse = Running::new(dumpstream(folder.path(), &arguments));
-    parse.says("Waits: no node of 127.0.0.9:9042 answers");
+    parse.says("Waiting: no node of 127.0.0.9:9042 answers");
     // Its ear for signals opens at the same time.
     std::thread::sleep(Duration::from_millis(300));
     parse.signal("INT");
     let (status, said) = parse.end();
     assert_eq!(status.code(), Some(5), "{said}");
     for said_too in [
-        "1000 packets not written when --drain-timeout was over",
+        "1000 packets not written when --drain-timeout expired",
         "0 packets written to",
         "1000 packets dropped by",
     ] {

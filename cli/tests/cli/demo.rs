@@ -35,14 +35,14 @@ fn the_demo_shows_what_it_computes() {
     let left = demo
         .out
         .lines()
-        .find(|line| line.starts_with("It has left "));
+        .find(|line| line.starts_with("The demo left "));
     let left = left
         .expect("where its files are")
         .split(" in ")
         .nth(1)
         .unwrap();
     assert!(
-        Path::new(left.split(": ").next().unwrap()).is_dir(),
+        Path::new(left.split("; ").next().unwrap()).is_dir(),
         "{left}"
     );
 }

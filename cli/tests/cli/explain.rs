@@ -41,7 +41,7 @@ fn a_line_a_file_and_standard_input() {
     .quiet();
     assert!(piped.out.contains("1026"), "{}", piped.out);
     explained(folder.path(), &["three.txt", "-r", "4"]).failed(2, &["has 3 records"]);
-    explained(folder.path(), &["four.txt"]).failed(1, &["neither a file"]);
+    explained(folder.path(), &["four.txt"]).failed(1, &["not a readable file"]);
     explained(folder.path(), &["three.txt", "-f", "tll"]).failed(2, &["no such field", "ttl"]);
     explained(folder.path(), &["", "-r", "0"]).failed(2, &["--record"]);
 }
@@ -59,7 +59,7 @@ fn why_a_pattern_did_not_match() {
         for words in [
             "mine.json:3:46 in `network`: does not match",
             "    pattern   ttl: (\\d+)\n              ---^\n",
-            "3 bytes match; then expected `: `, and there is ` 64, id 0",
+            "3 bytes match; then expected `: `, found ` 64, id 0",
             "at 1:33",
         ] {
             assert!(out.contains(words), "{words:?} is not in {out}");
@@ -140,7 +140,7 @@ fn a_right_namespace_and_its_coverage() {
     let below = check(&["-s", "mixed.txt", "-m", "port=100", "-m", "hops=1"]);
     assert_eq!(below.code, Some(3), "{below:?}");
     assert!(
-        below.out.contains("hops: 0 of 4 (0.00 %), asked for 1 %"),
+        below.out.contains("hops: 0 of 4 (0.00 %), required 1 %"),
         "{}",
         below.out
     );
@@ -202,7 +202,7 @@ fn a_quiet_check_tells_only_what_is_wrong() {
     assert_eq!(check(&["-s", "day.txt"]).quiet().out, "");
     let below = check(&["-s", "day.txt", "-m", "hops=1"]);
     assert_eq!(below.code, Some(3));
-    assert_eq!(below.out, "below: hops: 0 of 3 (0.00 %), asked for 1 %\n");
+    assert_eq!(below.out, "below: hops: 0 of 3 (0.00 %), required 1 %\n");
     fs::write(
         folder.path().join("mine.json"),
         payload.replace("payload", "paylod"),

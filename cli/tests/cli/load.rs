@@ -113,7 +113,7 @@ fn every_record_of_a_hundred_senders_is_stored_once() {
         "dropped",
         "rejected",
         "truncated",
-        "there before",
+        "already stored",
     ] {
         assert!(!said.contains(wrong), "{said}");
     }

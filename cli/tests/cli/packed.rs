@@ -66,7 +66,7 @@ fn a_corrupted_gz_is_told_and_what_stood_before_is_kept() {
     ] {
         fs::write(folder.path().join(name), bytes).unwrap();
         let ran = ran(folder.path(), &[&DATED[..], &[name]].concat());
-        let ran = ran.failed(1, &[name, word, "what stood before it was read"]);
+        let ran = ran.failed(1, &[name, word, "everything before it was read"]);
         let rows = ran.out.lines().count();
         assert!(rows >= least, "{rows} rows of {name}");
         // The last one may be cut; every other is what it is in the whole text.
@@ -108,9 +108,9 @@ fn bytes_without_a_record_end_with_a_hint() {
             &[0, 1, 2, 3, 4, 5, 6, 7, 0x80, 0xff, 0, 0, 0, 0][..],
             "binary",
         ),
-        (b"\x1b]0;x\x07\n", "no record was found"),
+        (b"\x1b]0;x\x07\n", "no records found"),
     ] {
-        let ran = fed(folder.path(), &["parse"], bytes).failed(0, &["no record was found", words]);
+        let ran = fed(folder.path(), &["parse"], bytes).failed(0, &["no records found", words]);
         assert!(!ran.err.contains('\x1b'));
         let quiet = fed(folder.path(), &["parse", "-q"], bytes).quiet();
         assert_eq!(quiet.out, "");

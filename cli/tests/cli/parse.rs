@@ -306,7 +306,7 @@ fn a_file_parsed_twice_adds_no_row() {
     };
     for said in [
         "",
-        "500 packets written to sqlite:packets.db, 500 of them there before",
+        "500 packets written to sqlite:packets.db, 500 of them already stored",
     ] {
         let day = ["parse", "day.txt", "-o", "sqlite:packets.db"];
         let day = ran(folder.path(), &day).failed(0, &[said]);
@@ -393,7 +393,7 @@ fn the_drain_has_a_deadline() {
     );
     assert_eq!(status.code(), Some(5), "{said}");
     assert!(
-        said.contains("not written when --drain-timeout was over"),
+        said.contains("not written when --drain-timeout expired"),
         "{said}"
     );
 
@@ -404,7 +404,7 @@ fn the_drain_has_a_deadline() {
     let (status, said) = running.end();
     drop(reader);
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("ended at once: "), "{said}");
+    assert!(last.starts_with("exited immediately: "), "{said}");
     assert!(last.ends_with(" packets not written to jsonl:-"), "{said}");
     assert_eq!(status.code(), Some(130), "{said}");
 }
@@ -463,7 +463,7 @@ fn a_place_that_cannot_be_is_told_with_the_remedy() {
         let namespace = ["parse", "--namespace", "mine.json"];
         fed(folder.path(), &namespace, b"").failed(2, &["mine.json", words]);
     }
-    to("jsonl:nodir/x").failed(1, &["there is no directory `nodir`", "make it first"]);
+    to("jsonl:nodir/x").failed(1, &["directory `nodir` does not exist", "create it first"]);
     to("csv:.").failed(1, &["is a directory"]);
 }
 
@@ -534,9 +534,9 @@ fn a_database_that_another_program_holds_is_waited_for() {
     let other = rusqlite::Connection::open(folder.path().join("packets.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let running = Running::new(dumpstream(folder.path(), &to));
-    running.says("Another program holds the database");
+    running.says("Another program has locked the database");
     other.execute_batch("COMMIT").unwrap();
     let (status, said) = running.end();
     assert_eq!(status.code(), Some(0), "{said}");
-    assert_eq!(said.matches("holds the database").count(), 1, "{said}");
+    assert_eq!(said.matches("locked the database").count(), 1, "{said}");
 }

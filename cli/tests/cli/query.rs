@@ -89,7 +89,7 @@ fn mistakes_are_told_with_the_remedy() {
     other.execute_batch("CREATE TABLE t (x)").unwrap();
     let sql = "SELECT * FROM packets";
     let ran_other = ran(folder.path(), &["query", "-d", "other.db", sql]);
-    ran_other.failed(1, &["no database of dumpstream"]);
+    ran_other.failed(1, &["not a dumpstream database"]);
 }
 
 #[test]

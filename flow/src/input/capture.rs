@@ -1,10 +1,10 @@
-//! How captures begin: just enough of pcap and pcapng to recognise one, and to know it again.
+//! The first bytes of captures: just enough of pcap and pcapng to recognise and identify one.
 
-/// A capture: of pcap (micro- or nanoseconds, "modified", of either byte order) or of pcapng.
+/// A capture: pcap (micro- or nanoseconds, "modified", in either byte order) or pcapng.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capture {
     format: Format,
-    /// Its numbers are of the other byte order than network's.
+    /// Its numbers are little-endian.
     little: bool,
     /// Its stamps may have nanoseconds.
     pub(super) nano: bool,
@@ -41,8 +41,8 @@ impl Capture {
                 [0x4d, 0x3c, 0x2b, 0x1a] => true,
                 _ => return None,
             };
-            // Each of its interfaces has a resolution of its own, and one may come late. Zeros
-            // at the end of a stamp cost nothing.
+            // Each of its interfaces has a resolution of its own, and interfaces may appear late.
+            // Zeros at the end of a stamp do no harm.
             return Some(Capture {
                 format: Format::Pcapng,
                 little,
@@ -61,7 +61,7 @@ impl Capture {
         usize::try_from(number).ok()
     }
 
-    /// Where the first packet ends; `None` while it is not all there.
+    /// Where the first packet ends; `None` until all of it has been read.
     pub(super) fn first_packet(self, bytes: &[u8]) -> Option<usize> {
         let end = match self.format {
             Format::Pcap => self.number(bytes, 24 + 8)?.checked_add(24 + 16)?,

@@ -1,16 +1,16 @@
-//! A file of text that grows, is renamed and made anew, or is cut, as log rotation does it.
+//! Follows a file of text that grows, is renamed and recreated, or is truncated, as log rotation
+//! does it.
 //!
-//! Each file that stands under the name, one after the other, is a [`Part`]: an input of its own,
-//! with a stream of its own, so that a part that is read again, now or under its new name, is the
-//! same rows. It is looked at ten times a second; the file system is not asked to tell, since not
-//! every one does.
+//! Each file that takes the name is a [`Part`]: an input of its own with a stream of its own, so
+//! that a part that is read again, now or under its new name, gives the same rows. The file is
+//! checked ten times a second, because not every file system can notify.
 //!
-//! A file that takes the name while another is still read is held, and read after it, though it
-//! may lose the name in turn.
+//! A file that takes the name while another is still being read is kept open and read next, even if
+//! it loses the name in turn.
 //!
-//! What cannot be seen: what a writer puts into a file between the copy and the cut of
-//! `copytruncate`, and a file that came and went between two looks, or while a full sink kept us
-//! from looking.
+//! Three things cannot be seen: what a writer puts into a file between the copy and the truncation
+//! of `copytruncate`, a file that came and went between two checks, and one that came and went
+//! while a full sink kept us from checking.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -29,16 +29,16 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 
-/// How often a file is looked at: a person does not see a tenth of a second, and two system calls
-/// in that time are nothing.
+/// How often a file is checked: a person does not notice a tenth of a second, and two system calls
+/// in that time cost nothing.
 pub const POLL: Duration = Duration::from_millis(100);
 
-/// A file that has lost its name is read until nothing was added for so long: its writer may not
+/// A file that has lost its name is read until nothing was added for this long: its writer may not
 /// know yet.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Files that are held at most until the one before them is read: each is an open file of the
-/// process, and none was missed yet where rotation is slower than reading.
+/// Maximum number of files that are kept open until they can be read. Each takes a file descriptor;
+/// none is missed while files are rotated more slowly than they are read.
 const HELD: usize = 64;
 
 /// Bytes of one read.
@@ -47,8 +47,8 @@ const CHUNK: usize = 128 << 10;
 /// Chunks that are read ahead.
 const AHEAD: usize = 2;
 
-/// Bytes before the place that was read to which are compared: other bytes there are another
-/// text, though the file is as long as before.
+/// Bytes before the read position that are compared: if they differ, the file holds another text,
+/// though it is not shorter than before.
 const TAIL: usize = 64;
 
 enum Event {
@@ -67,7 +67,7 @@ enum Event {
 #[derive(Debug)]
 pub struct Follow {
     events: mpsc::Receiver<Event>,
-    /// A part has begun that was not given out yet.
+    /// A part has begun that was not returned yet.
     begun: Option<Option<i64>>,
     failed: Option<io::Error>,
 }
@@ -83,11 +83,11 @@ impl std::fmt::Debug for Event {
 }
 
 impl Follow {
-    /// Begins, in a thread of its own, which ends soon after this is dropped. A file that is not
-    /// there is waited for.
+    /// Starts to follow, in a thread that ends soon after this is dropped. Waits for a file that
+    /// does not exist.
     ///
     /// # Errors
-    /// Those of starting a thread.
+    /// The thread cannot be started.
     pub fn new(path: PathBuf) -> io::Result<Follow> {
         let (sender, events) = mpsc::channel(AHEAD);
         thread::Builder::new()
@@ -100,7 +100,7 @@ impl Follow {
                     held: VecDeque::new(),
                     looked: Instant::now(),
                 };
-                // `Err`: nobody reads any more.
+                // `Err`: the receiver is gone.
                 if let Ok(Some(error)) = watch.run() {
                     watch.sender.blocking_send(Event::Failed(error)).ok();
                 }
@@ -112,10 +112,10 @@ impl Follow {
         })
     }
 
-    /// Waits for the first text of the next part. What was not read of the one before is skipped.
+    /// Waits for the first text of the next part. Unread text of the previous part is skipped.
     ///
     /// # Errors
-    /// What the system says; following ends with it.
+    /// The system's error, which ends following.
     pub async fn next(&mut self) -> io::Result<Part<'_>> {
         let modified = loop {
             if let Some(error) = self.failed.take() {
@@ -140,7 +140,7 @@ impl Follow {
     }
 }
 
-/// One file of those that stand under the name: ends when another has taken its place.
+/// One of the files that take the name. It ends when another file has taken its place.
 #[derive(Debug)]
 pub struct Part<'a> {
     follow: &'a mut Follow,
@@ -155,7 +155,8 @@ impl Part<'_> {
         self.modified
     }
 
-    /// Becomes true with the first text that was added while we looked: it has just arrived.
+    /// Becomes true with the first text that was added while the file was being watched: such text
+    /// has just arrived.
     pub fn caught_up(&self) -> Arc<AtomicBool> {
         self.live.clone()
     }
@@ -196,25 +197,25 @@ impl AsyncRead for Part<'_> {
     }
 }
 
-/// Nobody reads any more.
+/// The receiver is gone.
 struct Gone;
 
 struct Watch {
     path: PathBuf,
     sender: mpsc::Sender<Event>,
-    /// What is read now was written while we looked.
+    /// The text that is read now was written while the file was being watched.
     live: bool,
-    /// Files that have taken the name since, in their order.
+    /// Files that have taken the name since, in order.
     held: VecDeque<File>,
-    /// When it was last seen to who has the name.
+    /// When it was last checked which file has the name.
     looked: Instant,
 }
 
 impl Watch {
-    /// Until nobody reads any more, or something fails.
+    /// Runs until the receiver is gone or something fails.
     fn run(&mut self) -> Result<Option<io::Error>, Gone> {
         let mut told = false;
-        // After a cut, a writer that does not append leaves a hole: it is no text.
+        // After a truncation, a writer that does not append leaves a hole, which is not text.
         let mut hole = false;
         loop {
             let opened = match self.held.pop_front() {
@@ -227,20 +228,20 @@ impl Watch {
             });
             let end = match opened {
                 Ok((_, about)) if !about.is_file() => {
-                    let why = "only a regular file can be followed; without --follow a pipe is \
-                               read until it ends";
+                    let why = "only a regular file can be followed; omit --follow to read a pipe \
+                               until it ends";
                     return Ok(Some(io::Error::new(ErrorKind::InvalidInput, why)));
                 }
                 Ok((file, about)) => {
                     if magic(&file).is_ok_and(|packed| packed) {
-                        let why = "only text can be followed, and this is compressed or a capture";
+                        let why = "only text can be followed; this is compressed or a capture";
                         return Ok(Some(io::Error::new(ErrorKind::InvalidInput, why)));
                     }
                     self.one(file, &about, hole)?
                 }
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     if !std::mem::replace(&mut told, true) && !self.live {
-                        tracing::warn!(file = %self.path.display(), "It is not there; waiting for it.");
+                        tracing::warn!(file = %self.path.display(), "File not found; waiting for it.");
                     }
                     self.live = true;
                     self.sleep()?;
@@ -256,7 +257,7 @@ impl Watch {
         }
     }
 
-    /// One file, until it is cut (`true`) or another has taken its place.
+    /// Reads one file until it is truncated (`true`) or another has taken its place.
     fn one(
         &mut self,
         mut file: File,
@@ -268,9 +269,9 @@ impl Watch {
         });
         let mut buf = vec![0; CHUNK];
         let (mut place, mut tail) = (0, Vec::new());
-        // Whether the file may be another text since we looked last.
+        // Whether the file may have been replaced by another text since the last check.
         let mut fresh = false;
-        // Since when it has been quiet, once another file has taken its name.
+        // Since when it has been quiet, after another file has taken its name.
         let mut quiet = Instant::now();
         loop {
             if std::mem::replace(&mut fresh, false) {
@@ -322,8 +323,8 @@ impl Watch {
         }
     }
 
-    /// Holds the file that stands under the name, if it is another and has text: while it has none,
-    /// nothing is missed.
+    /// Keeps the file that has the name now, if it is another one and has text. While it has none,
+    /// nothing can be missed.
     fn look(&mut self, file: &File) {
         self.looked = Instant::now();
         if self.held.len() == HELD {
@@ -337,13 +338,13 @@ impl Watch {
             }
             File::open(&self.path).map(Some)
         };
-        // One that is not there, or cannot be opened yet, may be the next time.
+        // A file that does not exist, or cannot be opened yet, may be there the next time.
         let Ok(Some(other)) = other() else { return };
         self.held.push_back(other);
         if self.held.len() == HELD {
             tracing::warn!(
                 file = %self.path.display(),
-                "Files take this name faster than they are read: some may be missed."
+                "Files take this name faster than they can be read; some may be missed."
             );
         }
     }
@@ -361,7 +362,8 @@ impl Watch {
     }
 }
 
-/// Whether the file still has what was read of it: it is as long, and ends there as it did.
+/// Whether the file still has the text that was read: it is not shorter, and has the same bytes
+/// there.
 fn same(file: &mut File, place: u64, tail: &[u8]) -> io::Result<bool> {
     if file.metadata()?.len() < place {
         return Ok(false);
@@ -370,13 +372,13 @@ fn same(file: &mut File, place: u64, tail: &[u8]) -> io::Result<bool> {
     file.seek(SeekFrom::Start(place - tail.len() as u64))?;
     match file.read_exact(&mut there) {
         Ok(()) => Ok(there == tail),
-        // Cut between the two calls.
+        // Truncated between the two calls.
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
         Err(e) => Err(e),
     }
 }
 
-/// Whether a file begins as something that is not text.
+/// Whether a file begins like something that is not text.
 fn magic(mut file: &File) -> io::Result<bool> {
     let mut begin = Vec::new();
     file.take(super::MAGIC as u64).read_to_end(&mut begin)?;
@@ -390,7 +392,8 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Elsewhere files cannot be told apart: a cut is seen, a new file only if it is shorter.
+/// On other systems files cannot be identified: a truncation is seen, a new file only if it is
+/// shorter.
 #[cfg(not(unix))]
 fn is_same(a: &Metadata, b: &Metadata) -> bool {
     a.len() <= b.len()

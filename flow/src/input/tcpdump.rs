@@ -1,7 +1,7 @@
-//! tcpdump itself, run to print a capture.
+//! Runs tcpdump to print a capture.
 //!
-//! It is run without a shell, and nothing from its environment shapes the text but what is set
-//! here. What it says on standard error is never mixed into the text.
+//! tcpdump runs without a shell, and only what is set here shapes its text. Its standard error is
+//! never mixed into the text.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -12,46 +12,47 @@ use std::thread::{self, JoinHandle};
 
 use dumpstream::spell::acts;
 
-/// What tcpdump is asked for: numeric addresses, headers in full, absolute sequence numbers,
-/// stamps that need no zone, packet numbers.
+/// Options of tcpdump: numeric addresses, full headers, absolute sequence numbers, stamps that do
+/// not depend on a time zone, packet numbers.
 const OPTIONS: [&str; 5] = ["-nn", "-v", "-S", "-tt", "-#"];
 
-/// Where Debian and others keep it when it is not on the path of users that are not root.
+/// Where Debian and others install tcpdump when the path of ordinary users does not have it.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
 
-/// Messages that are passed on; a capture can hold as many faults as it has packets.
+/// Messages that are passed on: a capture can have as many faults as packets.
 const MESSAGES: usize = 100;
 
 /// Bytes of a message that are passed on.
 const MESSAGE: u64 = 1 << 10;
 
-/// What it says of every file.
+/// Messages that tcpdump prints for every file.
 const USUAL: [&str; 3] = [
     "reading from file ",
     "dropped privs to ",
     "Warning: interface names might be incorrect",
 ];
 
-/// A running tcpdump: its text, and at its end what became of it.
+/// A running tcpdump: its text, then how it ended.
 #[derive(Debug)]
 pub(super) struct Tcpdump {
     child: Child,
     text: ChildStdout,
     messages: Option<JoinHandle<Option<String>>>,
-    /// What failed while it was fed.
+    /// The error of feeding it.
     fed: Arc<Mutex<Option<io::Error>>>,
     ended: bool,
 }
 
 impl Tcpdump {
-    /// Of a file that it opens itself.
+    /// Prints a file, which tcpdump opens by itself.
     pub(super) fn of_file(path: &Path, nano: bool) -> io::Result<Tcpdump> {
         let mut command = command(nano)?;
         command.arg("-r").arg(path).stdin(Stdio::null());
         Tcpdump::start(command)
     }
 
-    /// Of bytes, which it is fed; if they are `live`, every line comes when it is printed.
+    /// Prints bytes that are fed to it; if they are `live`, every line comes as soon as it is
+    /// printed.
     pub(super) fn of_bytes(
         bytes: Box<dyn Read + Send>,
         nano: bool,
@@ -76,7 +77,7 @@ impl Tcpdump {
             .env("TZ", "UTC")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // A signal of the terminal is ours to act on: what was printed before it is read.
+        // A signal of the terminal is ours to act on: everything printed before it is still read.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
@@ -94,7 +95,7 @@ impl Tcpdump {
         Ok(tcpdump)
     }
 
-    /// Its end: an error, unless all of the capture was printed.
+    /// Waits for its end. Returns an error unless the whole capture was printed.
     fn end(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
@@ -130,7 +131,7 @@ impl Read for Tcpdump {
 impl Drop for Tcpdump {
     fn drop(&mut self) {
         if !self.ended {
-            // It may have ended by itself; whichever, nothing of it is left.
+            // It may have ended by itself; either way nothing of it remains.
             self.child.kill().ok();
             self.child.wait().ok();
         }
@@ -146,7 +147,7 @@ fn command(nano: bool) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Where tcpdump is.
+/// Finds the tcpdump program.
 fn program() -> io::Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
@@ -157,13 +158,13 @@ fn program() -> io::Result<PathBuf> {
         .ok_or_else(|| {
             io::Error::new(
                 ErrorKind::NotFound,
-                "it is a capture, which tcpdump has to print, and there is none here: install \
-                 tcpdump, or parse what another machine's `tcpdump -nn -v -tt -r FILE` prints",
+                "this is a capture, and tcpdump, which prints captures, is not installed: install \
+                 tcpdump, or parse the output of `tcpdump -nn -v -tt -r FILE` from another machine",
             )
         })
 }
 
-/// Hands all bytes over; a tcpdump that has had enough closes its end.
+/// Feeds all bytes to tcpdump, which may close its end before.
 fn feed(mut bytes: Box<dyn Read + Send>, mut stdin: ChildStdin, fed: &Mutex<Option<io::Error>>) {
     let mut buf = vec![0; 64 << 10];
     loop {
@@ -176,7 +177,8 @@ fn feed(mut bytes: Box<dyn Read + Send>, mut stdin: ChildStdin, fed: &Mutex<Opti
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => {
-                // Before tcpdump sees the end of it: whoever waits for tcpdump finds it here.
+                // Before tcpdump sees the end of its input: whoever waits for tcpdump finds the
+                // error here.
                 *fed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
                 return;
             }
@@ -184,7 +186,7 @@ fn feed(mut bytes: Box<dyn Read + Send>, mut stdin: ChildStdin, fed: &Mutex<Opti
     }
 }
 
-/// Passes its messages on, all but the last one, which is returned.
+/// Logs its messages except the last one, which is returned.
 fn listen(stderr: ChildStderr) -> Option<String> {
     let mut stderr = BufReader::new(stderr);
     let (mut last, mut passed) = (None, 0);
@@ -203,7 +205,7 @@ fn listen(stderr: ChildStderr) -> Option<String> {
             passed += 1;
             match passed {
                 ..MESSAGES => pass_on(&message),
-                MESSAGES => tracing::warn!("tcpdump says more; it is not passed on."),
+                MESSAGES => tracing::warn!("Further messages of tcpdump are not shown."),
                 _ => {}
             }
         }
@@ -214,7 +216,7 @@ fn pass_on(message: &str) {
     tracing::warn!("{}", harmless(message));
 }
 
-/// What tcpdump says may quote the capture.
+/// Escapes a message, which may quote the capture.
 fn harmless(message: &str) -> String {
     let escape = |c: char| match acts(c) {
         true => c.escape_unicode().to_string(),

@@ -9,31 +9,31 @@ pub struct Counters {
     pub packets: u64,
     /// Packets that the sink has acknowledged.
     pub delivered: u64,
-    /// Those of `delivered` that were there before and stayed as they were.
+    /// Those of `delivered` that were already stored and stayed as they were.
     pub present: u64,
-    /// Packets that the sink's place refused.
+    /// Packets that the sink's destination refused.
     pub rejected: u64,
-    /// Packets lost here: the sink was dead, stalled or given up, or gave them up itself.
+    /// Packets lost here: the sink was dead, stalled or given up, or dropped them itself.
     pub dropped: u64,
-    /// Those of `dropped` that were still there, or came, when the lane's closing had taken too
-    /// long.
+    /// Those of `dropped` that were still queued, or arrived, after the deadline for closing the
+    /// lane.
     pub undrained: u64,
     /// Packets that are waiting or being written.
     pub queued: u64,
     /// How long sources have waited for room, summed over the sources.
     pub stalled: Duration,
-    /// Why the sink is dead, if it is.
+    /// Why the sink is dead, if it is dead.
     pub error: Option<String>,
-    /// It is dead because the reader of its output has gone, which is no failure.
+    /// The sink is dead because the reader of its output is gone, which is not a failure.
     pub reader_gone: bool,
 }
 
 impl Counters {
-    /// The identity that holds at every moment:
-    /// `packets = delivered + rejected + dropped + queued`.
+    /// Checks the identity that holds at every moment: `packets = delivered + rejected + dropped +
+    /// queued`.
     ///
     /// # Errors
-    /// A sentence with the figures, which is a fault of this program.
+    /// A sentence with the figures; this is a bug of this program.
     pub fn verify(&self) -> Result<(), String> {
         let Counters {
             packets,

@@ -14,18 +14,18 @@ use super::{Counters, Lane};
 pub struct Lanes(Arc<[Lane]>);
 
 impl Lanes {
-    /// Offers packets to every lane, side by side: one that is slow delays the others by no more
-    /// than its queue makes this input wait.
+    /// Offers packets to every lane, side by side: a slow lane delays the others only by the time
+    /// that its queue makes this input wait.
     pub async fn offer(&self, packets: &Packets) {
         join_all(self.0.iter().map(|lane| lane.send(packets.clone()))).await;
     }
 
-    /// Closes every lane, as [`Lane::close`] does it.
+    /// Closes every lane; see [`Lane::close`].
     pub async fn close(&self, deadline: Option<Instant>) {
         join_all(self.0.iter().map(|lane| lane.close(deadline))).await;
     }
 
-    /// Waits until no sink lives any more; for ever if there is none.
+    /// Waits until no sink is alive any more; never returns if there is none.
     pub async fn died(&self) {
         if self.0.is_empty() {
             std::future::pending::<()>().await;
@@ -33,7 +33,7 @@ impl Lanes {
         join_all(self.0.iter().map(Lane::died)).await;
     }
 
-    /// The names of the lanes, and what became of the packets so far.
+    /// The names of the lanes, and what has become of the packets so far.
     pub fn counters(&self) -> impl Iterator<Item = (&str, Counters)> {
         self.iter().map(|lane| (lane.name(), lane.counters()))
     }
@@ -44,17 +44,17 @@ impl Lanes {
         self.iter().filter_map(|lane| lane.latency().p99).max()
     }
 
-    /// Each lane.
+    /// Iterates over the lanes.
     pub fn iter(&self) -> std::slice::Iter<'_, Lane> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// The number of lanes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none: packets are counted, and go nowhere.
+    /// Whether there are no lanes: packets are counted, and go nowhere.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// Buckets of each power of two: a value is told to within 1/16 of itself.
+/// Buckets per power of two: values are exact to 1/16.
 const STEPS: usize = 16;
 
-/// From when the text of a packet arrived until its sink acknowledged it; `None` when no packet
-/// had a time of arrival, as text from a file has none.
+/// The time from the arrival of a packet's text until its sink acknowledged it. `None` when no
+/// packet had a time of arrival, as with text from a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// Half of the packets took no longer.
+    /// Half of the packets took no longer than this.
     pub p50: Option<Duration>,
-    /// 99 of 100 packets took no longer.
+    /// 99 of 100 packets took no longer than this.
     pub p99: Option<Duration>,
 }
 
-/// Counts by logarithmic buckets of nanoseconds; it never grows.
+/// Counts in logarithmic buckets of nanoseconds; its size is fixed.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     counts: Box<[u64]>,
@@ -32,8 +32,8 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts `packets` that took `ns`. A clock that was set back makes negative ones: they count
-    /// as none at all.
+    /// Counts `packets` that took `ns`. A clock that was set back makes `ns` negative, which counts
+    /// as 0.
     pub(super) fn record(&mut self, ns: i64, packets: u64) {
         self.counts[bucket(ns.max(0).unsigned_abs())] += packets;
         self.total += packets;
@@ -46,7 +46,7 @@ impl Histogram {
         }
     }
 
-    /// The upper end of the bucket in which the packet of that rank is.
+    /// The upper end of the bucket that holds this quantile.
     fn quantile(&self, percent: u64) -> Option<Duration> {
         let rank = (u128::from(self.total) * u128::from(percent))
             .div_ceil(100)
@@ -59,7 +59,7 @@ impl Histogram {
     }
 }
 
-/// Values below [`STEPS`] have a bucket each; above, four bits after the highest one choose it.
+/// Values below [`STEPS`] have a bucket each; above, the four bits after the highest one choose it.
 fn bucket(ns: u64) -> usize {
     if ns < STEPS as u64 {
         return ns as usize;

@@ -1,4 +1,4 @@
-//! Packets on their way into the queue: at once, after a wait for room, or not at all.
+//! How packets enter the queue: immediately, after a wait for room, or not at all.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use tracing::warn;
 use super::{Queued, Shared, State};
 use crate::sink::OnFull;
 
-/// How long nothing is dropped before a lane is said to keep up again: one that is full again and
-/// again is told of once.
+/// How long nothing must be dropped before a lane is reported to keep up again, so that a lane that
+/// fills up repeatedly is reported once.
 const CALM: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy)]
 pub(super) struct Dropping {
-    /// Packets that had been dropped before.
+    /// Packets that had been dropped before this period.
     before: u64,
     last: Instant,
 }
 
-/// What is to be said of a lane, once its lock is free: standard error may block.
+/// What to log about a lane after its lock is released, because standard error may block.
 #[must_use]
 pub(super) enum Say {
     Nothing,
     Drops,
-    /// It moves again, after so many packets.
+    /// The sink has recovered, after this many packets were dropped.
     Moves(u64),
 }
 
 impl State {
-    /// Drops queued packets, as the lane does not keep up.
+    /// Drops packets because the lane cannot keep up.
     fn pass_over(&mut self, packets: u64) -> Say {
         let now = Instant::now();
         let before = self.counters.dropped;
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    /// Whether the lane has kept up for a while after it did not.
+    /// Reports when the lane has kept up for a while after it did not.
     pub(super) fn moves(&mut self) -> Say {
         match self.dropping {
             Some(dropping) if dropping.last.elapsed() >= CALM => {
@@ -60,13 +60,13 @@ impl State {
 }
 
 impl Shared {
-    /// Queues or drops, and says what of it is news; or gives back what has to wait.
+    /// Queues or drops packets and returns what to log; or returns the packets if they must wait.
     pub(super) fn offer(&self, queued: Queued, count: u64) -> Result<Say, Queued> {
         let mut state = self.lock();
         state.counters.packets += count;
         if state.closing || state.buried {
             state.counters.dropped += count;
-            // Of a dead sink the time is not to blame.
+            // A dead sink is not late.
             if state.counters.error.is_none() {
                 state.counters.undrained += count;
             }
@@ -94,20 +94,20 @@ impl Shared {
         Err(queued)
     }
 
-    /// Says it, once.
+    /// Logs it.
     pub(super) fn say(&self, say: &Say) {
         let name = &self.name;
         match say {
             Say::Nothing => {}
             Say::Drops if self.options.on_full == Some(OnFull::Drop) => {
-                warn!("{name} does not keep up: packets for it are dropped from now on.");
+                warn!("{name} cannot keep up; dropping packets.");
             }
             Say::Drops => warn!(
-                "{name} has stood still for {:?}: packets for it are dropped until it moves.",
+                "{name} has been stalled for {:?}; dropping packets until it recovers.",
                 self.options.stall_after
             ),
             Say::Moves(dropped) => {
-                warn!("{name} keeps up again; {dropped} packets for it were dropped.");
+                warn!("{name} keeps up again; {dropped} packets were dropped.");
             }
         }
     }
@@ -120,19 +120,19 @@ impl Shared {
         let was_half = state.held >= half;
         state.held += queued.permits;
         state.queue.push_back(queued);
-        // The task looks at the state anew each time; it need only know that it has changed.
+        // The task reads the state each time; it only needs to know that it has changed.
         if state.queue.len() == 1 || (state.held >= half && !was_half) || state.closing {
             self.work.notify_one();
         }
     }
 
-    /// When the sink last got something done: a whole write, or, where it says so, a part of one.
+    /// When the sink last made progress: a whole write, or a part of one if the sink reports parts.
     fn moved(&self, state: &State) -> Instant {
         let part = self.sink.upgrade().and_then(|sink| sink.moved());
         part.map_or(state.moved, |part| part.max(state.moved))
     }
 
-    /// Whether a full lane drops now.
+    /// Whether a full lane drops packets now.
     fn drops(&self, state: &State, now: Instant) -> bool {
         match self.options.on_full {
             Some(OnFull::Drop) => true,
@@ -145,13 +145,14 @@ impl Shared {
         }
     }
 
-    /// How long a sender waits before it looks whether the sink has moved; `None`: for ever.
+    /// How long a sender waits before it checks whether the sink has made progress; `None`: without
+    /// limit.
     fn patience(&self) -> Option<Instant> {
         if self.options.only || self.options.on_full == Some(OnFull::Block) {
             return None;
         }
         let state = self.lock();
-        // With nothing to do the sink cannot be late: another sender is about to fill the room.
+        // Without work the sink cannot be late: another sender is about to fill the room.
         let since = if state.has_work() {
             self.moved(&state)
         } else {
@@ -161,19 +162,20 @@ impl Shared {
     }
 }
 
-/// A sender that waits for room. Dropping it without having queued drops and counts its packets.
+/// A sender that waits for room. If it is dropped before it has queued, its packets are dropped and
+/// counted.
 pub(super) struct Waiting<'a> {
     shared: &'a Shared,
     count: u64,
 }
 
 impl<'a> Waiting<'a> {
-    /// Of packets that are counted as queued, and as waiting.
+    /// For packets that are counted as queued, and as waiting.
     pub(super) fn new(shared: &'a Shared, count: u64) -> Waiting<'a> {
         Waiting { shared, count }
     }
 
-    /// Waits for room, for as long as the lane is worth it; says what of the end is news.
+    /// Waits for room as long as the lane allows, and returns what to log.
     pub(super) async fn wait(self, queued: Queued) -> Say {
         let shared = self.shared;
         loop {
@@ -190,7 +192,7 @@ impl<'a> Waiting<'a> {
                 Ok(Err(_)) => return Say::Nothing,
                 Err(_) => {
                     let mut state = shared.lock();
-                    // Otherwise it has moved meanwhile: the wait is worth it.
+                    // Otherwise the sink has made progress, and waiting goes on.
                     if !state.buried && shared.drops(&state, Instant::now()) {
                         let say = state.pass_over(self.count);
                         self.leave(&mut state);
@@ -206,7 +208,7 @@ impl<'a> Waiting<'a> {
     fn queue(self, queued: Queued) -> Say {
         let mut state = self.shared.lock();
         let mut say = Say::Nothing;
-        // A lane that was buried meanwhile has counted these packets already.
+        // A lane that was buried in the meantime has counted these packets already.
         if !state.buried {
             self.shared.push(&mut state, queued);
             say = state.moves();

@@ -13,11 +13,12 @@ use crate::causes::causes;
 use crate::clock;
 use crate::sink::{Sink, SinkError, Written};
 
-/// How long a sink that was told to give up has to say how far it has come. It is in no system
-/// call for longer, or in one that never ends.
+/// How long a sink that was asked to give up may take to report how far it has come. Any system
+/// call either takes less, or never ends.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// Ends the lane even when the sink panics or the runtime drops its task: nobody may wait for it.
+/// Ends the lane even if the sink panics or the runtime drops its task, so that nobody waits for
+/// it.
 struct Ending<'a>(&'a Shared);
 
 impl Drop for Ending<'_> {
@@ -69,7 +70,7 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
     shared.end(closed.and_then(Result::err));
 }
 
-/// Refuses an answer that does not speak of every row once.
+/// Refuses an answer that does not account for every row exactly once.
 fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
     let given = rows.iter().map(|r| r.len() as u64).sum();
     let answered = written
@@ -84,7 +85,7 @@ fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
 }
 
 impl Shared {
-    /// The sink's own answer to `write`, or `None` when the lane was told to give up.
+    /// Returns the sink's answer, or `None` if the lane was asked to give up.
     async fn unless_aborted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -93,13 +94,13 @@ impl Shared {
         }
     }
 
-    /// Waits for work, and for `due` unless the queue is half full or the lane is closing; takes
-    /// all of it. `None`: it is closing, and nothing is left.
+    /// Waits for work, and until `due` unless the queue is half full or the lane is closing; takes
+    /// everything queued. `None`: the lane is closing, and nothing is left.
     async fn take(&self, due: Option<Instant>) -> Option<(Vec<Packets>, u32)> {
         loop {
             let timer = {
                 let mut state = self.lock();
-                // A sender that waits for room makes a queue as good as full.
+                // While a sender waits for room, the queue counts as full.
                 let full = state.held >= self.capacity.div_ceil(2) || state.waiting > 0;
                 let urgent = state.closing || full;
                 let early = due.filter(|due| !urgent && Instant::now() < *due);
@@ -151,7 +152,7 @@ impl Shared {
         self.say(&say);
     }
 
-    /// Counts the rows of a write that was given up, or failed, before all were written.
+    /// Counts the rows of a write that failed or was given up before all rows were written.
     fn partly(&self, rows: &[Packets], written: u64) {
         let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
         let written = written.min(given);
@@ -178,7 +179,7 @@ impl Shared {
         self.room.close();
         if let Some(error) = died {
             // The error names the sink.
-            error!("{error}; packets for it are dropped.");
+            error!("{error}; dropping its packets.");
         }
         self.done.cancel();
     }

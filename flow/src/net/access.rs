@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::run::Error;
 
-/// The networks whose hosts may connect; loopback, unless others are given.
+/// The networks whose hosts may connect; by default loopback only.
 ///
 /// ```
 /// use dumpstream::bridge::Access;
@@ -20,33 +20,33 @@ use crate::run::Error;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Empty: loopback.
+    /// If empty, loopback only.
     nets: Vec<IpNet>,
 }
 
 impl Access {
-    /// This host only.
+    /// Allows this host only.
     pub fn loopback() -> Access {
         Access::default()
     }
 
-    /// Adds a list's networks.
+    /// Adds the networks of another list.
     pub fn and(mut self, other: Access) -> Access {
         self.nets.extend(other.nets);
         self
     }
 
-    /// Whether networks were given, rather than taken for granted.
+    /// Whether networks were given explicitly.
     pub fn is_explicit(&self) -> bool {
         !self.nets.is_empty()
     }
 
-    /// Whether a network of them is all of IPv4, or of IPv6.
+    /// Whether one of the networks covers all of IPv4 or IPv6.
     pub fn is_everyone(&self) -> bool {
         self.nets.iter().any(|net| net.prefix_len() == 0)
     }
 
-    /// Whether the host may connect. An IPv4 address within IPv6 is the IPv4 address.
+    /// Whether a host may connect. An IPv4 address mapped into IPv6 counts as the IPv4 address.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         match self.nets.as_slice() {
@@ -59,7 +59,7 @@ impl Access {
 impl FromStr for Access {
     type Err = Error;
 
-    /// Reads addresses and CIDRs, with commas between them.
+    /// Parses addresses and CIDRs, separated by commas.
     fn from_str(text: &str) -> Result<Access, Error> {
         let nets = text.split(',').map(|entry| {
             net(entry.trim()).ok_or_else(|| Error::Network {
@@ -77,7 +77,8 @@ fn net(text: &str) -> Option<IpNet> {
         Ok(ip) => IpNet::from(ip),
         Err(_) => text.parse::<IpNet>().ok()?,
     };
-    // Peers are compared as IPv4 where they are, so a network of ::ffff:0:0/96 must be too.
+    // Peers are compared as IPv4 addresses if they have one, so a network in ::ffff:0:0/96 must be
+    // IPv4, too.
     let mapped = match net {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
             .addr()
@@ -89,7 +90,7 @@ fn net(text: &str) -> Option<IpNet> {
 }
 
 impl fmt::Display for Access {
-    /// The networks with commas between them, or `loopback`.
+    /// The networks, separated by commas, or `loopback`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.nets.is_empty() {
             return f.write_str("loopback");

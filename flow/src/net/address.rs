@@ -7,10 +7,11 @@ use tokio::net::lookup_host;
 
 use crate::run::Error;
 
-/// The addresses of `PORT`, `HOST:PORT` or `[IPV6]:PORT`, at least one; without a host 127.0.0.1.
+/// Resolves `PORT`, `HOST:PORT` or `[IPV6]:PORT` to at least one address. The default host is
+/// 127.0.0.1.
 ///
 /// # Errors
-/// [`Error::Address`] if the text is none; [`Error::Lookup`] if the host is not found.
+/// [`Error::Address`] if the text is not an address; [`Error::Lookup`] if the host is not found.
 pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(vec![address]);
@@ -30,8 +31,8 @@ pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
     Ok(found)
 }
 
-/// Whether the text is an address to [`resolve`], as far as that can be told without asking for
-/// its host.
+/// Checks that [`resolve`] can read the text, as far as that is possible without looking up the
+/// host.
 ///
 /// # Errors
 /// [`Error::Address`].
@@ -51,15 +52,15 @@ fn parts(text: &str) -> Result<(&str, u16), Error> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let port: u16 = port
         .parse()
-        .map_err(|_| wrong("there is no port number".to_owned()))?;
+        .map_err(|_| wrong("the port number is missing".to_owned()))?;
     if host.contains(':') && !host.starts_with('[') {
         return Err(wrong(
             "an IPv6 address needs brackets before its port".to_owned(),
         ));
     }
-    // It would be read as an address of 32 bits, which nobody means.
+    // It would be read as a 32-bit address, which nobody means.
     if !host.is_empty() && host.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong(format!("{host} is a number, and no host")));
+        return Err(wrong(format!("{host} is a number, not a host")));
     }
     Ok((host.trim_start_matches('[').trim_end_matches(']'), port))
 }

@@ -1,4 +1,4 @@
-//! A port of theirs that serves the text, as `tcpdump … | nc -lk 4444` does.
+//! Connects to a port that serves the text, as `tcpdump … | nc -lk 4444` does.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -13,27 +13,28 @@ use super::{Connection, Outcome, RECEIVE_BUFFER, receive, resolve};
 use crate::run::Error;
 use crate::station::Station;
 
-/// How long one address may take to answer: a host that drops what we send would take the kernel
-/// two minutes to give up.
+/// How long one address may take to answer: for a host that drops our packets, the kernel would
+/// take two minutes to give up.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// When to connect again, after the server is gone or did not answer: after a span that doubles
-/// each time, less a random part of up to half of it, so that many receivers do not come back at
-/// once. A connection that lasted longer than the wait before it begins anew with the first span.
+/// When to connect again after the server has gone or did not answer. The wait doubles each time,
+/// less a random part of up to a half, so that many receivers do not come back at the same moment.
+/// A connection that lasted longer than the wait before it resets the wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// The first span.
+    /// The first wait.
     pub first: Duration,
-    /// The longest span.
+    /// The longest wait.
     pub most: Duration,
-    /// How many more tries there are after one that came to nothing: failed, or brought not a byte.
-    /// One that brings some begins the count anew. `None`: for ever. 0: nor after a good connection.
+    /// The number of further attempts after one that failed or brought no byte. A connection that
+    /// brings some resets the count. `None`: no limit. 0: no second connection, even after a good
+    /// one.
     pub tries: Option<u32>,
 }
 
 impl Retry {
-    /// For ever, after 200 ms at first and 30 s at most.
+    /// Retries without limit, after 200 ms at first and 30 s at most.
     pub fn new() -> Retry {
         Retry {
             first: Duration::from_millis(200),
@@ -42,7 +43,7 @@ impl Retry {
         }
     }
 
-    /// One connection, and over.
+    /// Never retries: one connection.
     pub fn never() -> Retry {
         Retry {
             tries: Some(0),
@@ -67,7 +68,7 @@ impl Retry {
         }
     }
 
-    /// The wait after so many failures in a row.
+    /// The wait after this many failures in a row.
     fn wait(&self, failures: u32) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(31));
         let span = self.first.saturating_mul(doubled).min(self.most);
@@ -83,12 +84,12 @@ impl Default for Retry {
     }
 }
 
-/// Connects to `address` (`HOST:PORT`, looked up each time), reads the connection as an input with
-/// the origin that `origin` gives it, and connects again when it is over, as `retry` says, until
-/// [`Station::stop`].
+/// Connects to `address` (`HOST:PORT`, looked up each time) and reads the connection as an input
+/// with the origin that `origin` returns. Connects again when the connection ends, as `retry` says,
+/// until [`Station::stop`].
 ///
-/// A server that ends is no error; one that cannot be reached is once the tries are used up, and
-/// so is text of `tcpdump -A`, which would be the same the next time.
+/// A server that closes the connection is not an error. A server that cannot be reached is one
+/// after the last attempt, and so is text of `tcpdump -A`, which would be the same the next time.
 pub async fn connect(
     address: &str,
     retry: &Retry,
@@ -139,7 +140,7 @@ pub async fn connect(
                 Some(error)
             }
         };
-        // What is no address will not become one.
+        // Text that is not an address will not become one.
         let hopeless = failed.as_ref().is_some_and(Error::is_usage);
         if hopeless || retry.tries.is_some_and(|tries| failures >= tries) {
             outcome.error = failed;
@@ -149,7 +150,7 @@ pub async fn connect(
         spans = spans.saturating_add(1);
         wait = retry.wait(spans);
         let shown = Duration::from_millis(wait.as_millis() as u64);
-        warn!("{address} {ended}; trying again in {shown:?}.");
+        warn!("{address} {ended}; retrying in {shown:?}.");
         tokio::select! {
             biased;
             () = cancel.cancelled() => return outcome,
@@ -158,7 +159,7 @@ pub async fn connect(
     }
 }
 
-/// What became of a try that failed, to be said of the address.
+/// Describes a failed attempt; the sentence begins with the address.
 fn why(error: &Error) -> &'static str {
     match error {
         Error::Lookup { .. } => "was not found",
@@ -170,11 +171,11 @@ fn why(error: &Error) -> &'static str {
             }
             _ => "cannot be connected to",
         },
-        _ => "is no address to connect to",
+        _ => "is not an address to connect to",
     }
 }
 
-/// Connects to the first of the address's hosts that answers.
+/// Connects to the first address of the host that answers.
 async fn open(address: &str) -> Result<Connection, Error> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for host in resolve(address).await? {

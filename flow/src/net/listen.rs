@@ -18,15 +18,15 @@ use crate::run::Error;
 use crate::station::Station;
 use crate::summary::Summary;
 
-/// Connections at once, unless told otherwise: many sensors, and 256 MiB of the kernel's memory at
-/// worst.
+/// Default limit of simultaneous connections: enough for many sensors, and at worst 256 MiB of
+/// kernel memory.
 pub const MAX_CONNECTIONS: usize = 256;
 
-/// Connections that the kernel holds for us until they are accepted.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// How long to wait when the system has no descriptor or memory for another connection: accept
-/// fails at once each time, and asking again at once would burn a core.
+/// fails immediately each time, and retrying without a wait would keep a core busy.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// A bound port, and who may connect to it.
@@ -48,20 +48,20 @@ struct Counts {
 }
 
 impl Listener {
-    /// Binds `address` for at most `cap` connections at once; a port of 0 lets the system choose.
-    /// Each has a receive buffer of [`RECEIVE_BUFFER`] bytes.
+    /// Binds `address` for at most `cap` simultaneous connections; with port 0 the system picks
+    /// one. Each connection has a receive buffer of [`RECEIVE_BUFFER`] bytes.
     ///
     /// # Errors
-    /// [`Error::NoAccess`] if others than this host can reach the address, and `access` was not
-    /// given; [`Error::Bind`] if the system refuses.
+    /// [`Error::NoAccess`] if other hosts can reach the address and `access` is not explicit;
+    /// [`Error::Bind`] if the system refuses.
     pub fn bind(address: SocketAddr, access: Access, cap: usize) -> Result<Listener, Error> {
         Listener::bind_with(address, access, cap, RECEIVE_BUFFER)
     }
 
-    /// As [`Listener::bind`], with another size of the receive buffers, in bytes.
+    /// Like [`Listener::bind`], with another size of the receive buffers, in bytes.
     ///
     /// # Errors
-    /// Those of [`Listener::bind`].
+    /// See [`Listener::bind`].
     pub fn bind_with(
         address: SocketAddr,
         access: Access,
@@ -86,7 +86,7 @@ impl Listener {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -100,30 +100,31 @@ impl Listener {
         }
     }
 
-    /// The next connection from a host that may connect, with a place for it.
+    /// Returns the next connection from a host that may connect, with a place for it.
     ///
-    /// At the cap a connection is accepted, closed and counted, rather than left to the kernel: in
-    /// the backlog its sender would believe itself served, and its records would be late by hours.
+    /// At the limit a connection is accepted, closed and counted rather than left in the kernel's
+    /// backlog: there its sender would believe that it is served, and its records would come hours
+    /// late.
     async fn accept(&self) -> Connection {
         loop {
             let (tcp, peer) = match self.tcp.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
-                    warn!(%error, "No connection can be accepted now.");
+                    warn!(%error, "Cannot accept connections at the moment.");
                     tokio::time::sleep(EXHAUSTED).await;
                     continue;
                 }
             };
             if !self.access.allows(peer.ip()) {
                 self.counts.denied.fetch_add(1, Relaxed);
-                error!(%peer, "A connection was closed: its host is not on the list (`--allow`).");
+                error!(%peer, "Refused a connection: `--allow` does not cover its host.");
                 reset(tcp);
                 continue;
             }
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
                 self.counts.over_cap.fetch_add(1, Relaxed);
-                error!(%peer, cap = self.cap, "A connection was closed: there are too many.");
+                error!(%peer, cap = self.cap, "Refused a connection: `--max-connections` is reached.");
                 reset(tcp);
                 continue;
             };
@@ -133,8 +134,8 @@ impl Listener {
                     debug!(%peer, stream = connection.stream(), "A sender connected.");
                     return connection;
                 }
-                // It went again before we looked.
-                Err(error) => debug!(%peer, %error, "A connection was gone at once."),
+                // It closed before it was accepted.
+                Err(error) => debug!(%peer, %error, "A connection closed immediately."),
             }
         }
     }
@@ -149,12 +150,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections that are read now.
+    /// Connections that are being read.
     pub fn open(&self) -> usize {
         self.cap - self.permits.available_permits()
     }
 
-    /// The most that there can be at once.
+    /// The limit of simultaneous connections.
     pub fn cap(&self) -> usize {
         self.cap
     }
@@ -164,12 +165,12 @@ impl Connections {
         self.counts.connections.load(Relaxed)
     }
 
-    /// Peers so far that the access list does not have.
+    /// Peers so far that the access list did not allow.
     pub fn denied(&self) -> u64 {
         self.counts.denied.load(Relaxed)
     }
 
-    /// Peers so far that came while the cap was reached.
+    /// Peers so far that came while the limit was reached.
     pub fn over_cap(&self) -> u64 {
         self.counts.over_cap.load(Relaxed)
     }
@@ -183,10 +184,10 @@ fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<TcpListener> {
     )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
-        // Whatever the system's default is: `::` is everything, IPv4 too.
+        // Do not depend on the system's default: `::` accepts IPv4, too.
         socket.set_only_v6(false)?;
     }
-    // Before listening: connections inherit it, and their window scale is settled by it.
+    // Set before listening: connections inherit it, and it determines their window scale.
     socket.set_recv_buffer_size(receive_buffer)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -194,7 +195,7 @@ fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Whether accept failed for the connection rather than for the system (`accept(2)`).
+/// Whether accept failed because of the connection rather than the system (`accept(2)`).
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(
@@ -203,18 +204,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Closes a connection such that its sender learns of it at its next write, not at its end.
+/// Closes a connection so that its sender notices at its next write rather than at its end.
 fn reset(tcp: TcpStream) {
     if let Err(error) = SockRef::from(&tcp).set_linger(Some(Duration::ZERO)) {
-        debug!(%error, "A connection was closed without a reset.");
+        debug!(%error, "Closed a connection without a reset.");
     }
 }
 
-/// Reads each connection as an input of its own, with the origin that `origin` gives it.
+/// Reads each connection as an input of its own, with the origin that `origin` returns.
 ///
-/// Without `keep_open` it is over after one connection, and the port is closed once that is there,
-/// as nc does it; with it, at [`Station::stop`]. An error of one connection among several ends that
-/// one only.
+/// Without `keep_open` it reads one connection and closes the port as soon as that is accepted, as
+/// nc does; with it, it ends at [`Station::stop`]. An error of one connection among several ends
+/// only that connection.
 pub async fn listen(
     listener: Listener,
     keep_open: bool,
@@ -259,7 +260,7 @@ impl Outcome {
         let result = ended.unwrap_or_else(|error| Err(Error::Task(error.to_string())));
         match &result {
             Ok(_) => {}
-            Err(error @ Error::AsciiText { .. }) => error!("A sender was refused: {error}."),
+            Err(error @ Error::AsciiText { .. }) => error!("Refused a sender: {error}."),
             Err(error) => warn!(%error, "A connection ended early."),
         }
         self.add(result, only);

@@ -1,9 +1,9 @@
-//! One line of the file, read again.
+//! Reads one line of a file of rejects.
 
 use dumpstream::TimeSource;
 use serde::Deserialize;
 
-/// A line of such a file, read again.
+/// A line of a file of rejects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reject {
     pub(crate) sensor: String,
@@ -30,11 +30,11 @@ struct Line {
 }
 
 impl Reject {
-    /// Reads a line; the error says what is wrong with it.
+    /// Parses a line; the error describes what is wrong with it.
     pub(crate) fn read(line: &[u8]) -> Result<Reject, String> {
         let line: Line = serde_json::from_slice(line).map_err(|e| match line.first() {
             Some(b'{') => e.to_string(),
-            _ => "it is no JSON object".to_owned(),
+            _ => "it is not a JSON object".to_owned(),
         })?;
         let time = line.time.parse().map_err(|e: jiff::Error| e.to_string());
         let time = time.map(jiff::Timestamp::as_nanosecond)?;
@@ -46,17 +46,17 @@ impl Reject {
                 let bytes = bytes.collect::<Result<_, _>>();
                 bytes.map_err(|_| "raw_latin1 has a character above U+00FF".to_owned())?
             }
-            _ => return Err("it needs raw or raw_latin1, and not both".to_owned()),
+            _ => return Err("it needs either raw or raw_latin1".to_owned()),
         };
         if line.record == 0 || i64::try_from(line.record).is_err() || raw.is_empty() {
-            return Err("record or raw is nothing that was written here".to_owned());
+            return Err("record or raw has a value that is never written".to_owned());
         }
         Ok(Reject {
             sensor: line.sensor,
             stream: line.stream,
             record: line.record,
             time: i64::try_from(time).map_err(|_| "time is out of range".to_owned())?,
-            source: source.ok_or_else(|| format!("no time_source is {:?}", line.time_source))?,
+            source: source.ok_or_else(|| format!("unknown time_source {:?}", line.time_source))?,
             truncated: line.truncated,
             raw,
         })

@@ -1,4 +1,4 @@
-//! Rejected records, read again: each lands under its own identity.
+//! Reads rejected records again; each keeps its own identity.
 
 use std::io;
 
@@ -12,21 +12,21 @@ use crate::rejects::Reject;
 use crate::station::Station;
 use crate::summary::Summary;
 
-/// Lines that cannot be read which are shown; the others are counted.
+/// Unreadable lines that are logged; further ones are only counted.
 const SHOWN: u64 = 10;
 
-/// What a line has beside its record's text at most.
+/// Maximum size of a line besides the text of its record.
 const REST: u64 = 64 << 10;
 
-/// Reads the file of [`Rejects`](crate::Rejects) to all lanes. Every record keeps the sensor, the
-/// stream, the ordinal and the time that it had: where it is stored already nothing is doubled.
-/// Returns also how many lines could not be read; the log says why. What
-/// is still unparsed goes to the station's rejects, another file.
+/// Reads a file of [`Rejects`](crate::Rejects) into all lanes. Every record keeps its sensor,
+/// stream, ordinal and time, so a row that is already stored is not duplicated. Also returns how
+/// many lines could not be read; the log says why. Records that still cannot be parsed go to the
+/// station's rejects, which is another file.
 ///
-/// The `origin` says in which zone the stamps of columns beside `time` are.
+/// The `origin` gives the time zone of stamps in columns other than `time`.
 ///
 /// # Errors
-/// When the file cannot be read on.
+/// Reading the file fails.
 pub async fn again(
     file: impl AsyncBufRead + Unpin,
     origin: Origin,
@@ -34,7 +34,7 @@ pub async fn again(
 ) -> Result<(Summary, u64), Error> {
     let mut rejected = Rejected {
         file,
-        // A byte of a record is up to six characters of JSON.
+        // A byte of a record takes up to six characters of JSON.
         longest: 8 * station.max_record() as u64 + REST,
         parser: station.parser(),
         origin,
@@ -61,13 +61,13 @@ struct Rejected<'a, R> {
     parser: &'a Parser,
     origin: Origin,
     line: Vec<u8>,
-    /// Lines so far, and those that could not be read.
+    /// Lines so far, and how many of them could not be read.
     number: u64,
     wrong: u64,
 }
 
 impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
-    /// The record of the next line that has one, as it was placed.
+    /// The record of the next readable line, as it was placed.
     async fn next(&mut self) -> io::Result<Option<Packets>> {
         loop {
             self.line.clear();
@@ -86,7 +86,7 @@ impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
                     if self.wrong <= SHOWN {
                         warn!(
                             line = self.number,
-                            reason, "A line is no record that was rejected."
+                            reason, "A line is not a rejected record."
                         );
                     }
                 }
@@ -101,7 +101,10 @@ impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
         let batch = Batch::new(reject.raw, framer.style()).truncated(reject.truncated);
         let mut packets = self.parser.parse(batch);
         if packets.len() != 1 {
-            return Err(format!("its raw text is {} records", packets.len()));
+            return Err(format!(
+                "its raw text has {} records instead of one",
+                packets.len()
+            ));
         }
         self.origin.restore(
             &mut packets,

@@ -1,19 +1,19 @@
-//! Why an input or a connection ended before its time.
+//! Why an input or a connection ended early.
 
 use std::io;
 use std::net::SocketAddr;
 
 use super::Summary;
 
-/// Why an input or a connection ended before its time. What was read until then is in the lanes,
-/// and counted in [`Error::summary`].
+/// Why an input or a connection ended early. What was read before is in the lanes, and counted in
+/// [`Error::summary`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The input broke off, a reset connection for one; what had arrived was sent on.
+    /// Reading failed, for example because a connection was reset. What had arrived was passed on.
     #[error("reading stopped after {} bytes: {source}", .summary.bytes)]
     Read {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
         /// What had arrived.
         summary: Box<Summary>,
@@ -24,27 +24,27 @@ pub enum Error {
          shows every header, `-X` shows payloads safely)"
     )]
     AsciiText {
-        /// What had arrived; the bytes that were not looked at are in [`Summary::refused`].
+        /// What had arrived; [`Summary::refused`] counts the bytes that were not examined.
         summary: Box<Summary>,
     },
-    /// The figures at the end do not add up: a bug of ours, never the sender's.
+    /// The closing figures do not add up: a bug of this program, never of the sender.
     #[error("the closing figures do not add up, please report this: {reason}")]
     Identity {
-        /// Which identity, and both sides of it.
+        /// The identity that does not hold, with both sides.
         reason: String,
         /// The figures.
         summary: Box<Summary>,
     },
-    /// An address that others can reach was to be listened on, and nothing says who may connect.
+    /// The address can be reached by other hosts, and nothing says who may connect.
     #[error(
-        "listening on {address} lets every host in that reaches it: say who may connect with \
+        "listening on {address} would accept any host that can reach it: say who may connect with \
          `--allow CIDR` (as in `--allow 192.0.2.0/24`), or listen on 127.0.0.1"
     )]
     NoAccess {
-        /// Where it was to listen.
+        /// The address to listen on.
         address: SocketAddr,
     },
-    /// The text is no `[HOST:]PORT`.
+    /// The text is not `[HOST:]PORT`.
     #[error("address {text:?}: {reason}; give PORT, HOST:PORT or [IPV6]:PORT")]
     Address {
         /// What was given.
@@ -52,16 +52,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The host of an address has none, or the name service does not say.
+    /// The host has no address, or the name service does not answer.
     #[error("cannot look up {address}: {source}")]
     Lookup {
         /// The address as it was given.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The text is no `CIDR`.
-    #[error("{text:?} is no network: give an address or a CIDR, as in 192.0.2.0/24")]
+    /// The text is not a `CIDR`.
+    #[error("{text:?} is not a network: give an address or a CIDR, as in 192.0.2.0/24")]
     Network {
         /// What was given.
         text: String,
@@ -69,26 +69,26 @@ pub enum Error {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Nobody answers there, or no longer.
+    /// The server does not answer, or no longer answers.
     #[error("cannot connect to {address}: {source}")]
     Connect {
         /// The address as it was given.
         address: String,
-        /// What the system says of the last try.
+        /// The system's error for the last attempt.
         source: io::Error,
     },
-    /// A connection's task panicked: a bug of ours.
+    /// The task of a connection panicked: a bug of this program.
     #[error("a connection's task failed, please report this: {0}")]
     Task(String),
 }
 
 impl Error {
-    /// What had arrived until then, where anything could.
+    /// What had arrived before the error, if anything could.
     pub fn summary(&self) -> Option<&Summary> {
         match self {
             Error::Read { summary, .. }
@@ -98,7 +98,7 @@ impl Error {
         }
     }
 
-    /// Whether the caller asked for something impossible, rather than that something went wrong.
+    /// Whether the caller asked for something impossible.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,

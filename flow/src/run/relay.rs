@@ -1,16 +1,16 @@
-//! Packets that are placed already, to all lanes.
+//! Sends packets that are already placed to all lanes.
 
 use dumpstream::Packets;
 
 use crate::station::Station;
 use crate::summary::Summary;
 
-/// Hands packets that are placed already, as those of a store are, to every lane: what `next`
-/// returns, until it returns `None`, or [`Station::stop`] asks for the end. Nothing is asked for
+/// Hands packets that are already placed, such as those of a store, to every lane: everything that
+/// `next` returns, until it returns `None` or [`Station::stop`] is cancelled. `next` is not called
 /// while a lane is full.
 ///
 /// # Errors
-/// Those of `next`. What came before is in the lanes.
+/// The error of `next`. Earlier packets are in the lanes.
 pub async fn relay<E>(
     next: impl AsyncFnMut() -> Result<Option<Packets>, E>,
     station: &Station,
@@ -20,7 +20,7 @@ pub async fn relay<E>(
     Ok(summary)
 }
 
-/// The same, with the figures also where it fails.
+/// The same, but also returns the figures on an error.
 pub(super) async fn relay_into<E>(
     summary: &mut Summary,
     mut next: impl AsyncFnMut() -> Result<Option<Packets>, E>,

@@ -1,11 +1,11 @@
-//! Where an input's bytes come from, and when they were printed.
+//! The bytes of an input, and when they were printed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// An input: a reader, and what is known of its text beforehand.
+/// An input: a reader, and what is known about its text.
 #[derive(Debug)]
 pub struct Source<R> {
     pub(super) reader: R,
@@ -21,7 +21,7 @@ enum Live {
 }
 
 impl<R> Source<R> {
-    /// Text from now: its packets carry the time of their arrival.
+    /// Live text: its packets carry the time of their arrival.
     pub fn live(reader: R) -> Source<R> {
         Source {
             reader,
@@ -30,7 +30,7 @@ impl<R> Source<R> {
         }
     }
 
-    /// Text that was stored before.
+    /// Text that was stored earlier.
     pub fn stored(reader: R) -> Source<R> {
         Source {
             live: Live::Never,
@@ -38,8 +38,8 @@ impl<R> Source<R> {
         }
     }
 
-    /// Text that was stored before, and that comes from now once `caught_up` is true: a file that
-    /// is followed has both.
+    /// Text that was stored earlier, and is live once `caught_up` is true: a followed file has
+    /// both.
     pub fn followed(reader: R, caught_up: Arc<AtomicBool>) -> Source<R> {
         Source {
             live: Live::Once(caught_up),
@@ -47,8 +47,8 @@ impl<R> Source<R> {
         }
     }
 
-    /// Says which connection the text comes over: records that show it are the sender's own
-    /// uplink, captured.
+    /// Sets the connection that the text comes over: records of that connection show that the
+    /// sender captures its own uplink.
     pub fn over(self, peer: SocketAddr, local: SocketAddr) -> Source<R> {
         Source {
             connection: Some((peer, local)),
@@ -56,7 +56,7 @@ impl<R> Source<R> {
         }
     }
 
-    /// Whether what is read now comes from now.
+    /// Whether the text that is read now is live.
     pub(super) fn is_live(&self) -> bool {
         match &self.live {
             Live::Never => false,
@@ -65,7 +65,7 @@ impl<R> Source<R> {
         }
     }
 
-    /// Whether no part of it ever comes from now.
+    /// Whether no part of the text is ever live.
     pub(super) fn is_stored(&self) -> bool {
         matches!(self.live, Live::Never)
     }

@@ -1,4 +1,4 @@
-//! What is looked for in an input's packets beside their values: what its sender does wrong.
+//! Detects mistakes of a sender in the packets of an input.
 
 use std::net::SocketAddr;
 
@@ -7,14 +7,14 @@ use tracing::warn;
 
 use crate::summary::Summary;
 
-/// What is looked for in every packet beside its values.
+/// Examines every packet for mistakes of its sender.
 pub(super) struct Watch {
     source: Option<usize>,
     destination: Option<usize>,
     ports: Option<(usize, usize)>,
-    /// Its far end, and its near one.
+    /// The addresses of its far end and its near end.
     connection: Option<(SocketAddr, SocketAddr)>,
-    /// What was said already.
+    /// Whether the mistake was reported.
     said_names: bool,
     said_own: bool,
 }
@@ -35,7 +35,7 @@ impl Watch {
         }
     }
 
-    /// Adds to a batch's figures, and says what is wrong the first time it is seen.
+    /// Adds to a batch's figures, and reports each mistake the first time.
     pub(super) fn count(&mut self, packets: &Packets, batch: &mut Summary) {
         if self.connection.is_some() || batch.misfits > 0 {
             for packet in packets.iter() {
@@ -49,7 +49,7 @@ impl Watch {
             warn!(
                 peer = peer.map(tracing::field::display),
                 local = local.map(tracing::field::display),
-                "The sender captures the connection that carries its own text, which feeds itself: \
+                "The sender captures its own connection to here, so the capture feeds itself: \
                  add `not port {}` to its filter.",
                 local.map_or(0, |local| local.port()),
             );
@@ -60,7 +60,7 @@ impl Watch {
         }
     }
 
-    /// Whether an address stands there as a name.
+    /// Whether the source's address is a name.
     fn named(&self, packet: Packet<'_>) -> bool {
         self.source.is_some_and(|source| packet.misfit(source))
     }
@@ -77,7 +77,7 @@ impl Watch {
             Some(Value::Int(port)) => u16::try_from(port).ok(),
             _ => None,
         };
-        // The ports first: they settle it for nearly every packet.
+        // The ports come first: they decide nearly every packet.
         let Some(from) = port(source_port) else {
             return false;
         };

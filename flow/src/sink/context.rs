@@ -1,4 +1,4 @@
-//! What every sink of a run needs to know when it is opened.
+//! What every sink of a run needs when it is opened.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use dumpstream::Column;
 use super::hangup::Hangup;
 use crate::rejects::Rejects;
 
-/// What every sink of a run needs to know.
+/// What every sink of a run needs when it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct SinkContext {
     /// The namespace's columns, in order.
@@ -18,17 +18,19 @@ pub struct SinkContext {
     pub hash: u64,
     /// The version of the program.
     pub version: &'static str,
-    /// Write `sensor`, `stream`, `record` and `time_source` where a sink has the choice (JSON).
+    /// Write `sensor`, `stream`, `record` and `time_source` if that is optional for a sink (JSON,
+    /// CSV).
     pub identity: bool,
     /// Write the record's own bytes.
     pub raw: bool,
-    /// When a stream's first record comes again, its old rows go and the new ones stay.
+    /// When a stream's first record comes again, delete the stream's old rows and keep the new
+    /// ones.
     pub replace: bool,
-    /// Rows that are there already get the values of those that come again, each by itself, where
-    /// a place can do that; without it the first write of a row stays.
+    /// Overwrite existing rows one by one, if the destination can; otherwise the first write of a
+    /// row stays.
     pub amend: bool,
-    /// Takes the rows that the sink's place refuses.
+    /// Takes the rows that the sink's destination refuses.
     pub rejects: Rejects,
-    /// Asks sinks to open their files anew.
+    /// Asks sinks to reopen their files.
     pub hangup: Hangup,
 }

@@ -1,9 +1,9 @@
-//! `csv:` writes a table of text (RFC 4180): a header, then a row a packet, lines end in CR LF.
+//! `csv:` writes a table of text (RFC 4180): a header, then one row per packet; lines end in CR LF.
 //!
-//! The columns are the namespace's in their order; then, where asked for, `sensor`, `stream`,
-//! `record` and `time_source`; then `truncated`; then, where asked for, `raw`. They are the same
-//! for every row; what a packet lacks is an empty cell. Numbers, addresses and times stand as they
-//! are; a cell of text that a spreadsheet would take for a formula begins with an apostrophe.
+//! The columns are those of the namespace in their order; then, if requested, `sensor`, `stream`,
+//! `record` and `time_source`; then `truncated`; then, if requested, `raw`. They are the same for
+//! every row; a missing value is an empty cell. Numbers, addresses and times are written unchanged;
+//! a text cell that a spreadsheet would take for a formula gets a leading apostrophe.
 
 use dumpstream::spell::Text;
 use dumpstream::{Packet, Value};
@@ -27,7 +27,7 @@ pub(crate) struct Table {
     raw: bool,
     /// `,sensor,stream,` of the last stream.
     stream: Vec<u8>,
-    /// Whose that is.
+    /// The sensor and the stream of `stream`.
     owner: (String, String),
     text: Text,
 }
@@ -132,9 +132,9 @@ fn cell(text: &mut Text, value: &Value<'_>) {
         Value::Real(x) if x.is_finite() => {
             serde_json::to_writer(&mut text.out, &x).expect("a Vec takes every byte");
         }
-        // No number: absent, as in JSON.
+        // Not a number: absent, as in JSON.
         Value::Real(_) => {}
-        // A type of later versions of the core.
+        // A type that a later version of the core may add.
         ref other => text.csv(other.to_string().as_bytes()),
     }
 }

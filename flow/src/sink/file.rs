@@ -1,4 +1,4 @@
-//! A sink of files, whatever their format: one stream, one file, or files that take turns.
+//! A sink that writes files of any format: one stream, one file, or rotated files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,27 +22,27 @@ mod rotation;
 /// The parameters of a sink that writes files.
 pub(super) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
 
-/// How much is gathered before it is written: few system calls, and no more memory than that.
+/// How many bytes are collected before they are written: few system calls, and bounded memory.
 const CHUNK: usize = 256 << 10;
 
-/// What a file is made of: something at its beginning, rows, something at its end.
+/// The format of a file: a beginning, rows, an end.
 pub(crate) trait Format: Send + 'static {
-    /// What every row ends with, where rows may be added to a file that has some: a row that a crash
-    /// has cut is ended with it, so that the next stands alone. `None`: a file is whole once it is
-    /// finished, and nothing is added to it.
+    /// The last byte of every row, if rows may be appended to an existing file: a row that a crash
+    /// has cut is ended with it, so that the next row stands alone. `None`: a file is complete once
+    /// it is finished, and nothing is appended to it.
     const ROW_END: Option<u8>;
 
-    /// What was made and not yet written; whoever writes it clears it.
+    /// The output that is not yet written; whoever writes it clears it.
     fn made(&mut self) -> &mut Vec<u8>;
-    /// Makes what a new file begins with.
+    /// Makes the beginning of a file.
     fn begin(&mut self) {}
     /// Makes one row.
     fn row(&mut self, packet: Packet<'_>);
-    /// Makes what a file ends with.
+    /// Makes the end of a file.
     fn finish(&mut self) {}
 }
 
-/// Reads a URL of a sink that writes files; `format` makes what is written to them.
+/// Parses a URL of a sink that writes files; `format` makes their content.
 pub(super) fn read<F: Format>(
     url: &UrlParts,
     format: impl Fn(&SinkContext) -> F + Send + Sync + 'static,
@@ -50,7 +50,7 @@ pub(super) fn read<F: Format>(
     let (text, place) = (url.text().to_owned(), url.place().to_owned());
     let stdout = place == "-";
     if place.is_empty() {
-        return Err(url.malformed("it needs a file's name after the colon"));
+        return Err(url.malformed("it needs a file name after the colon"));
     }
     let mut rotation = Rotation::default();
     let either = url.value("rotate", WANTED, |value| {
@@ -61,7 +61,7 @@ pub(super) fn read<F: Format>(
     })?;
     let rotation = either.or(size).map(|()| rotation);
     if rotation.is_some() && stdout {
-        return Err(url.malformed("standard output is one stream; name a file to rotate"));
+        return Err(url.malformed("standard output cannot be rotated; name a file"));
     }
     let file = place.clone();
     let opening = Opening::new(move |context| {
@@ -75,7 +75,7 @@ pub(super) fn read<F: Format>(
     })
 }
 
-/// The sink: its thread writes what the format makes.
+/// The sink; its thread writes what the format makes.
 #[derive(Debug)]
 pub(crate) struct FileSink {
     writer: Writer,
@@ -110,7 +110,7 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
-        // The thread is at rest: there is one write at a time.
+        // The thread is idle: there is one write at a time.
         self.written.store(0, Relaxed);
         Box::pin(self.writer.write(rows))
     }
@@ -128,11 +128,11 @@ impl Sink for FileSink {
 struct Files<F> {
     out: Output,
     format: F,
-    /// Rows of the present file, those not yet written too.
+    /// Rows of the current file, including those not yet written.
     rows: u64,
-    /// Where each row ends that was made and not yet written.
+    /// Where each row ends that is not yet written.
     ends: Vec<usize>,
-    /// Rows of this write that were written.
+    /// Rows of the current write that are written.
     written: Arc<AtomicU64>,
     abandoned: Abandoned,
 }
@@ -148,7 +148,7 @@ impl<F: Format> Files<F> {
         }
     }
 
-    /// Writes what was made, whole rows at a time; of a write that was given up, not all of it.
+    /// Writes what was made, whole rows at a time; not everything if the write was given up.
     fn put(&mut self) -> Result<(), SinkError> {
         let text = self.format.made();
         let (mut start, mut row) = (0, 0);
@@ -163,11 +163,11 @@ impl<F: Format> Files<F> {
                 row += 1;
             }
             if row == first {
-                // A beginning alone.
+                // Only the beginning of the file.
                 end = text.len();
             }
             if let Err((bytes, error)) = self.out.write(&text[start..end]) {
-                // Rows that are there count, though the write as a whole failed.
+                // Rows that are written count, though the write as a whole failed.
                 let ends = self.ends[first..row].iter().map(|end| end - start);
                 let whole: Vec<usize> = ends.take_while(|end| *end <= bytes).collect();
                 let last = whole.last().copied().unwrap_or(0);
@@ -183,8 +183,8 @@ impl<F: Format> Files<F> {
         Ok(())
     }
 
-    /// The end of a file: what is not written yet, and what the format ends it with, of a write
-    /// that was given up too. A file that has nothing is left so.
+    /// Finishes a file: writes what is left, and the end of the format, even if the write was given
+    /// up. A file without content stays empty.
     fn finish(&mut self) -> Result<(), SinkError> {
         self.put()?;
         if self.out.is_new() {
@@ -206,7 +206,7 @@ impl<F: Format> Files<F> {
         Ok(())
     }
 
-    /// A row, in this file or, where it is one too many for it, in the next.
+    /// Writes a row to this file, or to the next one if it does not fit.
     fn row(&mut self, packet: Packet<'_>) -> Result<(), SinkError> {
         let start = self.format.made().len();
         self.format.row(packet);

@@ -1,7 +1,7 @@
-//! `jsonl:` writes one JSON object a line.
+//! `jsonl:` writes one JSON object per line.
 //!
-//! The keys are the namespace's columns in their order; then, where asked for, `sensor`, `stream`,
-//! `record` and `time_source`; then `truncated`; then `raw`. What a packet lacks is left out.
+//! The keys are the namespace's columns in their order; then, if requested, `sensor`, `stream`,
+//! `record` and `time_source`; then `truncated`; then `raw`. Missing values are omitted.
 
 use dumpstream::spell::Text;
 use dumpstream::{Column, Packet, Value};
@@ -25,7 +25,7 @@ pub(crate) struct Object {
     raw: bool,
     /// `,"sensor":…,"stream":…` of the last stream.
     stream: Vec<u8>,
-    /// Whose that is.
+    /// The sensor and the stream of `stream`.
     owner: (String, String),
     text: Text,
 }
@@ -37,7 +37,7 @@ impl Format for Object {
         &mut self.text.out
     }
 
-    /// One object and its line feed.
+    /// Writes one object and its line feed.
     fn row(&mut self, packet: Packet<'_>) {
         let text = &mut self.text;
         text.out.push(b'{');
@@ -63,7 +63,7 @@ impl Format for Object {
             text.out.extend_from_slice(b",\"raw\":");
             text.json(packet.raw());
         }
-        // A namespace need not give this packet any value.
+        // A namespace may give this packet no value at all.
         if text.out.get(start) == Some(&b',') {
             text.out.remove(start);
         }
@@ -121,12 +121,13 @@ fn spell(text: &mut Text, value: &Value<'_>) {
                 .out
                 .extend_from_slice(if b { b"true" } else { b"false" });
         }
-        // The shortest digits that read back as the same number are an art of their own.
+        // The shortest digits that read back as the same number are hard to compute; serde_json
+        // does it.
         Value::Real(x) => {
             return serde_json::to_writer(&mut text.out, &x).expect("a Vec takes every byte");
         }
         Value::Inet(_) | Value::Mac(_) | Value::Time(_) | Value::Timestamp(_) => {}
-        // A type of later versions of the core.
+        // A type that a later version of the core may add.
         ref other => return text.json(other.to_string().as_bytes()),
     }
     text.out.push(b'"');

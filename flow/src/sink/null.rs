@@ -1,4 +1,4 @@
-//! `null:` counts packets and drops them: for measuring what stands before it.
+//! `null:` counts packets and discards them, to measure everything before it.
 
 use dumpstream::Packets;
 
@@ -10,7 +10,7 @@ use super::{BoxFuture, Sink, SinkError, Written};
 pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
     match url.place() {
         "" => Ok(Opening::new(|_| Ok(Box::new(Null)))),
-        _ => Err(url.malformed("it writes nowhere; type `null:`")),
+        _ => Err(url.malformed("it has no destination; write `null:`")),
     }
 }
 

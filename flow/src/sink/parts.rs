@@ -1,18 +1,18 @@
-//! A sink's URL taken apart, `SCHEME:PLACE[?PARAMETER=VALUE[&…]]`, and its parameters read.
+//! Parses a sink's URL, `SCHEME:PLACE[?PARAMETER=VALUE[&…]]`, and its parameters.
 //!
-//! Parameters are percent-decoded: `%26` is a `&` that belongs to a value. The place is taken as it
-//! was typed, since most places are names of files, which may have a `%`.
+//! Parameters are percent-decoded: `%26` is a `&` within a value. The place is taken unchanged,
+//! because most places are file names, which may contain a `%`.
 //!
-//! The trap: an error repeats the URL, and a URL may have a password after all. Where a scheme says
-//! where passwords belong, one that stands in the URL is refused before anything else is read, and
-//! not repeated.
+//! The trap: an error repeats the URL, and a URL may contain a password. If a scheme says where
+//! passwords belong, a URL with a password is refused before anything else is read, and not
+//! repeated.
 
 use super::{OnFull, SinkError};
 
 /// The parameter that every sink takes.
 const ON_FULL: &str = "on_full=block|drop";
 
-/// Names of parameters that somebody may take for those of a password.
+/// Names of parameters that users may try for a password.
 const SECRET: [&str; 3] = ["user", "username", "password"];
 
 /// A sink's URL, read: the place, and the values of its parameters.
@@ -26,11 +26,11 @@ pub struct UrlParts {
 }
 
 impl UrlParts {
-    /// Takes `text` apart. Of `known` parameters, each stands as help shows it, `ttl=7d`; `secrets`
-    /// says where a name and a password belong instead, if the place may ask for them.
+    /// Parses `text`. Each of the `known` parameters has the form that help shows, `ttl=7d`;
+    /// `secrets` says where a name and a password belong, if the scheme has them.
     ///
     /// # Errors
-    /// A parameter that is not known, or given twice, or not percent-encoded as it must be.
+    /// A parameter is not known, is given twice, or is not percent-encoded.
     pub(crate) fn read(
         text: &str,
         known: &[&str],
@@ -64,7 +64,7 @@ impl UrlParts {
             if !named(&ON_FULL) && !known.iter().any(named) {
                 let hint = match server || place.is_empty() {
                     true => "",
-                    false => " (a `?` that belongs to a file's name needs another `?` at the end)",
+                    false => " (if the file name contains `?`, add another `?` at the end)",
                 };
                 return Err(SinkError::UnknownParameter {
                     url: text.to_owned(),
@@ -94,7 +94,7 @@ impl UrlParts {
         &self.text
     }
 
-    /// What stands between the colon and the parameters: a file, `-`, or `//HOST/…`.
+    /// The text between the colon and the parameters: a file, `-`, or `//HOST/…`.
     pub fn place(&self) -> &str {
         &self.place
     }
@@ -104,16 +104,17 @@ impl UrlParts {
         self.on_full
     }
 
-    /// A parameter's value; empty where it was given without one.
+    /// The value of a parameter; empty if it was given without one.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.values.iter();
         values.find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// A parameter's value as `read` understands it, if it was given; `wanted` says what it can be.
+    /// The value of a parameter as `read` parses it, if it was given; `wanted` describes the valid
+    /// values.
     ///
     /// # Errors
-    /// `read` does not understand it.
+    /// `read` does not accept the value.
     pub fn value<T>(
         &self,
         name: &str,
@@ -134,7 +135,7 @@ impl UrlParts {
         }
     }
 
-    /// The error of a URL that its sink cannot read; `why` says what would be right.
+    /// The error for a URL that its sink cannot read; `why` says what would be right.
     pub fn malformed(&self, why: impl Into<String>) -> SinkError {
         SinkError::Malformed {
             url: self.text.clone(),
@@ -145,13 +146,13 @@ impl UrlParts {
     fn decoded(&self, text: &str) -> Result<String, SinkError> {
         decoded(text).ok_or_else(|| {
             self.malformed(format!(
-                "`{text}` is not percent-encoded text; a % itself is written %25"
+                "`{text}` is not percent-encoded text; write a % itself as %25"
             ))
         })
     }
 }
 
-/// Refuses a name or a password, in front of a host or as a parameter.
+/// Refuses a name or a password, before a host or as a parameter.
 fn open_secrets(scheme: &str, rest: &str, query: &str, remedy: &str) -> Result<(), SinkError> {
     let refused = |why: String| {
         Err(SinkError::Malformed {
@@ -164,23 +165,22 @@ fn open_secrets(scheme: &str, rest: &str, query: &str, remedy: &str) -> Result<(
         .filter_map(|pair| decoded(pair.split('=').next()?));
     if let Some(name) = names.find(|name| SECRET.contains(&&**name)) {
         return refused(format!(
-            "`{name}` is not taken from the command line, where every user of this machine sees it"
+            "`{name}` is not accepted on the command line, where every user can see it"
         ));
     }
-    // A password may have a `?`, and the name of a file among the parameters an `@`.
+    // A password may contain a `?`, and a file name among the parameters an `@`.
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let place = rest.split('?').next().unwrap_or(rest);
     let authority = rest.split('/').next().unwrap_or(rest);
     if place.contains('@') || authority.contains('@') {
         return refused(
-            "a name or password on the command line is seen by every user of this machine"
-                .to_owned(),
+            "every user of this machine can see a name or password on the command line".to_owned(),
         );
     }
     Ok(())
 }
 
-/// Text of which each `%HH` stands for a byte.
+/// Decodes text in which each `%HH` stands for a byte.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

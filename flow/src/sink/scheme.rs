@@ -1,4 +1,4 @@
-//! A kind of sink, by the word before the colon: how its URLs are written, and what opens them.
+//! A kind of sink, by the word before the colon: how its URLs are written and its sinks opened.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::{Sink, SinkError};
 /// Reads a URL.
 type Read = dyn Fn(&UrlParts) -> Result<Opening, SinkError> + Send + Sync;
 
-/// Opens a sink, whose URL was read before.
+/// Opens a sink, whose URL was parsed before.
 type Open = dyn Fn(&SinkContext) -> Result<Box<dyn Sink>, SinkError> + Send + Sync;
 
 /// A kind of sink.
 #[derive(Clone)]
 pub struct Scheme {
     pub(super) name: &'static str,
-    /// `None`: a scheme that this build was made without.
+    /// `None`: a scheme that this build does not include.
     pub(super) form: Option<&'static str>,
     pub(super) parameters: &'static [&'static str],
     pub(super) endings: &'static [&'static str],
@@ -26,9 +26,9 @@ pub struct Scheme {
 }
 
 impl Scheme {
-    /// A scheme of this `name`; `form` is a URL of it as help shows it, `sqlite:FILE`. `read` takes
-    /// a URL that was typed, checks it, and says how the sink is opened: what is wrong with a URL is
-    /// known before anything is opened.
+    /// A scheme of this `name`; `form` is a URL of it as help shows it, `sqlite:FILE`. `read`
+    /// checks a URL and returns how the sink is opened, so that a wrong URL is found before
+    /// anything is opened.
     pub fn new(
         name: &'static str,
         form: &'static str,
@@ -62,20 +62,22 @@ impl Scheme {
         }
     }
 
-    /// The parameters that its URLs may have besides `on_full`, each as help shows it: `ttl=7d`.
+    /// The parameters that its URLs may have besides `on_full`, in the form that help shows:
+    /// `ttl=7d`.
     pub fn parameters(mut self, parameters: &'static [&'static str]) -> Scheme {
         self.parameters = parameters;
         self
     }
 
-    /// How files of it end: who types `packets.db` is asked whether `sqlite:packets.db` was meant.
+    /// File name extensions: a user who types `packets.db` is asked whether `sqlite:packets.db` was
+    /// meant.
     pub fn endings(mut self, endings: &'static [&'static str]) -> Scheme {
         self.endings = endings;
         self
     }
 
-    /// Where a name and a password belong, as a sentence goes on with it: `put them into …`. A URL
-    /// that has one is refused with that, and not repeated.
+    /// Where a name and a password belong, as the end of a sentence: `put them into …`. A URL that
+    /// contains one is refused with that sentence, and not repeated.
     pub fn secrets(mut self, remedy: &'static str) -> Scheme {
         self.secrets = Some(remedy);
         self
@@ -108,7 +110,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Of a sink that writes to no file.
+    /// For a sink that writes to no file.
     pub fn new(
         open: impl Fn(&SinkContext) -> Result<Box<dyn Sink>, SinkError> + Send + Sync + 'static,
     ) -> Opening {
@@ -119,13 +121,13 @@ impl Opening {
         }
     }
 
-    /// It writes to this file: nothing else may write to it, or be read from it.
+    /// Declares that it writes to this file: nothing else may write to it, or read it as an input.
     pub fn file(mut self, path: impl Into<String>) -> Opening {
         self.file = Some(path.into());
         self
     }
 
-    /// It writes to standard output.
+    /// Declares that it writes to standard output.
     pub fn stdout(mut self) -> Opening {
         self.stdout = true;
         self

@@ -1,4 +1,4 @@
-//! Which sinks there are, one row each, and what their URLs name.
+//! The list of sinks, one row each, and sink URLs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use crate::store::cassandra;
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite;
 
-/// Every sink that comes with this crate.
+/// Every sink of this crate.
 fn built_in() -> Vec<Scheme> {
     Vec::from([
         Scheme::new("jsonl", "jsonl:- or jsonl:FILE", jsonl::read)
@@ -39,7 +39,7 @@ fn built_in() -> Vec<Scheme> {
 
 static BUILT_IN: LazyLock<Schemes> = LazyLock::new(|| Schemes(built_in()));
 
-/// The kinds of sinks that URLs may name: those of this crate, and those that a program adds.
+/// The kinds of sinks that URLs can name: those of this crate, and those that a program adds.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -83,14 +83,14 @@ static BUILT_IN: LazyLock<Schemes> = LazyLock::new(|| Schemes(built_in()));
 pub struct Schemes(Vec<Scheme>);
 
 impl Default for Schemes {
-    /// Those of this crate.
+    /// The schemes of this crate.
     fn default() -> Schemes {
         BUILT_IN.clone()
     }
 }
 
 impl Schemes {
-    /// Adds a scheme, instead of one that has its name already.
+    /// Adds a scheme, and replaces an existing one of the same name.
     pub fn register(&mut self, scheme: Scheme) -> &mut Schemes {
         self.0.retain(|s| s.name != scheme.name);
         self.0.push(scheme);
@@ -102,10 +102,10 @@ impl Schemes {
         self.0.iter().filter_map(|s| s.form)
     }
 
-    /// Reads a URL; nothing is opened.
+    /// Parses a URL; nothing is opened.
     ///
     /// # Errors
-    /// It names no scheme, or not in the way that the scheme reads.
+    /// The URL names no scheme, or its scheme does not accept it.
     pub fn url(&self, text: &str) -> Result<SinkUrl, SinkError> {
         let name = text.split_once(':').map(|(name, _)| name);
         let scheme = self.0.iter().find(|s| name == Some(s.name));
@@ -119,7 +119,7 @@ impl Schemes {
     }
 
     fn unknown(&self, url: &str) -> SinkError {
-        // What a bare file's name was meant for, by how it ends.
+        // What a bare file name was meant for, by its extension.
         let end = url.rsplit_once('.').map_or(url, |(_, end)| end);
         let meant = self.0.iter().find(|s| s.endings.contains(&end));
         SinkError::UnknownSink {
@@ -136,7 +136,7 @@ impl Schemes {
 /// The name of a sink: `SCHEME:PLACE[?PARAMETER=VALUE[&…]]`, as `-o` takes it. Values are
 /// percent-decoded.
 ///
-/// Text is read by the schemes of this crate; [`Schemes::url`] reads those of a program too.
+/// `parse` uses the schemes of this crate; [`Schemes::url`] also those of a program.
 ///
 /// ```
 /// use dumpstream::{OnFull, SinkUrl};
@@ -160,7 +160,7 @@ impl SinkUrl {
         self.scheme
     }
 
-    /// What stands between the colon and the parameters: a file, `-`, or `//HOST/…`.
+    /// The text between the colon and the parameters: a file, `-`, or `//HOST/…`.
     pub fn place(&self) -> &str {
         self.parts.place()
     }
@@ -170,7 +170,7 @@ impl SinkUrl {
         self.opening.to_stdout()
     }
 
-    /// The file that the sink writes to, if it is one.
+    /// The file that the sink writes to, if any.
     pub fn file(&self) -> Option<&str> {
         self.opening.to_file()
     }
@@ -180,19 +180,19 @@ impl SinkUrl {
         self.parts.on_full()
     }
 
-    /// Opens the sink: creates the file, or the tables; a cluster is connected to meanwhile, in a
-    /// tokio runtime. What is there is added to: rows of text stand at the end of a file, whatever
-    /// it had. It blocks for as long as that takes.
+    /// Opens the sink: creates the file or the tables, or starts to connect to a cluster, which
+    /// needs a tokio runtime. Rows are added to an existing file or table. Blocks until this is
+    /// done.
     ///
     /// # Errors
-    /// When the place is not one to write to; the text says what to do.
+    /// The sink cannot write to this destination; the text names the remedy.
     pub fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>, SinkError> {
         self.opening.open(context)
     }
 }
 
 impl PartialEq for SinkUrl {
-    /// Whether both were typed alike.
+    /// Whether both were typed identically.
     fn eq(&self, other: &SinkUrl) -> bool {
         self.parts == other.parts
     }

@@ -1,7 +1,7 @@
-//! A thread that owns what blocks: a file, a pipe, a database's connection.
+//! A thread that owns what blocks: a file, a pipe, a database connection.
 //!
-//! It is a thread of its own and none of the runtime's pool: a runtime waits at its end for every
-//! blocking task, and a write to a pipe that nobody reads never ends.
+//! It is not a thread of the runtime's pool: a runtime waits for every blocking task when it shuts
+//! down, and a write to a pipe that nobody reads never ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 use super::hangup::Hangup;
 use super::{SinkError, Written};
 
-/// What stands behind the thread; its functions may block.
+/// What the thread owns; its functions may block.
 pub(crate) trait Store: Send + 'static {
     fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError>;
-    /// When [`Store::tick`] is to be called though nothing is written.
+    /// When [`Store::tick`] must be called even if nothing is written.
     fn due(&self) -> Option<Instant> {
         None
     }
@@ -26,15 +26,15 @@ pub(crate) trait Store: Send + 'static {
     fn tick(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Opens by name again what is open.
+    /// Reopens by name what is open.
     fn reopen(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Ends it; what the thread owned is at rest when this returns.
+    /// Closes it; what the thread owned is idle when this returns.
     fn close(self) -> Result<(), SinkError>;
 }
 
-/// Told when nobody waits for the thread any more, so that it stops trying.
+/// Set when nobody waits for the thread any more, so that it stops trying.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Abandoned(Arc<AtomicBool>);
 
@@ -50,11 +50,11 @@ enum Job {
     Reopen,
 }
 
-/// The handle to the thread. Dropping it lets the thread end after the job it is at.
+/// The handle to the thread. If it is dropped, the thread ends after its current job.
 #[derive(Debug)]
 pub(crate) struct Writer {
     sink: String,
-    /// Nobody else holds it for long: without it the thread ends.
+    /// Nobody else holds this for long: when it is dropped, the thread ends.
     jobs: Arc<mpsc::Sender<Job>>,
     abandoned: Abandoned,
 }
@@ -88,7 +88,7 @@ impl Writer {
         })
     }
 
-    /// Has the thread open its place again whenever `hangup` is raised.
+    /// Makes the thread reopen its file whenever `hangup` is raised.
     pub(crate) fn reopens(&self, hangup: &Hangup) {
         let jobs = Arc::downgrade(&self.jobs);
         hangup.on(move || {
@@ -97,7 +97,7 @@ impl Writer {
         });
     }
 
-    /// Has the thread end what it is at as soon as it can.
+    /// Makes the thread end its current work as soon as it can.
     pub(crate) fn abandon(&self) {
         self.abandoned.0.store(true, Ordering::Relaxed);
     }
@@ -125,16 +125,16 @@ impl Writer {
     }
 }
 
-/// The thread: one job after the other, and between them what is due.
+/// Runs the thread: one job after the other, and between them what is due.
 fn work<S: Store>(mut store: S, queue: &mpsc::Receiver<Job>) {
-    // What failed while nobody waited; the next who asks is told.
+    // An error while nobody waited; the next caller gets it.
     let mut failed = None;
     loop {
         let job = match store.due().filter(|_| failed.is_none()) {
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
-        // An answer that nobody waits for is no failure: the lane has counted those rows.
+        // If nobody waits for the answer, the lane has counted those rows.
         match job {
             Ok(Job::Write(rows, answer)) => {
                 let written = match failed.take() {

@@ -1,4 +1,4 @@
-//! What a station is made of.
+//! Builds a station.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -17,15 +17,16 @@ use crate::sink::url::SinkUrl;
 use crate::sink::{Sink, SinkError};
 
 /// How long a complete record waits for a continuation line before it is sent on: a line of
-/// `tcpdump -l` arrives as small writes within a millisecond of each other, and a person who
-/// watches does not see a quarter of a second.
+/// `tcpdump -l` arrives as small writes within a millisecond, and a person does not notice a
+/// quarter of a second.
 pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_millis(250);
 
-/// How long sinks have for what is still queued when the end was asked for: a service manager
-/// kills a process that takes much longer.
+/// How long sinks have to write queued packets after the end was requested: a service manager kills
+/// a process that takes much longer.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Puts a [`Station`] together: [`Station::builder`] begins one, [`StationBuilder::open`] opens it.
+/// Builds a [`Station`]: [`Station::builder`] creates it, [`StationBuilder::open`] opens the
+/// station.
 pub struct StationBuilder {
     parser: Arc<Parser>,
     outputs: Vec<Output>,
@@ -75,13 +76,13 @@ impl StationBuilder {
         }
     }
 
-    /// Adds a sink, which is opened with the station.
+    /// Adds a sink, which is opened together with the station.
     pub fn output(mut self, url: SinkUrl) -> StationBuilder {
         self.outputs.push(Output::Url(url));
         self
     }
 
-    /// Adds a sink that is open already; `name` is for reports.
+    /// Adds a sink that is already open; `name` is for reports.
     pub fn sink(mut self, name: impl Into<String>, sink: Box<dyn Sink>) -> StationBuilder {
         self.outputs.push(Output::Sink(name.into(), sink));
         self
@@ -99,14 +100,14 @@ impl StationBuilder {
         self
     }
 
-    /// Without bytes for so long, the last record of an input is sent on if it is complete
+    /// After this long without bytes, the last record of an input is sent on if it is complete
     /// [default: [`DEFAULT_FLUSH_AFTER`]].
     pub fn flush_after(mut self, flush_after: Duration) -> StationBuilder {
         self.flush_after = flush_after;
         self
     }
 
-    /// After [`Station::stop`], how long sinks have for what is still queued [default:
+    /// After [`Station::stop`], how long sinks have to write queued packets [default:
     /// [`DEFAULT_DRAIN_TIMEOUT`]].
     pub fn drain_timeout(mut self, drain_timeout: Duration) -> StationBuilder {
         self.drain_timeout = drain_timeout;
@@ -119,7 +120,7 @@ impl StationBuilder {
         self
     }
 
-    /// Takes the records whose protocol was not found, and the rows that sinks refuse.
+    /// Takes records whose protocol was not found, and rows that sinks refuse.
     pub fn rejects(mut self, rejects: Rejects) -> StationBuilder {
         self.context.rejects = rejects;
         self
@@ -149,10 +150,10 @@ impl StationBuilder {
         self
     }
 
-    /// Opens the sinks, in their order, and starts their lanes.
+    /// Opens the sinks in order, and starts their lanes.
     ///
     /// # Errors
-    /// A sink that cannot be opened.
+    /// A sink cannot be opened.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -183,7 +184,7 @@ impl StationBuilder {
             progress: Progress::new(),
             numbers: Default::default(),
         }));
-        // When no sink lives any more, nothing is left to do.
+        // When no sink is alive any more, nothing is left to do.
         let (lanes, stop) = (station.lanes().clone(), station.stop().clone());
         tokio::spawn(async move {
             tokio::select! {

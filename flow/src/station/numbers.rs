@@ -1,14 +1,14 @@
-//! What the numbers of `-#` tell of a sensor, whose count goes on across its connections.
+//! What the numbers of `-#` show about a sensor, whose count continues across its connections.
 //!
-//! An input whose first number is 1 begins a count. Any other goes on with the count of its sensor
-//! that an earlier input left behind, the nearest one below that number, so that what was lost in
-//! between is seen; where there is none it joins a tcpdump that was running before. A count belongs
+//! An input whose first number is 1 starts a count. Any other input continues a count of its sensor
+//! that an earlier input left behind, the nearest one below its first number, so that losses in
+//! between are seen; if there is none, it joins a tcpdump that was already running. A count belongs
 //! to one input at a time: two tcpdumps of one sensor have two counts, which their numbers keep
 //! apart.
 //!
-//! A sender can be back before its old connection is known to be over. The count that joined then
-//! is held to be what the old one goes on with, once that ends, if nothing came over the old
-//! connection after the new one had begun.
+//! A sender can be back before the end of its old connection is noticed. When the old connection
+//! ends, the count that joined is taken as the continuation of the old one, if nothing came over
+//! the old connection after the new one had begun.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -16,11 +16,11 @@ use std::time::Instant;
 
 use dumpstream::{Packets, Sequence};
 
-/// Counts that are kept of inputs that have ended, of all sensors: at 2 KiB at most each, and the
-/// latest ones, as a sensor that is away for long has mostly begun a new count.
+/// Counts of ended inputs that are kept, over all sensors: each takes at most 2 KiB. The latest are
+/// kept, because a sensor that is away for long has usually started a new count.
 const KEPT: usize = 1024;
 
-/// Those of one sensor: more tcpdumps at once than one host runs.
+/// Counts that are kept per sensor: more tcpdumps than one host runs at once.
 const KEPT_OF_ONE: usize = 8;
 
 /// The counts of all sensors.
@@ -31,9 +31,9 @@ pub(crate) struct Numbers(Mutex<State>);
 struct State {
     /// Counts whose input has ended, the latest last.
     left: VecDeque<Left>,
-    /// Counts in the midst of which an input began that is still read.
+    /// Counts of running inputs that began in the middle of a count.
     joined: Vec<Joined>,
-    /// The identity of the next of them.
+    /// The identity of the next joined input.
     next: u64,
 }
 
@@ -52,7 +52,7 @@ struct Joined {
     began: Instant,
 }
 
-/// What the numbers tell.
+/// What the numbers show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) captures: u64,
@@ -78,24 +78,24 @@ impl Figures {
     }
 }
 
-/// The count that one input's numbers belong to; it is left to the sensor's next input at the end.
+/// The count of one input's numbers. At the end it is left to the sensor's next input.
 #[derive(Debug)]
 pub(crate) struct Numbering<'a> {
     numbers: &'a Numbers,
     sensor: String,
     sequence: Sequence,
-    /// What earlier inputs were told of this count.
+    /// What earlier inputs reported about this count.
     before: Figures,
-    /// Since when there is a count, and when its last number came.
+    /// When the count began, and when its last number came.
     last: Option<Instant>,
-    /// Among those that [joined](State::joined).
+    /// The identity among those that [joined](State::joined).
     joined: Option<u64>,
-    /// It was found to go on with the count of another input, which counts its capture.
+    /// It continues the count of another input, which counts the capture.
     continues: bool,
 }
 
 impl Numbers {
-    /// For a new input.
+    /// Tracks the numbers of a new input.
     pub(crate) fn begin(&self) -> Numbering<'_> {
         Numbering {
             numbers: self,
@@ -115,7 +115,7 @@ impl Numbers {
 }
 
 impl State {
-    /// Takes the count that a number goes on with.
+    /// Takes the count that a number continues.
     fn take(&mut self, sensor: &str, first: u32) -> Option<Left> {
         let counts = self.left.iter().enumerate();
         let of_it = counts.filter(|(_, left)| left.sensor == sensor);
@@ -137,8 +137,8 @@ impl State {
         self.left.push_back(left);
     }
 
-    /// Takes the input that joined in the nearest number above the last one, and not before that
-    /// came.
+    /// Takes the input that joined at the nearest number above the last one, and not before that
+    /// one came.
     fn follower(&mut self, sensor: &str, last: u32, came: Instant) -> Option<Joined> {
         let all = self.joined.iter().enumerate();
         let later = all.filter(|(_, j)| j.sensor == sensor && j.began >= came);
@@ -148,19 +148,19 @@ impl State {
     }
 }
 
-/// How far a number is ahead of another, in 32 bits that wrap; `None` if it is not.
+/// How far a number is ahead of another, in 32 bits that wrap; `None` if it is not ahead.
 fn ahead(number: u32, of: u32) -> Option<u32> {
     let ahead = number.wrapping_sub(of);
     (1..=i32::MAX as u32).contains(&ahead).then_some(ahead)
 }
 
 impl Numbering<'_> {
-    /// Takes the numbers of the input's next packets.
+    /// Tracks the numbers of the input's next packets.
     pub(crate) fn follow(&mut self, packets: &Packets) {
         let mut numbers = packets.iter().filter_map(|packet| packet.number());
         let Some(first) = numbers.next() else { return };
         if self.last.is_none() {
-            // One that tcpdump cannot print begins nothing.
+            // A number that tcpdump cannot print does not start a count.
             let fits = |number| u32::try_from(number).ok();
             if let Some(first) = fits(first).or_else(|| numbers.find_map(fits)) {
                 self.start(packets.sensor(), first);
@@ -197,8 +197,8 @@ impl Numbering<'_> {
         (0..impossible).for_each(|_| self.sequence.number(u64::MAX));
     }
 
-    /// What the numbers of this input tell: what its count tells, less what earlier inputs were
-    /// told of it.
+    /// What the numbers of this input show: the figures of its count, less what earlier inputs
+    /// reported.
     pub(crate) fn figures(&self) -> Figures {
         let all = Figures::of(&self.sequence);
         let mut figures = all.each(self.before, u64::saturating_sub);
@@ -206,17 +206,17 @@ impl Numbering<'_> {
         figures
     }
 
-    /// Whether some record of this input is suspect however one reads the numbers.
+    /// Whether some record of this input is suspect in every reading of the numbers.
     pub(crate) fn forged(&self) -> bool {
         self.sequence.suspect_at_least() > self.before.suspect
     }
 
-    /// Whether some packet was lost however one reads the numbers.
+    /// Whether some packet was lost in every reading of the numbers.
     pub(crate) fn lossy(&self) -> bool {
         self.sequence.lost_at_least() > self.before.lost
     }
 
-    /// The input has ended; its [`figures`](Numbering::figures) can have changed by that.
+    /// Ends the input; this can change its [`figures`](Numbering::figures).
     pub(crate) fn end(&mut self) {
         let (Some(came), Some(last)) = (self.last.take(), self.sequence.last()) else {
             return;

@@ -1,11 +1,11 @@
-//! Packets in a table of a Cassandra cluster: written, read back, asked about.
+//! Packets in a table of a Cassandra cluster: written, read back, queried.
 //!
 //! The namespace is the table. Its key is `((sensor, bucket, shard), time, time_ns, stream,
-//! record)`: a partition is a span of time of one sensor, parted into shards so that no node has
-//! all the work, and 64 neighbouring records stay together, so that they travel in one request.
+//! record)`. A partition is a span of time of one sensor, split into shards so that no node has all
+//! the work. 64 neighbouring records stay together, so that they travel in one request.
 //!
-//! A row's write time is the packet's own, so to write it again changes nothing: every retry and
-//! every replay is safe.
+//! The write time of a row is the packet's own time, so writing it again changes nothing: every
+//! retry and every replay is safe.
 
 mod address;
 mod batcher;

@@ -1,9 +1,9 @@
-//! Packets in a database of SQLite, that other programs read while we write.
+//! Packets in an SQLite database, which other programs can read while it is written.
 //!
-//! The table `packet` is keyed by (time, stream, record), so a range of time is a range of the key
-//! and rows of a live capture go to its right edge; there is no other index to pay for. Which
-//! records of a stream are there is known from a ledger, not by looking for rows: a record that
-//! comes again under another time is still the same record.
+//! The table `packet` has the key (time, stream, record), so a range of time is a range of the key,
+//! and rows of a live capture go to its right edge; no other index costs time. A ledger, rather
+//! than a search, tells which records of a stream are stored: a record that comes again with
+//! another time is still the same record.
 
 mod failure;
 mod ledger;

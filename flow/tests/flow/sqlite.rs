@@ -530,7 +530,7 @@ async fn an_older_table_is_widened_and_keeps_its_rows() {
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("`ttl` is INTEGER there and TEXT"), "{error}");
+    assert!(error.contains("`ttl` is INTEGER there but TEXT"), "{error}");
     assert!(
         error.contains("rename the field, or write to another place"),
         "{error}"
@@ -662,13 +662,13 @@ fn places_that_are_refused_say_what_to_do() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     assert!(refused(":memory:").contains("name a file"));
     assert!(refused(&at("")).contains("is a directory"));
-    assert!(refused(&at("no/such.db")).contains("make it first"));
+    assert!(refused(&at("no/such.db")).contains("create it first"));
     std::fs::write(
         at("text.db"),
         "22:13:20.123456 IP, and so on, for some hundred bytes\n".repeat(9),
     )
     .unwrap();
-    assert!(refused(&at("text.db")).contains("no SQLite database"));
+    assert!(refused(&at("text.db")).contains("not an SQLite database"));
     let other = Connection::open(at("other.db")).unwrap();
     other.execute_batch("CREATE TABLE places(url)").unwrap();
     assert!(refused(&at("other.db")).contains("another program"));

@@ -1,4 +1,4 @@
-//! Where a sink of files writes: a stream, a file, or files that take turns.
+//! Where a file sink writes: a stream, a file, or rotated files.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,17 +10,17 @@ use super::rotation::Rotation;
 use crate::place::{self, append};
 use crate::sink::SinkError;
 
-/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux), so that no row is
-/// cut when its reader stops, and it is known how many were written. Elsewhere it may be less: then
-/// one may be cut.
+/// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux): no row is cut when
+/// the reader stops, and the number of written rows is known. On other systems the size may be
+/// smaller; then a row may be cut.
 const PIPE: usize = 4096;
 
-/// The place, and how much of it was written.
+/// The destination, and how much was written.
 pub(crate) struct Output {
     /// The sink's URL, for errors.
     sink: String,
     place: Place,
-    /// Bytes that the present file has.
+    /// Size of the current file in bytes.
     bytes: u64,
     /// Whether it is a pipe, whose reader may stop reading.
     pipe: bool,
@@ -33,7 +33,7 @@ enum Place {
 }
 
 impl Output {
-    /// `-` is standard output; a file that is there is added to, if rows have an end.
+    /// `-` is standard output; an existing file is appended to if rows have an end.
     pub(super) fn open(
         sink: &str,
         place: &str,
@@ -57,8 +57,7 @@ impl Output {
                 if length > 0 && row_end.is_none() {
                     return Err(refused(
                         sink,
-                        "the file is there, and nothing can be added to it; name another file"
-                            .to_owned(),
+                        "the file exists and cannot be appended to; name another file".to_owned(),
                     ));
                 }
                 bytes = length;
@@ -74,7 +73,7 @@ impl Output {
         })
     }
 
-    /// Refuses a file that was there and begins otherwise.
+    /// Refuses an existing file with a different beginning.
     pub(super) fn continues(&self, header: &[u8]) -> Result<(), SinkError> {
         let Place::File { path, .. } = &self.place else {
             return Ok(());
@@ -85,13 +84,13 @@ impl Output {
         let mut begin = Vec::with_capacity(header.len());
         File::open(path)
             .and_then(|file| file.take(header.len() as u64).read_to_end(&mut begin))
-            .map_err(SinkError::io(&self.sink, "read how the file begins"))?;
+            .map_err(SinkError::io(&self.sink, "read the beginning of the file"))?;
         if begin == header {
             return Ok(());
         }
         Err(refused(
             &self.sink,
-            "the file has other columns, or is no table; name another file".to_owned(),
+            "the file has other columns, or is not a table; name another file".to_owned(),
         ))
     }
 
@@ -106,17 +105,17 @@ impl Output {
         }
     }
 
-    /// How many bytes to write at once.
+    /// The number of bytes to write in one call.
     pub(super) fn piece(&self) -> usize {
         if self.pipe { PIPE } else { usize::MAX }
     }
 
-    /// Whether nothing stands there yet: a header is due.
+    /// Whether the destination is still empty, so that a header is due.
     pub(super) fn is_new(&self) -> bool {
         self.bytes == 0
     }
 
-    /// Whether the present file may have so many more bytes.
+    /// Whether the current file has room for `more` bytes.
     pub(super) fn fits(&self, more: usize) -> bool {
         match &self.place {
             Place::Rotated(rotated) => rotated.fits(self.bytes + more as u64),
@@ -124,7 +123,7 @@ impl Output {
         }
     }
 
-    /// When the present file has had its time.
+    /// When the current file is due for rotation.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.place {
             Place::Rotated(rotated) => rotated.due(),
@@ -132,7 +131,7 @@ impl Output {
         }
     }
 
-    /// Writes all of it; of a write that fails, tells how many bytes were written before.
+    /// Writes everything; on an error, also returns how many bytes were written before.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
         let (written, end) = match &mut self.place {
             Place::Stream(out) => all(out, bytes),
@@ -151,8 +150,8 @@ impl Output {
         })
     }
 
-    /// Takes so many bytes off the end of a file again, if they are still what stands there: half a
-    /// row, after a write that failed. Where that cannot be done it stays.
+    /// Removes `bytes` from the end of a file, if they are still its end: half a row, after a
+    /// failed write. If that is not possible, they stay.
     pub(super) fn take_back(&mut self, bytes: usize) {
         let file = match &self.place {
             Place::Stream(_) => return,
@@ -178,7 +177,7 @@ impl Output {
         }
     }
 
-    /// Finishes the present file and begins the next; of a place that does not rotate, nothing.
+    /// Finishes the current file and starts the next one; does nothing without rotation.
     pub(super) fn turn(&mut self) -> Result<(), SinkError> {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.finish()?;
@@ -188,23 +187,23 @@ impl Output {
         Ok(())
     }
 
-    /// The present file stays, though its time is over: it has no rows.
+    /// Keeps the current file beyond its time, because it has no rows.
     pub(super) fn stay(&mut self) {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.stay();
         }
     }
 
-    /// Opens by name again. Of files that rotate nothing: they take turns instead.
+    /// Reopens the file by name. Rotated files are not reopened.
     pub(super) fn reopen(&mut self, row_end: Option<u8>) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
             let opened = append(path, &mut OpenOptions::new(), row_end);
-            let failed = SinkError::io(&self.sink, "open the file again");
+            let failed = SinkError::io(&self.sink, "reopen the file");
             let (opened, length) = opened.map_err(failed)?;
             if length > 0 && row_end.is_none() {
                 return Err(refused(
                     &self.sink,
-                    "the file was not moved away, and nothing can be added to it".to_owned(),
+                    "the file was not moved away, and cannot be appended to".to_owned(),
                 ));
             }
             *file = opened;
@@ -213,12 +212,12 @@ impl Output {
         Ok(())
     }
 
-    /// Whether a file without rows is not worth keeping.
+    /// Whether a file without rows is removed.
     pub(super) fn discards_empty(&self) -> bool {
         matches!(self.place, Place::Rotated(_))
     }
 
-    /// Ends it; `rows` says whether the present file has any.
+    /// Closes it; `rows` says whether the current file has any.
     pub(super) fn close(self, rows: bool) -> Result<(), SinkError> {
         match self.place {
             Place::Rotated(mut rotated) if rows => rotated.finish(),
@@ -228,7 +227,7 @@ impl Output {
     }
 }
 
-/// Writes all of it, and tells how much of it was written.
+/// Writes everything, and returns how much was written.
 fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {

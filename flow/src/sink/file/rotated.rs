@@ -1,9 +1,9 @@
-//! Files that take turns: written aside as `NAME.part`, made safe, then given their own name.
+//! Rotated files: written as `NAME.part`, synced to disk, then renamed.
 //!
-//! `packets.jsonl` becomes `packets.20261124T074300Z.000001.jsonl`: when its first row was written,
-//! and a number that goes on from run to run. Whoever waits for files that match `packets.*.jsonl`
-//! meets only whole ones, from what their format begins a file with to what it ends it with. What a crash leaves as `.part` is kept under a name of the same form
-//! that ends in `.part`.
+//! `packets.jsonl` becomes `packets.20261124T074300Z.000001.jsonl`: the time when its first row was
+//! written, and a number that continues from run to run. A program that waits for files that match
+//! `packets.*.jsonl` meets only complete ones, from the beginning to the end of their format. A
+//! `.part` that a crash has left is kept under a name of the same form that ends in `.part`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ use super::rotation::Rotation;
 use crate::clock;
 use crate::sink::SinkError;
 
-/// The end of the name of a file that is not finished.
+/// The suffix of an unfinished file.
 const PART: &str = ".part";
 
 pub(super) struct Rotated {
@@ -25,7 +25,7 @@ pub(super) struct Rotated {
     /// When the first row was written to the file.
     begun: Option<SystemTime>,
     due: Option<Instant>,
-    /// The number of the file that is finished next.
+    /// The number of the next finished file.
     number: u64,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Rotated {
 struct Name {
     folder: PathBuf,
     stem: String,
-    /// With its dot; empty where there is none.
+    /// With its dot; empty if there is none.
     extension: String,
     part: PathBuf,
 }
@@ -46,9 +46,9 @@ impl Rotated {
     ) -> Result<Rotated, SinkError> {
         let name = Name::new(&path).ok_or_else(|| SinkError::Refused {
             sink: sink.to_owned(),
-            why: "it needs a file's name, in UTF-8".to_owned(),
+            why: "it needs a file name in UTF-8".to_owned(),
         })?;
-        let failed = SinkError::io(sink, "look into its folder");
+        let failed = SinkError::io(sink, "read its directory");
         let mut number = name.last_number().map_err(failed)? + 1;
         set_aside(sink, &name, &mut number)?;
         let file = name
@@ -75,7 +75,7 @@ impl Rotated {
         self.due
     }
 
-    /// Takes the time from now: until the next whole multiple of the period.
+    /// Restarts the period from now: until the next whole multiple of it.
     pub(super) fn stay(&mut self) {
         self.due = self.rotation.every.and_then(|every| {
             let over = i128::from(clock::now()).rem_euclid(every.as_nanos() as i128);
@@ -84,27 +84,27 @@ impl Rotated {
         });
     }
 
-    /// The present file, to write to it.
+    /// The current file, for writing.
     pub(super) fn written(&mut self) -> &mut File {
         self.begun.get_or_insert_with(SystemTime::now);
         &mut self.file
     }
 
-    /// The present file.
+    /// The current file.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Gives the file its own name, once it is safe.
+    /// Syncs the file to disk, then gives it its own name.
     pub(super) fn finish(&mut self) -> Result<(), SinkError> {
         let begun = self.begun.take().unwrap_or_else(SystemTime::now);
         let finished = self.name.finished(begun, self.number);
         self.file
             .sync_all()
-            .map_err(SinkError::io(&self.sink, "make the file safe"))?;
+            .map_err(SinkError::io(&self.sink, "sync the file to disk"))?;
         self.name
             .rename(&finished)
-            .map_err(SinkError::io(&self.sink, "give the finished file its name"))?;
+            .map_err(SinkError::io(&self.sink, "rename the finished file"))?;
         self.number += 1;
         Ok(())
     }
@@ -118,27 +118,32 @@ impl Rotated {
 
     /// Removes a file that has no rows.
     pub(super) fn discard(self) -> Result<(), SinkError> {
-        fs::remove_file(&self.name.part).map_err(SinkError::io(&self.sink, "remove its empty file"))
+        fs::remove_file(&self.name.part).map_err(SinkError::io(&self.sink, "remove the empty file"))
     }
 }
 
-/// What another run has left is kept; what another run still writes to is not touched.
+/// Keeps the file that an earlier run has left; does not touch a file that another run is writing.
 fn set_aside(sink: &str, name: &Name, number: &mut u64) -> Result<(), SinkError> {
     let left = match OpenOptions::new().append(true).open(&name.part) {
         Ok(left) => left,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(SinkError::io(sink, "open what a run has left there")(e)),
+        Err(e) => {
+            return Err(SinkError::io(
+                sink,
+                "open the file that an earlier run left",
+            )(e));
+        }
     };
     if let Err(TryLockError::WouldBlock) = left.try_lock() {
         return Err(SinkError::Refused {
             sink: sink.to_owned(),
             why: format!(
-                "another program writes to {} now; name another file",
+                "another program is writing to {}; name another file",
                 name.part.display()
             ),
         });
     }
-    let failed = SinkError::io(sink, "set aside what a run has left there");
+    let failed = SinkError::io(sink, "rename the file that an earlier run left");
     let about = left.metadata();
     if about.as_ref().is_ok_and(|about| about.len() == 0) {
         return fs::remove_file(&name.part).map_err(failed);
@@ -151,7 +156,7 @@ fn set_aside(sink: &str, name: &Name, number: &mut u64) -> Result<(), SinkError>
     tracing::warn!(
         file = %name.part.display(),
         kept = %kept.display(),
-        "A run before this one did not finish its file: it is kept; its end may be missing."
+        "An earlier run did not finish its file; it is kept, and its end may be missing."
     );
     Ok(())
 }
@@ -207,18 +212,19 @@ impl Name {
     fn create(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let file = options.append(true).create_new(true).open(&self.part)?;
-        // Held until it is closed; a file system that has no locks is written to all the same.
+        // Held until the file is closed; on a file system without locks the file is written all the
+        // same.
         file.try_lock().ok();
         Ok(file)
     }
 
-    /// Renames the unfinished file; the new name outlives a crash of the machine.
+    /// Renames the unfinished file; the new name survives a crash of the machine.
     fn rename(&self, to: &Path) -> io::Result<()> {
-        // Numbers go on from the highest that is there: this is another program's doing.
+        // Numbers continue from the highest existing one, so another program has created this file.
         if fs::exists(to)? {
             return Err(io::Error::new(
                 ErrorKind::AlreadyExists,
-                format!("{} is there already", to.display()),
+                format!("{} already exists", to.display()),
             ));
         }
         fs::rename(&self.part, to)?;

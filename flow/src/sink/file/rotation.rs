@@ -1,27 +1,27 @@
-//! When a file has had its turn: parameters of a sink's URL.
+//! When a file is rotated: parameters of a sink's URL.
 
 use std::time::Duration;
 
 use crate::amount;
 
-/// A shorter time would make files faster than a folder likes to hold them.
+/// A shorter time would create more files than a directory holds well.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A smaller file would hold a record or two.
+/// A smaller file would hold only a record or two.
 const SMALLEST: u64 = 1 << 10;
 
-/// When a file has had its turn: whichever comes first.
+/// When a file is rotated: whichever comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rotation {
     /// At every whole multiple of this time, counted from 1970 UTC.
     pub(super) every: Option<Duration>,
-    /// Before it would have more bytes.
+    /// Before the file would exceed this many bytes.
     pub(super) size: Option<u64>,
 }
 
-/// What the parameters take, for errors.
+/// The valid values, for errors.
 pub(super) const WANTED: &str =
-    "a time such as 1h (1s at least), a size such as 100MB (1K at least)";
+    "a time such as 1h (at least 1s) or a size such as 100MB (at least 1K)";
 
 impl Rotation {
     /// `rotate=1h` or `rotate=100MB`.
@@ -37,7 +37,7 @@ impl Rotation {
         size.is_some()
     }
 
-    /// A time has its unit: a bare number could be either.
+    /// Parses a time, which must have a unit: a bare number could be a time or a size.
     fn time(&mut self, text: &str) -> bool {
         let unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
         let time = amount::duration(text).ok().filter(|_| unit);

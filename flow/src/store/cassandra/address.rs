@@ -1,4 +1,4 @@
-//! Which cluster, which table, and how it is written: what a `cassandra://` URL says.
+//! What a `cassandra://` URL says: the cluster, the table, and how it is written.
 
 mod credentials;
 
@@ -19,20 +19,21 @@ pub use credentials::{PASSWORD_VARIABLE, USER_VARIABLE};
 /// The port of CQL.
 const PORT: u16 = 9042;
 
-/// Batches on their way at once, at most: half as many reach a node's full speed, and twice as many
+/// Default limit of batches in flight: half as many reach a node's full speed, and twice as many
 /// only wait in its queue (`benches/cassandra.rs`).
 pub(crate) const DEFAULT_IN_FLIGHT: u32 = 64;
-/// The driver numbers 32,768 requests on one connection; above this they would wait for a number.
+/// The driver numbers 32,768 requests per connection; above this limit they would wait for a
+/// number.
 const LARGEST_IN_FLIGHT: u32 = 4096;
 
-/// Partitions that one sensor's bucket is spread over.
+/// Default number of partitions per bucket of a sensor.
 pub(crate) const DEFAULT_SHARDS: u16 = 4;
-/// A report of a minute asks every shard: more than this nobody would.
+/// A report about a minute queries every shard; nobody would query more than this.
 pub(crate) const LARGEST_SHARDS: u16 = 1024;
 
-/// The time that one partition spans.
+/// Default time span of a partition.
 pub(crate) const DEFAULT_BUCKET: Duration = Duration::from_secs(60);
-/// A partition of more than a day of a sensor could only be of one that sees nothing.
+/// A partition of more than a day makes sense only for a sensor that sees nothing.
 pub(crate) const LARGEST_BUCKET: Duration = Duration::from_secs(86_400);
 
 /// Cassandra's own limit, 20 years.
@@ -96,7 +97,7 @@ pub struct Address {
     pub(crate) datacenter: Option<String>,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) rejected: Option<PathBuf>,
-    /// The certificates, in PEM, of whom a node's must be signed by; `None`: no TLS.
+    /// File of the CA certificates that must have signed a node's, in PEM; `None`: no TLS.
     pub(crate) tls: Option<PathBuf>,
 }
 
@@ -106,7 +107,7 @@ impl Address {
         &self.keyspace
     }
 
-    /// The table's name, if there is one: a query needs none.
+    /// The table's name, if the URL has one: a query does not need it.
     pub fn table(&self) -> Option<&str> {
         self.table.as_deref()
     }
@@ -116,10 +117,10 @@ impl Address {
         self.nodes.join(", ")
     }
 
-    /// The name and the password: of the file that the URL names, else of the environment.
+    /// The name and the password, from the file that the URL names, else from the environment.
     ///
     /// # Errors
-    /// A sentence: the file cannot be read, is readable by others, or lacks one of the two.
+    /// A sentence: the file cannot be read, is readable by others, or one of the two is missing.
     pub(crate) fn credentials(&self) -> Result<Option<(String, String)>, String> {
         match &self.credentials {
             Some(file) => credentials::of_file(file).map(Some),
@@ -127,10 +128,10 @@ impl Address {
         }
     }
 
-    /// Reads what a URL says.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// A host, a name or a parameter's value is not one.
+    /// A host, a name or a parameter's value is invalid.
     pub(crate) fn of(url: &UrlParts) -> Result<Address, SinkError> {
         let place = url.place().strip_prefix("//");
         let place = place.ok_or_else(|| url.malformed(form()))?;
@@ -142,8 +143,8 @@ impl Address {
         for name in [Some(keyspace), table].into_iter().flatten() {
             if !identifier(name) {
                 return Err(url.malformed(format!(
-                    "`{name}` is no name of a keyspace or table: a small letter, then small \
-                     letters, digits and _, at most 48; {}",
+                    "`{name}` is not a name of a keyspace or table: use a small letter, then small \
+                     letters, digits and _, at most 48 in all; {}",
                     form()
                 )));
             }
@@ -224,15 +225,16 @@ impl std::fmt::Display for Address {
 }
 
 fn form() -> String {
-    format!("it reads {FORM}[?PARAMETER=VALUE&…]")
+    format!("write {FORM}[?PARAMETER=VALUE&…]")
 }
 
-/// `h1,h2:9042` as `HOST:PORT` each. A port behind the last host is that of all without their own.
+/// Reads `h1,h2:9042` as `HOST:PORT` each. A port after the last host applies to all hosts without
+/// one.
 fn nodes(hosts: &str) -> Result<Vec<String>, String> {
     let parsed: Vec<(&str, Option<&str>)> = hosts
         .split(',')
         .map(|host| match host.rsplit_once(':') {
-            // `[::1]` and `[::1]:9042`; the colons of a bare IPv6 address are none of a port.
+            // `[::1]` and `[::1]:9042`; the colons of a bare IPv6 address do not begin a port.
             Some((_, port)) if port.ends_with(']') => (host, None),
             Some((host, port)) => (host, Some(port)),
             None => (host, None),
@@ -244,14 +246,14 @@ fn nodes(hosts: &str) -> Result<Vec<String>, String> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if bare.is_empty() || (bare.contains(':') && bare == host) {
             return Err(format!(
-                "`{host}` is no host: type 10.0.0.1, db.example.org or [2001:db8::1]"
+                "`{host}` is not a host: give 10.0.0.1, db.example.org or [2001:db8::1]"
             ));
         }
         let port = match port.or(default) {
             None => PORT,
             Some(text) => text
                 .parse()
-                .map_err(|_| format!("`{text}` is no port: type a number from 1 to 65535"))?,
+                .map_err(|_| format!("`{text}` is not a port: give a number from 1 to 65535"))?,
         };
         nodes.push(format!("{host}:{port}"));
     }
@@ -282,12 +284,12 @@ fn compression(name: &str) -> Option<Option<Compression>> {
     })
 }
 
-/// A name, which is not nothing.
+/// Parses a name that is not empty.
 fn named<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
     (!text.is_empty()).then(|| text.into())
 }
 
-/// A time of whole seconds: CQL counts them.
+/// Parses a time in whole seconds, because CQL counts seconds.
 fn seconds(text: &str) -> Option<Duration> {
     let time = amount::duration(text).ok()?;
     (time.subsec_nanos() == 0).then_some(time)
@@ -362,8 +364,8 @@ mod tests {
 
     #[test]
     fn the_scheme_is_told_from_others() {
-        assert!(error("sqlite:x").contains("it reads cassandra://HOST"));
-        assert!(error("x://h/k.t").contains("it reads cassandra://HOST"));
+        assert!(error("sqlite:x").contains("write cassandra://HOST"));
+        assert!(error("x://h/k.t").contains("write cassandra://HOST"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rows into requests: each of neighbouring rows of one partition.
+//! Groups rows into requests: neighbouring rows of one partition each.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::layout::{BLOCK, Hosts, Placing};
 
-/// Bytes of records in one request, at most, unless a single one is larger: far below what a server
-/// takes at once (16 MiB), and not so small that usual rows (64 of 250 bytes) would be parted.
+/// Maximum bytes of records in one request, unless a single record is larger: far below what a
+/// server accepts (16 MiB), and large enough for usual rows (64 of 250 bytes).
 const REQUEST: usize = 256 << 10;
 
-/// Partitions whose rows are gathered at once. When there are more, all are sent as they are.
+/// Partitions whose rows are collected at the same time. If there are more, all are sent as they
+/// are.
 const OPEN: usize = 4096;
 
 /// A row: the packet's place in what is written, and which of its hosts it is filed under.
@@ -30,28 +31,28 @@ pub(crate) enum Which {
     ByHost,
 }
 
-/// Rows of one partition, and how far they have come.
+/// Rows of one partition, and their state.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) which: Which,
     pub(crate) rows: Vec<RowRef>,
-    /// How often the cluster did not take it.
+    /// How often the cluster failed to store them.
     pub(crate) tries: u32,
-    /// When it, or what it is a part of, was sent first of those times.
+    /// When the request, or the one that it is a part of, was first sent.
     pub(crate) since: Option<Instant>,
     pub(crate) proof: Proof,
-    /// The tables are to be looked at after this moment, before it is sent.
+    /// The tables must be checked after this moment, before it is sent.
     pub(crate) look: Option<Instant>,
 }
 
-/// What is known since the server has refused rows.
+/// What is known after the server has refused rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// It has not.
+    /// The server has not refused them.
     None,
-    /// The tables were looked at since, and are right: these rows are suspected.
+    /// The tables were checked afterwards and are right, so these rows are suspected.
     Suspected,
-    /// The tables were looked at once more, for this row alone.
+    /// The tables were checked once more, for this row alone.
     Single,
 }
 
@@ -86,7 +87,7 @@ pub(crate) struct Batcher<'a> {
     sensors: Vec<&'a str>,
     open: HashMap<Key, Open>,
     ready: VecDeque<Work>,
-    /// Rows that nobody has placed: they have no key.
+    /// Rows that were not placed: they have no key.
     pub(crate) nameless: u64,
 }
 

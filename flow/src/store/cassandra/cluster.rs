@@ -1,7 +1,7 @@
-//! A session with a cluster, and what stands there: connecting, looking, making.
+//! A session with a cluster and its tables: connects, checks, creates.
 //!
-//! Whatever is not there yet is waited for, and said once: the cluster, the keyspace, a table, its
-//! columns. Only what no waiting mends ends a sink.
+//! It waits for everything that does not exist yet, and reports it once: the cluster, the keyspace,
+//! a table, its columns. A sink ends only for what no waiting can repair.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,42 +24,42 @@ use super::schema::{self, Difference, Found, FoundColumn, Note};
 use super::target::Target;
 use crate::causes::causes;
 
-/// How long a request may take: longer than the server's own limit for a write (2 s) and for a
-/// read (5 s), so that the server's answer, which says more, comes first.
+/// Time limit of a request: longer than the server's own limit for a write (2 s) and a read (5 s),
+/// so that the server's answer, which says more, comes first.
 const REQUEST: Duration = Duration::from_secs(6);
 
-/// A node that does not answer in so long, on a connection that is idle otherwise, is taken for
-/// dead, and its rows go to another.
+/// A node that does not answer for this long, on an otherwise idle connection, counts as dead, and
+/// its rows go to another node.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Between two looks at a connection; the driver advises against less than a second.
+/// Time between two checks of a connection; the driver advises against less than a second.
 const LOOK: Duration = Duration::from_millis(1_500);
 
-/// For a connection and its first words.
+/// Time limit for connecting and the handshake.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How long the driver may take for anything, its own waits included: not all of them have a limit.
+/// Time limit for anything that the driver does, because not all of its own waits have a limit.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The result, if it comes in time.
+/// Returns the result if it comes in time.
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(PATIENCE, work).await.ok()
 }
 
-/// Between two looks at what is not there yet.
+/// Time between two checks for something that does not exist yet.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What is waited for is said again after so long.
+/// What is waited for is reported again after this time.
 const REMIND: Duration = Duration::from_secs(60);
 
-/// Connections to each node. With batches one is as fast as four; two, so that one that breaks is
-/// not the last.
+/// Connections to each node. With batches, one is as fast as four; there are two, so that one that
+/// breaks is not the last.
 const CONNECTIONS: usize = 2;
 
-/// Checks what a connection needs of this machine.
+/// Checks what a connection needs from this machine.
 ///
 /// # Errors
-/// A sentence: TLS cannot be had.
+/// A sentence: TLS is not possible.
 pub(crate) fn check(address: &Address) -> Result<(), String> {
     match &address.tls {
         Some(ca) => tls(SessionBuilder::new(), ca).map(drop),
@@ -70,7 +70,7 @@ pub(crate) fn check(address: &Address) -> Result<(), String> {
 /// Connects once.
 ///
 /// # Errors
-/// A sentence: who does not answer, and what it says.
+/// A sentence: which nodes do not answer, and why.
 pub(crate) async fn connect(address: &Address) -> Result<Session, String> {
     let mut profile = ExecutionProfile::builder()
         .consistency(address.consistency)
@@ -108,7 +108,7 @@ pub(crate) async fn connect(address: &Address) -> Result<Session, String> {
         .map_err(|e| format!("no node of {} answers: {}", address.nodes(), causes(&e)))
 }
 
-/// Trusts whom the certificates of a file are of, and nobody else.
+/// Trusts the certificates of a file and no others.
 #[cfg(feature = "cassandra-tls")]
 fn tls(builder: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
     use rustls::pki_types::CertificateDer;
@@ -121,7 +121,7 @@ fn tls(builder: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
         roots.add(certificate).map_err(|e| named(&e))?;
     }
     if roots.is_empty() {
-        return Err(named(&"it has no certificate"));
+        return Err(named(&"the file has no certificate"));
     }
     let config = rustls::ClientConfig::builder()
         .with_root_certificates(roots)
@@ -132,7 +132,7 @@ fn tls(builder: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
 #[cfg(not(feature = "cassandra-tls"))]
 fn tls(_: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
     Err(format!(
-        "tls={}: this build has no TLS; the feature `cassandra-tls` adds it",
+        "tls={}: this build has no TLS; rebuild with the feature `cassandra-tls`",
         ca.display()
     ))
 }
@@ -140,9 +140,9 @@ fn tls(_: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
 /// Why the tables are not ready.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
-    /// Something is not there yet: what, and what would make it.
+    /// Something does not exist yet: what, and what would create it.
     Wait(String),
-    /// No waiting mends it.
+    /// No waiting can repair it.
     Never(Halt),
 }
 
@@ -165,12 +165,12 @@ impl Halt {
                 column,
                 found,
                 wanted,
-            } => format!("column `{column}` is {found} there and must be {wanted}"),
+            } => format!("column `{column}` is {found} there but must be {wanted}"),
         }
     }
 }
 
-/// Says what is waited for: once, again when it is something else, and once a minute.
+/// Reports what is waited for: once, again when it changes, and once a minute.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     sink: &'a str,
@@ -189,24 +189,24 @@ impl<'a> Waiting<'a> {
             None => true,
         };
         if new {
-            tracing::warn!(sink = %self.sink, "Waits: {what}");
+            tracing::warn!(sink = %self.sink, "Waiting: {what}");
             self.said = Some((what, tokio::time::Instant::now()));
         }
         tokio::time::sleep(POLL).await;
     }
 
-    /// What was waited for is there.
+    /// Ends the wait.
     pub(crate) fn over(self) {
         if self.said.is_some() {
-            tracing::warn!(sink = %self.sink, "Goes on.");
+            tracing::warn!(sink = %self.sink, "Resumed.");
         }
     }
 }
 
-/// Looks at the tables, and makes what lacks if the URL says so.
+/// Checks the tables, and creates what is missing if the URL says so.
 ///
 /// # Errors
-/// When they are not as they must be.
+/// The tables are not right.
 pub(crate) async fn ensure(
     session: &Session,
     address: &Address,
@@ -217,14 +217,14 @@ pub(crate) async fn ensure(
     if !keyspace {
         if !address.create {
             return Err(Pending::Wait(format!(
-                "there is no keyspace {}; `dumpstream schema cassandra '{address}'` prints what \
-                 makes it, create=true makes it",
+                "keyspace {} does not exist; `dumpstream schema cassandra '{address}'` prints the \
+                 statements that create it, create=true runs them",
                 address.keyspace
             )));
         }
         run(session, schema::create_keyspace(address)).await?;
     }
-    // What is made beside a table that is there lives as long.
+    // Tables that are created beside an existing one get its time to live.
     let mut ttl = address.ttl.unwrap_or_default().as_secs();
     for target in targets {
         let table = &target.table;
@@ -238,13 +238,13 @@ pub(crate) async fn ensure(
                 .await?;
                 let found = look(session, address, table).await?;
                 found.ok_or_else(|| {
-                    Pending::Wait(format!("table {}.{table} was made", address.keyspace))
+                    Pending::Wait(format!("table {}.{table} was created", address.keyspace))
                 })?
             }
             None => {
                 return Err(Pending::Wait(format!(
-                    "there is no table {}.{table}; `dumpstream schema cassandra '{address}'` \
-                     prints what makes it, create=true makes it",
+                    "table {}.{table} does not exist; `dumpstream schema cassandra '{address}'` \
+                     prints the statements that create it, create=true runs them",
                     address.keyspace
                 )));
             }
@@ -254,7 +254,7 @@ pub(crate) async fn ensure(
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}"))))?;
         if placed != note {
             return Err(Pending::Never(Halt::Refused(format!(
-                "table {table} was made anew with another bucket or number of shards"
+                "table {table} was recreated with another bucket or number of shards"
             ))));
         }
         match schema::compare(address, table, &target.layout, &found) {
@@ -266,7 +266,7 @@ pub(crate) async fn ensure(
             }
             Err(Difference::Lacks(statements)) => {
                 return Err(Pending::Wait(format!(
-                    "table {table} is not yet as it must be; run these, or add create=true:\n{}",
+                    "table {table} must be changed; run these statements, or add create=true:\n{}",
                     statements.join(";\n") + ";"
                 )));
             }
@@ -291,10 +291,10 @@ pub(crate) async fn ensure(
     Ok(())
 }
 
-/// How the table that is there places its rows; as the URL says where it is not.
+/// How an existing table places its rows; as the URL says if there is no table.
 ///
 /// # Errors
-/// The URL contradicts it.
+/// The URL contradicts the table.
 pub(crate) async fn note(
     session: &Session,
     address: &Address,
@@ -319,10 +319,10 @@ async fn keyspace_is_there(session: &Session, address: &Address) -> Result<bool,
     Ok(!rows.is_empty())
 }
 
-/// What the cluster says of a table.
+/// What the cluster knows about a table.
 ///
 /// # Errors
-/// It does not answer.
+/// The cluster does not answer.
 pub(crate) async fn look(
     session: &Session,
     address: &Address,
@@ -362,7 +362,7 @@ pub(crate) async fn look(
             descending: text(&row[4]) == "desc",
         });
     }
-    // The table's rows are there before its columns' where another node has just made it.
+    // If another node has just created the table, its row exists before those of its columns.
     Ok(Some(found).filter(|f| !f.columns.is_empty()))
 }
 
@@ -392,13 +392,13 @@ async fn system(
     let result = result.map_err(|e| waits(&e))?;
     let rows = result
         .into_rows_result()
-        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))?;
+        .map_err(|e| Pending::Wait(format!("cannot read the cluster's schema: {e}")))?;
     let rows = rows
         .rows::<scylla::value::Row>()
-        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))?;
+        .map_err(|e| Pending::Wait(format!("cannot read the cluster's schema: {e}")))?;
     rows.map(|row| row.map(|row| row.columns))
         .collect::<Result<_, _>>()
-        .map_err(|e| Pending::Wait(format!("the cluster's schema: {e}")))
+        .map_err(|e| Pending::Wait(format!("cannot read the cluster's schema: {e}")))
 }
 
 fn waits(error: &ExecutionError) -> Pending {
@@ -408,13 +408,13 @@ fn waits(error: &ExecutionError) -> Pending {
     ))
 }
 
-/// Runs a statement that makes or changes a table.
+/// Runs a statement that creates or changes a table.
 async fn run(session: &Session, statement: String) -> Result<(), Pending> {
     tracing::debug!("{statement};");
     let result = session.query_unpaged(statement.as_str(), ()).await;
     match result {
         Ok(_) => Ok(()),
-        // Another writer makes the same, or we lack the right to: look again in a moment.
+        // Another writer creates the same, or we are not authorized: check again in a moment.
         Err(e) => Err(Pending::Wait(format!("{}: {statement}", fault::said(&e)))),
     }
 }

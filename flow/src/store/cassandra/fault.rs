@@ -1,25 +1,25 @@
-//! What an error of the driver means for the rows that it was about.
+//! What an error of the driver means for the rows of the request.
 //!
-//! The driver itself repeats nothing here: its own policy never repeats a write that timed out,
-//! and gives up after one look at the other nodes.
+//! The driver itself does not retry here: its own policy never retries a write that timed out, and
+//! gives up after one try of the other nodes.
 
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError};
 
 use crate::causes::causes;
 
-/// What to do.
+/// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The cluster cannot now: again, later.
+    /// The cluster cannot accept it now: retry later.
     Later,
-    /// A node failed at it: for a reason of its own, or because a row is one that it cannot handle.
+    /// A node failed: for a reason of its own, or because it cannot handle one of the rows.
     Unclear,
-    /// The server refuses what was sent: the table is no longer what it was, or a row is one that
-    /// it does not take.
+    /// The server refuses the request: the table has changed, or the server does not accept one of
+    /// the rows.
     Refused,
 }
 
-/// Sorts an error of a write.
+/// Classifies an error of a write.
 pub(crate) fn of(error: &ExecutionError) -> Fault {
     match error {
         // It does not fit into a request: a row of 2 GiB, or a value that is too long.
@@ -28,7 +28,7 @@ pub(crate) fn of(error: &ExecutionError) -> Fault {
             attempt(first_attempt)
         }
         ExecutionError::LastAttemptError(error) => attempt(error),
-        // No plan, no connection, no answer in time: it is a node's matter, not the rows'.
+        // No plan, no connection, no answer in time: this is about a node, not about the rows.
         _ => Fault::Later,
     }
 }
@@ -39,7 +39,7 @@ fn attempt(error: &RequestAttemptError) -> Fault {
         | RequestAttemptError::CqlRequestSerialization(_)
         | RequestAttemptError::RepreparedIdChanged { .. }
         | RequestAttemptError::RepreparedIdMissingInBatch => Fault::Refused,
-        // What a full disk refuses now, it takes when there is room again.
+        // What a full disk refuses now is accepted when there is room again.
         RequestAttemptError::DbError(DbError::Invalid, text)
             if text.starts_with("Guardrail replica") =>
         {
@@ -60,12 +60,12 @@ fn database(error: &DbError) -> Fault {
         | DbError::AlreadyExists { .. } => Fault::Refused,
         DbError::ServerError | DbError::WriteFailure { .. } => Fault::Unclear,
         // Unavailable, Overloaded, IsBootstrapping, WriteTimeout, …: each may be over in a moment.
-        // Unauthorized: somebody may still grant the right, and no row is at fault.
+        // Unauthorized: the right may still be granted, and no row is at fault.
         _ => Fault::Later,
     }
 }
 
-/// Whether a read may be asked again.
+/// Whether a read may be retried.
 pub(crate) fn transient(error: &ExecutionError) -> bool {
     let unauthorized = matches!(
         error,
@@ -74,7 +74,7 @@ pub(crate) fn transient(error: &ExecutionError) -> bool {
     of(error) != Fault::Refused && !unauthorized
 }
 
-/// What the server itself said of a statement, or what the driver said instead.
+/// The server's own message, or the driver's if there is none.
 pub(crate) fn said(error: &ExecutionError) -> String {
     match error {
         ExecutionError::LastAttemptError(error) => attempt_said(error),

@@ -1,9 +1,10 @@
-//! What stands in which column of a table, and how a packet's values become bytes of CQL.
+//! The columns of a table, and how a packet's values become bytes of CQL.
 //!
 //! The namespace is the table: a field is a column of its name. A `timestamp` of CQL counts
-//! milliseconds, so an instant takes two columns, `x` and `x_ns`: the nanoseconds within it.
+//! milliseconds, so an instant takes two columns, `x` and `x_ns`: the nanoseconds within the
+//! millisecond.
 //!
-//! The trap: a null would be written as a tombstone; what a packet lacks is *unset*.
+//! The trap: a null would be written as a tombstone, so a missing value is *unset*.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use scylla::serialize::writers::{CellWriter, RowWriter};
 
 use super::name::quoted;
 
-/// Rows of one stream that stay together: `shard = (record / BLOCK) % shards`. A batch of so many
-/// rows of one partition is 8 to 9 times as fast as single inserts, and larger ones gain nothing.
+/// Rows of one stream that stay together: `shard = (record / BLOCK) % shards`. A batch of this many
+/// rows of one partition is 8 to 9 times as fast as single inserts; larger batches gain nothing.
 pub(crate) const BLOCK: u64 = 64;
 
 /// In nanoseconds.
@@ -40,9 +41,9 @@ pub(crate) enum Content {
     Field(usize, FieldType),
     /// The nanoseconds of an instant.
     FieldNs(usize),
-    /// Of the table by host: the address that the row is filed under.
+    /// In the table by host: the address that the row is filed under.
     Host,
-    /// Of the table by host: whether that host sent the packet.
+    /// In the table by host: whether that host sent the packet.
     Sent,
 }
 
@@ -55,14 +56,14 @@ pub(crate) struct Cell {
     pub(crate) source: Content,
 }
 
-/// A table: its columns and which of them are its key.
+/// A table: its columns and its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) cells: Vec<Cell>,
     pub(crate) partition: &'static [&'static str],
     pub(crate) clustering: &'static [&'static str],
     pub(crate) placing: Placing,
-    /// Write null where a packet has no value: `--replace` takes old values away.
+    /// Write null if a packet has no value, so that `--replace` removes old values.
     pub(crate) nulls: bool,
     /// The write time of every row, microseconds since 1970; `None`: the packet's own time.
     pub(crate) written: Option<i64>,
@@ -86,7 +87,7 @@ impl Placing {
         }
     }
 
-    /// Milliseconds since 1970 at which the bucket of an instant in nanoseconds begins.
+    /// The start of the bucket of an instant in nanoseconds, in milliseconds since 1970.
     pub(crate) fn bucket(self, time: i64) -> i64 {
         let ms = time.div_euclid(MILLISECOND);
         ms - ms.rem_euclid(self.bucket)
@@ -97,8 +98,8 @@ impl Placing {
     }
 }
 
-/// The fields of the table by host, where the namespace has them: what a report about a host is
-/// made of. The rest stands in the main table, under the same identity.
+/// The fields of the table by host, if the namespace has them: what a report about a host consists
+/// of. The main table has the rest, under the same identity.
 const BY_HOST: [&str; 8] = [
     "protocol",
     "source",
@@ -137,7 +138,7 @@ impl Layout {
         if raw {
             cells.push(cell(("raw", "blob", Content::Raw)));
         }
-        // The packet's own time is a part of the key already.
+        // The packet's own time is already a part of the key.
         let fields = columns.iter().enumerate().filter(|(_, c)| c.name != "time");
         for (i, column) in fields.clone() {
             let source = Content::Field(i, column.kind);
@@ -147,7 +148,7 @@ impl Layout {
             let name = format!("{}_ns", column.name);
             if cells.iter().any(|c| c.name == name) {
                 return Err(format!(
-                    "field `{}` is an instant, whose nanoseconds need the column `{name}`, and a \
+                    "field `{}` is a timestamp, whose nanoseconds need the column `{name}`, but a \
                      field has that name; rename one of them",
                     column.name
                 ));
@@ -164,7 +165,7 @@ impl Layout {
         })
     }
 
-    /// The second table, that answers for one host.
+    /// The second table, which answers queries about one host.
     ///
     /// # Errors
     /// A sentence: the namespace has no addresses.
@@ -203,7 +204,7 @@ impl Layout {
         })
     }
 
-    /// The statement that writes a row, of fixed text for a namespace.
+    /// The statement that writes a row; its text depends only on the namespace.
     pub(crate) fn insert(&self, table: &str) -> String {
         let names: Vec<_> = self.cells.iter().map(|c| quoted(&c.name)).collect();
         let marks = vec!["?"; names.len()].join(", ");
@@ -232,7 +233,7 @@ pub(crate) fn cql(kind: FieldType) -> &'static str {
         FieldType::Inet => "inet",
         FieldType::Time => "time",
         FieldType::Timestamp => "timestamp",
-        // Text, MAC addresses, and types of later versions of the core.
+        // Text, MAC addresses, and types that later versions of the core may add.
         _ => "text",
     }
 }
@@ -257,7 +258,7 @@ impl Hosts {
         })
     }
 
-    /// The address on one side of a packet.
+    /// The source address of a packet if `sent`, else its destination address.
     pub(crate) fn get(self, packet: Packet<'_>, sent: bool) -> Option<IpAddr> {
         let column = if sent { self.source } else { self.destination };
         match packet.value(column) {
@@ -267,13 +268,13 @@ impl Hosts {
     }
 }
 
-/// A row as it is bound to an insert. It is written straight into the request's bytes: the types
-/// of the columns were compared when the table was.
+/// A row as it is bound to an insert. It is written straight into the bytes of the request: the
+/// types of the columns were compared when the table was checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) packet: Packet<'a>,
-    /// Of the table by host: the host, and whether it is the sender.
+    /// In the table by host: the host, and whether it is the sender.
     pub(crate) host: Option<(IpAddr, bool)>,
 }
 
@@ -286,7 +287,7 @@ impl SerializeRow for Bound<'_> {
         for cell in &self.layout.cells {
             self.cell(cell.source, writer.make_cell_writer())?;
         }
-        // A pure function of the row: written again, it is the same write.
+        // A pure function of the row, so that writing it again is the same write.
         let written = self.layout.written;
         let written = written.unwrap_or_else(|| self.packet.time().div_euclid(1_000));
         put(writer.make_cell_writer(), &written.to_be_bytes())

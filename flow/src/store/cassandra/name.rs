@@ -1,6 +1,6 @@
 //! Names of keyspaces, tables and columns, as CQL reads them.
 
-/// Words that are no column's name without quotes (Cassandra 5.0, `ReservedKeywords`).
+/// Words that are not a column's name without quotes (Cassandra 5.0, `ReservedKeywords`).
 const KEYWORDS: &str = " add allow alter and apply asc authorize batch begin by columnfamily \
     create default delete desc describe drop entries execute from full grant if in index infinity \
     insert into is keyspace limit materialized mbean mbeans modify nan norecursive not null of on \

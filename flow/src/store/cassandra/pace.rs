@@ -1,8 +1,8 @@
-//! How many requests may be on their way at once: fewer when the cluster suffers, more again when
+//! Limits the number of requests in flight: fewer when the cluster is overloaded, more again when
 //! it recovers.
 //!
-//! Additive increase, multiplicative decrease, as TCP does it: a whole window that succeeds adds
-//! one, an error halves. Errors of requests that were sent before the last cut say nothing new.
+//! Additive increase, multiplicative decrease, as in TCP: a whole window that succeeds adds one, an
+//! error halves. Errors of requests that were sent before the last decrease are ignored.
 
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ impl Pace {
         }
     }
 
-    /// Requests that may be on their way now: one at least, since somebody has to ask.
+    /// The number of requests that may be in flight now: at least one, so that recovery is noticed.
     pub(crate) fn limit(&self) -> usize {
         // Between 1 and `most`, which came from a `u32`.
         self.limit as usize

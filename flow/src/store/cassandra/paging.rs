@@ -1,4 +1,4 @@
-//! How a table is read page by page: a page is counted in rows, and what is held in bytes.
+//! Reads a table page by page: a page is counted in rows, and what is held in bytes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,38 +12,38 @@ use super::address::Address;
 use super::cluster::PATIENCE;
 use super::fault;
 
-/// Rows of one page, at most: more gain nothing.
+/// Maximum rows of a page; more gain nothing.
 const LARGEST: usize = 4_000;
 
-/// Bytes of one page, at most: while it comes, it is held more than once, and by the server too.
+/// Maximum bytes of a page; while it arrives it is held more than once, also by the server.
 pub(crate) const PAGE: usize = 4 << 20;
 
-/// How many rows a page may have, so that it has about so many bytes: as the pages before tell.
+/// Estimates how many rows a page may have for a number of bytes, from the pages before.
 ///
-/// What it cannot know is that rows become larger: the first page that has such rows is larger by
-/// as much as they are.
+/// It cannot foresee that rows become larger: the first page with larger rows is larger by that
+/// much.
 #[derive(Debug)]
 pub(crate) struct Paging {
-    /// Bytes that a row takes.
+    /// Estimated bytes per row.
     row: AtomicUsize,
 }
 
 impl Paging {
-    /// Before the first page, a row is taken to have so many bytes.
+    /// `row` is the estimate before the first page.
     pub(crate) fn new(row: usize) -> Paging {
         Paging {
             row: AtomicUsize::new(row.max(1)),
         }
     }
 
-    /// The rows of a page of about so many bytes: one at least, or nothing would ever come.
+    /// The rows of a page of about this many bytes: at least one, or nothing would ever come.
     pub(crate) fn rows(&self, bytes: usize) -> i32 {
         let rows = bytes.min(PAGE) / self.row.load(Ordering::Relaxed);
         i32::try_from(rows.clamp(1, LARGEST)).expect("a page is small")
     }
 
-    /// A page that came. Larger rows count at once, smaller ones by and by: a page has at most
-    /// twice the rows of the one before.
+    /// Learns from a page. Larger rows count immediately, smaller ones gradually: a page has at
+    /// most twice the rows of the one before.
     pub(crate) fn came(&self, rows: usize, bytes: usize) {
         let Some(mean) = bytes.checked_div(rows) else {
             return;
@@ -91,7 +91,7 @@ pub(crate) async fn page<Asked: Future<Output = Option<Answer>>>(
         PagingStateResponse::NoMorePages => None,
     };
     let rows = result.into_rows_result();
-    let rows = rows.map_err(|e| format!("its answer cannot be read: {e}"))?;
+    let rows = rows.map_err(|e| format!("cannot read the answer: {e}"))?;
     Ok((rows, next))
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn silent() -> String {
     format!("the cluster has not answered for {time} s; is it up, and are its nodes reachable?")
 }
 
-/// How many copies a read asks. A URL of a sink is one of a reader too, and `any` is for writes
-/// alone: the least that can be read is one.
+/// The consistency of reads. A sink's URL is also a reader's, and `any` is for writes only: the
+/// weakest level for reads is one copy.
 pub(crate) fn consistency(address: &Address) -> Consistency {
     match address.consistency {
         Consistency::Any => Consistency::LocalOne,

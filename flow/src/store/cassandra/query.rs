@@ -1,4 +1,4 @@
-//! A question in CQL, and its rows, page by page.
+//! Runs a CQL query, and returns its rows page by page.
 
 use std::ops::ControlFlow;
 
@@ -14,24 +14,24 @@ use crate::causes::causes;
 use crate::sink::SinkError;
 use crate::store::datum::Datum;
 
-/// What a row is taken to need before the first page has come: it then has 1,024 of them.
+/// Estimated bytes of a row before the first page: that page then has 1,024 rows.
 const ROW: usize = 4 << 10;
 
-/// A statement has no limit: a count of a large table takes its time, and Ctrl-C ends it. A
-/// connection that is dead is found all the same.
+/// A statement has no time limit: a count of a large table takes long, and Ctrl-C ends it. A dead
+/// connection is still detected.
 const NO_LIMIT: std::time::Duration = std::time::Duration::MAX;
 
-/// How often a page is asked for, where the cluster says that it cannot now.
+/// How often a page is requested if the cluster cannot answer.
 const TRIES: u32 = 5;
 
-/// Between two tries.
+/// Time between two attempts.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Asks, and hands every row on: first the names of the columns, then rows. Names without a
-/// keyspace are of the URL's. Returns how many rows there were; `row` may end it.
+/// Runs a query, and hands every row on: first the names of the columns, then rows. Names without a
+/// keyspace are in the URL's keyspace. Returns the number of rows; `row` may end it.
 ///
 /// # Errors
-/// The statement is none that reads, or the cluster refuses it, or no node answers.
+/// The statement does not only read, the cluster refuses it, or no node answers.
 pub async fn query(
     address: &Address,
     statement: &str,
@@ -44,7 +44,7 @@ pub async fn query(
     };
     if !reads(statement) {
         return Err(refused(
-            "a query only reads: it is one SELECT statement; `cqlsh` changes a table".to_owned(),
+            "a query must be one SELECT statement; use `cqlsh` to change a table".to_owned(),
         ));
     }
     // Not all of the driver's own waits have a limit.
@@ -80,7 +80,7 @@ pub async fn query(
         };
         let (result, after) = page(ask, state, again).await.map_err(refused)?;
         next = after;
-        let wrong = |e: &dyn std::fmt::Display| refused(format!("its answer cannot be read: {e}"));
+        let wrong = |e: &dyn std::fmt::Display| refused(format!("cannot read the answer: {e}"));
         paging.came(result.rows_num(), result.rows_bytes_size());
         if let Some(names) = names.take() {
             let columns = result.column_specs();
@@ -101,7 +101,7 @@ pub async fn query(
     Ok(rows)
 }
 
-/// Whether it is a SELECT, behind comments.
+/// Whether the statement, after comments, is a SELECT.
 fn reads(statement: &str) -> bool {
     let mut rest = statement.trim_start();
     loop {
@@ -147,12 +147,12 @@ fn datum(value: Option<CqlValue>) -> Datum<'static> {
         CqlValue::Timeuuid(id) => Datum::owned(id.to_string()),
         CqlValue::Varint(n) => integer(n.as_signed_bytes_be_slice()),
         CqlValue::Empty => Datum::owned(String::new()),
-        // None of our columns is one; what a function or another table gives is shown as it is.
+        // dumpstream has no such column; values of functions or other tables are shown unchanged.
         other => Datum::owned(other.to_string()),
     }
 }
 
-/// A `varint`, of another's table or of a cast, where 64 bits hold it.
+/// A `varint`, from another table or a cast, if it fits into 64 bits.
 fn integer(bytes: &[u8]) -> Datum<'static> {
     match bytes {
         [] => Datum::Int(0),

@@ -1,8 +1,8 @@
-//! A time range read back, in the order of time, over all sensors, buckets and shards.
+//! Reads a time range back, ordered by time, over all sensors, buckets and shards.
 //!
 //! A bucket is a span of time, so buckets follow each other, and only the partitions of one bucket
-//! are merged at once. How much of each is held is such that all together are bounded, however
-//! many sensors there are, and however large their rows.
+//! are merged at once. How much of each partition is held is limited so that the total is bounded,
+//! however many sensors there are and however large their rows.
 
 mod handing;
 mod merge;
@@ -34,7 +34,7 @@ use super::schema::Note;
 use crate::causes::causes;
 use crate::sink::SinkError;
 
-/// Bytes held of all partitions of a bucket together: as much as waits in front of a sink.
+/// Bytes held of all partitions of a bucket together: as much as a sink's queue.
 const HELD: usize = 64 << 20;
 
 /// Pages asked for at once.
@@ -46,42 +46,43 @@ const RANGES: i64 = 32;
 /// Parts that are searched at once.
 const SEARCHED: usize = 4;
 
-/// Partitions that a page of the search has.
+/// Partitions per page of the search.
 const FOUND: i32 = 1_000;
 
-/// How long a page of the search may take: longer than the server's own limit for a range of the
-/// ring (10 s), so that its answer comes first.
+/// Time limit of a page of the search: longer than the server's own limit for a range of the ring
+/// (10 s), so that its answer comes first.
 const SEARCH: Duration = Duration::from_secs(15);
 
-/// Partitions of a sensor that are asked for without a search: so many queries that find nothing
+/// Partitions of a sensor that are queried without a search: this many queries that find nothing
 /// cost less than a search of the whole ring.
 const GUESSED: usize = 4_096;
 
-/// How long a page is asked for, again and again, before the reader gives up.
+/// How long a page is retried before the reader gives up.
 const ENDURANCE: Duration = Duration::from_secs(60);
 
-/// Between two tries.
+/// Time between two attempts.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// What is read: rows from an instant on and before another, in nanoseconds since 1970 UTC.
+/// The range to read: from an instant (inclusive) to another (exclusive), in nanoseconds since 1970
+/// UTC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// The first instant.
     pub from: Option<i64>,
     /// The instant after the last.
     pub to: Option<i64>,
-    /// Of this sensor alone.
+    /// Only this sensor.
     pub sensor: Option<String>,
 }
 
-/// A table that is read.
+/// An open table.
 #[derive(Debug)]
 pub struct Reader {
     sink: String,
     session: Session,
     note: Note,
     parser: Parser,
-    /// What the columns of a page are.
+    /// The content of each column of a page.
     sources: Vec<Content>,
     page: PreparedStatement,
     partitions: PreparedStatement,
@@ -89,10 +90,10 @@ pub struct Reader {
 
 impl Reader {
     /// Connects, and compares the table with the parser's namespace: its fields are read, and
-    /// those that the table lacks are missing. `raw` reads the records' bytes too.
+    /// fields without a column have no values. `raw` also reads the records' bytes.
     ///
     /// # Errors
-    /// No node answers, there is no such table, or a column has another type.
+    /// No node answers, the table does not exist, or a column has another type.
     pub async fn open(address: &Address, parser: &Parser, raw: bool) -> Result<Reader, SinkError> {
         let opened = cluster::in_time(Reader::opened(address, parser, raw)).await;
         opened.unwrap_or_else(|| {
@@ -115,12 +116,15 @@ impl Reader {
         };
         let table = address
             .table()
-            .ok_or_else(|| refused("it names no table: …/KEYSPACE.TABLE".to_owned()))?;
+            .ok_or_else(|| refused("it names no table; write …/KEYSPACE.TABLE".to_owned()))?;
         let session = cluster::connect(address).await.map_err(refused)?;
         let found = cluster::look(&session, address, table).await;
-        let found = found
-            .map_err(pending)?
-            .ok_or_else(|| refused(format!("there is no table {}.{table}", address.keyspace())))?;
+        let found = found.map_err(pending)?.ok_or_else(|| {
+            refused(format!(
+                "table {}.{table} does not exist",
+                address.keyspace()
+            ))
+        })?;
         let note = super::schema::placed(address, &found).map_err(refused)?;
         let columns = parser.columns();
         let layout = Layout::packets(&columns, note.placing(), raw).map_err(refused)?;
@@ -140,7 +144,7 @@ impl Reader {
                     sources.push(cell.source);
                     names.push(quoted(&cell.name));
                 }
-                None => tracing::warn!(column = %cell.name, "The table lacks a column."),
+                None => tracing::warn!(column = %cell.name, "The table is missing a column."),
             }
         }
         let place = format!("{}.{table}", address.keyspace());
@@ -175,7 +179,7 @@ impl Reader {
         })
     }
 
-    /// Begins to read a range: packets come by time, then by stream, record and sensor.
+    /// Starts to read a range: packets come by time, then by stream, record and sensor.
     pub fn read(&self, range: Range) -> Reading<'_> {
         Reading {
             reader: self,
@@ -289,7 +293,7 @@ impl Reader {
         Ok((rows, next))
     }
 
-    /// One page of a query, asked for until it comes.
+    /// Requests one page of a query until it comes.
     async fn page(
         &self,
         statement: &PreparedStatement,
@@ -304,7 +308,7 @@ impl Reader {
             }
             if !std::mem::replace(&mut warned, true) {
                 tracing::warn!(sink = %self.sink, error = %why,
-                    "The cluster does not answer; it is asked again.");
+                    "The cluster does not answer; retrying.");
             }
             Some(WAIT)
         };
@@ -336,19 +340,19 @@ impl Reader {
 
 /// A range that is being read.
 ///
-/// Packets come in the order of time, and where times are equal in that of stream, record and
-/// sensor: the order of the table's key.
+/// Packets come ordered by time, and for equal times by stream, record and sensor: the order of the
+/// table's key.
 ///
-/// What is held at once is bounded: 64 MiB of rows, shared among the partitions of one bucket. What
-/// goes beyond it: each of these partitions holds a row at least, a page whose rows are larger than
+/// What is held at once is bounded: 64 MiB of rows, shared among the partitions of one bucket.
+/// Beyond that, each of these partitions holds at least one row, a page whose rows are larger than
 /// those before is larger by as much, and every partition of the range takes eight bytes.
 #[derive(Debug)]
 pub struct Reading<'a> {
     reader: &'a Reader,
     range: Range,
-    /// Those that are left; `None` before they were looked for.
+    /// The remaining partitions; `None` before they were searched for.
     partitions: Option<Partitions>,
-    /// When the one that is read begins, in milliseconds since 1970.
+    /// The start of the current bucket, in milliseconds since 1970.
     bucket: i64,
     merge: Merge,
     handing: Handing,
@@ -357,10 +361,10 @@ pub struct Reading<'a> {
 impl Reading<'_> {
     /// The next packets; `None` after the last.
     ///
-    /// It may be dropped before it is done: nothing is lost.
+    /// The future may be dropped before it is done: nothing is lost.
     ///
     /// # Errors
-    /// The cluster does not answer, for a minute, or answers with what is no row of ours.
+    /// The cluster does not answer for a minute, or its answer is not a row of dumpstream.
     pub async fn next(&mut self) -> Result<Option<Packets>, SinkError> {
         let reader = self.reader;
         if self.partitions.is_none() {

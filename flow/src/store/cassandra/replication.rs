@@ -5,7 +5,7 @@
 pub(crate) enum Replication {
     /// In every data centre.
     Copies(u8),
-    /// In each of these.
+    /// In each of these data centres.
     Centres(Vec<(String, u8)>),
 }
 

@@ -1,4 +1,4 @@
-//! The tables: how they are made, and what one that is there lacks.
+//! The tables: how they are created, and what an existing one is missing.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,25 +9,24 @@ use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS, LARGEST_BUCKET, LA
 use super::layout::{Layout, Placing};
 use super::name::quoted;
 
-/// Windows of the compaction that rows live through: fewer than the 50 that are advised.
+/// Number of compaction windows during the life of rows: fewer than the recommended limit of 50.
 const WINDOWS: u64 = 30;
 
-/// The window where rows live for ever, in minutes: a week, 52 files a year.
+/// The compaction window if rows live for ever, in minutes: a week, 52 files a year.
 const ENDLESS_WINDOW: u64 = 7 * 24 * 60;
 
-/// `gc_grace_seconds`: as long as a node keeps hints for one that is down (3 h). Zero would turn
-/// hints off.
+/// `gc_grace_seconds`: as long as a node keeps hints for one that is down (3 h). Zero would disable
+/// hints.
 const GC_GRACE: u64 = 10_800;
 
-/// Bytes of a row in a partition, before compression: measured with the built-in namespace on the
+/// Bytes per row in a partition, before compression, measured with the built-in namespace on the
 /// samples.
 const ROW: u64 = 150;
 
-/// The largest partition that is advised, in bytes.
+/// The largest recommended partition, in bytes.
 const LARGEST_PARTITION: u64 = 100 << 20;
 
-/// What our tables say of themselves in their comment, so that every writer and reader places rows
-/// alike.
+/// What the comment of a table says, so that every writer and reader places rows alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) bucket: Duration,
@@ -35,7 +34,7 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// Of a table that is made as the URL says.
+    /// For a table that is created as the URL says.
     pub(crate) fn of(address: &Address) -> Note {
         Note {
             bucket: address.bucket.unwrap_or(DEFAULT_BUCKET),
@@ -52,7 +51,7 @@ impl Note {
         format!("dumpstream: bucket {}s, shards {shards}", bucket.as_secs())
     }
 
-    /// What a comment says, within what a URL may ask for: anybody can change a comment.
+    /// Parses a comment, within the limits of a URL, because anybody can change a comment.
     pub(crate) fn read(comment: &str) -> Option<Note> {
         let (bucket, shards) = comment
             .strip_prefix("dumpstream: bucket ")?
@@ -112,7 +111,7 @@ pub(crate) fn create_table(
     text
 }
 
-/// The compaction's window: a thirtieth of the rows' life, in whole units.
+/// The compaction window: a thirtieth of the rows' life, in whole units.
 fn window(ttl: u64) -> (u64, &'static str) {
     let minutes = match ttl {
         0 => ENDLESS_WINDOW,
@@ -125,7 +124,7 @@ fn window(ttl: u64) -> (u64, &'static str) {
     }
 }
 
-/// What is there of a table.
+/// What exists of a table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) columns: Vec<FoundColumn>,
@@ -134,7 +133,7 @@ pub(crate) struct Found {
     pub(crate) ttl: u64,
 }
 
-/// A column that is there.
+/// An existing column.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundColumn {
     pub(crate) name: String,
@@ -145,10 +144,10 @@ pub(crate) struct FoundColumn {
     pub(crate) descending: bool,
 }
 
-/// Why a table that is there cannot be written to as it is.
+/// Why an existing table cannot be written to as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// These statements would mend it.
+    /// These statements would repair it.
     Lacks(Vec<String>),
     /// A column has another type.
     Column {
@@ -156,11 +155,11 @@ pub(crate) enum Difference {
         found: String,
         wanted: &'static str,
     },
-    /// Nothing mends it: a sentence.
+    /// Nothing repairs it: a sentence.
     Other(String),
 }
 
-/// Compares a table that is there with what the namespace and the URL ask for.
+/// Compares an existing table with what the namespace and the URL ask for.
 pub(crate) fn compare(
     address: &Address,
     table: &str,
@@ -174,7 +173,7 @@ pub(crate) fn compare(
     };
     if key("partition_key") != layout.partition || key("clustering") != layout.clustering {
         return Err(Difference::Other(format!(
-            "its primary key is (({}), {}), and must be (({}), {}); name another table",
+            "its primary key is (({}), {}), but must be (({}), {}); name another table",
             key("partition_key").join(", "),
             key("clustering").join(", "),
             layout.partition.join(", "),
@@ -183,7 +182,7 @@ pub(crate) fn compare(
     }
     if let Some(column) = found.columns.iter().find(|c| c.descending) {
         return Err(Difference::Other(format!(
-            "its rows are ordered by `{}` from the last to the first; name another table",
+            "its rows are in descending order of `{}`; name another table",
             column.name
         )));
     }
@@ -222,9 +221,9 @@ pub(crate) fn compare(
     }
 }
 
-/// How rows of a table that is there are placed: as its comment says, which the URL may not
-/// contradict; where the comment says nothing, as the URL must say then. To guess would be to double
-/// rows, and to read past them.
+/// How an existing table places its rows: as its comment says, which the URL must not contradict.
+/// If the comment does not say it, the URL must. A guess would duplicate rows, and miss them when
+/// reading.
 pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
     let Some(note) = Note::read(&found.comment) else {
         if address.bucket.is_some() && address.shards.is_some() {
@@ -232,7 +231,7 @@ pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
         }
         return Err(
             "its comment does not say how its rows are placed (`dumpstream: bucket 60s, shards \
-             4`); restore the comment, or add the bucket= and shards= that it was made with"
+             4`); restore the comment, or add the bucket= and shards= that it was created with"
                 .to_owned(),
         );
     };
@@ -241,18 +240,18 @@ pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
         return Ok(note);
     }
     Err(format!(
-        "its rows are placed by bucket={}s&shards={}, and a table keeps to what it was made with; \
-         leave both out of the URL, or name another table",
+        "its rows are placed by bucket={}s&shards={}, which cannot be changed; omit both from \
+         the URL, or name another table",
         note.bucket.as_secs(),
         note.shards
     ))
 }
 
-/// The statements that make the keyspace and its tables, with what is to be known about them, as
-/// `dumpstream schema cassandra` prints them. `rate` is in packets a second of one sensor.
+/// The statements that create the keyspace and its tables, with comments, as `dumpstream schema
+/// cassandra` prints them. `rate` is in packets per second of one sensor.
 ///
 /// # Errors
-/// A sentence: two fields of the namespace need one column, or `by_host` lacks its fields.
+/// A sentence: two fields of the namespace need one column, or fields for `by_host` are missing.
 pub fn print(
     address: &Address,
     columns: &[Column],
@@ -263,7 +262,7 @@ pub fn print(
     let table = address
         .table
         .as_deref()
-        .ok_or("the URL names no table: …/KEYSPACE.TABLE")?;
+        .ok_or("the URL names no table; write …/KEYSPACE.TABLE")?;
     let layout = Layout::packets(columns, note.placing(), raw)?;
     let mut text = partition(note, rate);
     text += &format!("{};\n\n", create_keyspace(address));
@@ -277,7 +276,7 @@ pub fn print(
     Ok(text)
 }
 
-/// How large partitions become, as comments.
+/// The estimated size of partitions, as comments.
 fn partition(note: Note, rate: u64) -> String {
     let Note { bucket, shards } = note;
     let of_bucket = rate.saturating_mul(bucket.as_secs());
@@ -295,10 +294,10 @@ fn partition(note: Note, rate: u64) -> String {
             .div_ceil(LARGEST_PARTITION)
             .next_power_of_two();
         text += &format!(
-            "-- More than 100 MB are slow to read and to compact: shards={advised} keeps below.\n"
+            "-- Partitions above 100 MB are slow to read and to compact; use shards={advised}.\n"
         );
     }
-    text += "-- A table keeps the bucket and shards that it was made with.\n\n";
+    text += "-- A table keeps the bucket and shards that it was created with.\n\n";
     text
 }
 

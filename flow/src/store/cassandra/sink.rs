@@ -1,7 +1,8 @@
-//! The sink: every row is written until it is there, or the server has refused it for what it is.
+//! The sink: every row is written until it is stored, or until the server has refused it because of
+//! its content.
 //!
-//! Here is what outlives one write: the session and its tables, how fast the cluster takes rows
-//! ([`Pace`]), how it does and what is told of that, and where refused rows are kept.
+//! This file has what outlives one write: the session and its tables, the pace ([`Pace`]), the
+//! state of the cluster and its reports, and where refused rows are kept.
 
 mod writing;
 
@@ -32,14 +33,14 @@ use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
-/// The least time between the starts of two writes: a request of many rows costs hardly more than
-/// one of few, and a twentieth of a second still reads as "at once".
+/// The minimum time between the starts of two writes: a request of many rows costs hardly more than
+/// one of few, and a twentieth of a second still feels immediate.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// A cluster that has failed nothing for so long is well again.
+/// A cluster without failures for this long has recovered.
 const CALM: Duration = Duration::from_secs(2);
 
-/// Trouble that lasts is told again after so long.
+/// Failures that last are reported again after this time.
 const REMIND: Duration = Duration::from_secs(60);
 
 /// The sink of a URL `cassandra://…`.
@@ -74,43 +75,43 @@ struct Shared {
     pace: Mutex<Pace>,
     health: Mutex<Health>,
     refused: Refused,
-    /// The time of the write under way is over.
+    /// Cancelled when the current write must stop.
     stop: CancellationToken,
-    /// Rows of the write under way that are there.
+    /// Rows of the current write that are stored.
     delivered: AtomicU64,
-    /// When the tables were last seen to be right; whoever looks holds it.
+    /// When the tables were last checked and right; whoever checks holds the lock.
     checked: tokio::sync::Mutex<Instant>,
 }
 
 /// Where rows are kept that the server refuses.
 struct Refused {
     rejects: Rejects,
-    /// The file of this sink alone, where the run keeps none or the URL names another.
+    /// A file of this sink alone, if the run has none or the URL names another.
     file: Option<PathBuf>,
 }
 
-/// What there is once the tables are.
+/// What exists once the tables do.
 struct Ready {
     session: Session,
     note: Note,
     targets: Vec<Target>,
 }
 
-/// How the cluster does, for what is told, and for the lane.
+/// The state of the cluster, for reports and for the lane.
 #[derive(Debug)]
 struct Health {
     moved: Option<Instant>,
-    /// Since when it fails.
+    /// Since when requests fail.
     since: Option<Instant>,
     last: Instant,
     told: Instant,
-    /// Rows refused, and when that was told last.
+    /// Rows refused, and when that was last reported.
     rejected: u64,
     rejected_told: Option<Instant>,
 }
 
 impl Cassandra {
-    /// Checks what can be checked without the cluster, and begins to connect.
+    /// Checks what can be checked without the cluster, and starts to connect.
     pub(crate) fn open(address: &Address, context: &SinkContext) -> Result<Cassandra, SinkError> {
         let url = address.to_string();
         let refused = |why: String| SinkError::Refused {
@@ -118,11 +119,13 @@ impl Cassandra {
             why,
         };
         let Some(table) = address.table() else {
-            return Err(refused("it names no table: …/KEYSPACE.TABLE".to_owned()));
+            return Err(refused(
+                "it names no table; write …/KEYSPACE.TABLE".to_owned(),
+            ));
         };
         if context.replace {
             return Err(refused(
-                "--replace cannot take a stream's old rows out of a cluster; delete them with CQL, \
+                "--replace cannot delete a stream's old rows from a cluster; delete them with CQL, \
                  or write to another table"
                     .to_owned(),
             ));
@@ -179,11 +182,11 @@ impl Cassandra {
             delivered: AtomicU64::new(0),
             checked: tokio::sync::Mutex::new(now),
         });
-        // What is missing shall be said at once, not when the first packet comes.
+        // Report what is missing immediately, not when the first packet comes.
         let opening = tokio::runtime::Handle::try_current().ok().map(|runtime| {
             let shared = shared.clone();
             let task = runtime.spawn(async move {
-                // Its error is the first write's.
+                // The first write returns its error.
                 drop(shared.ready().await);
             });
             task.abort_handle()
@@ -255,7 +258,7 @@ impl Shared {
         }
     }
 
-    /// Waits for the cluster and its tables, however long.
+    /// Waits for the cluster and its tables, without limit.
     async fn prepare(&self) -> Result<Ready, Halt> {
         let mut waiting = Waiting::new(&self.url);
         loop {
@@ -283,7 +286,8 @@ impl Shared {
                     }
                     Some(Err(Pending::Wait(what))) => waiting.wait(what).await,
                     Some(Err(Pending::Never(halt))) => return Err(halt),
-                    // A session whose node fell while it made a table: a new one knows others.
+                    // A node may have failed while the session created a table: a new session knows
+                    // other nodes.
                     None => {
                         waiting.wait(self.silent()).await;
                         break;
@@ -325,7 +329,7 @@ impl Shared {
         Ok((note, targets))
     }
 
-    /// Returns when the tables have been seen to be right after `since`.
+    /// Returns when the tables have been checked after `since` and are right.
     async fn check(&self, ready: &Ready, since: Instant) {
         let mut checked = self.checked.lock().await;
         if *checked > since {
@@ -340,7 +344,7 @@ impl Shared {
                     *checked = begun;
                     return waiting.over();
                 }
-                // A table that was spoilt while we write can be mended while we wait.
+                // A table that was broken while we write can be repaired while we wait.
                 Err(Pending::Never(halt)) => waiting.wait(halt.text()).await,
                 Err(Pending::Wait(what)) => waiting.wait(what).await,
             }
@@ -353,14 +357,18 @@ impl Shared {
             note,
             targets,
         } = ready;
-        // A node that has not heard of the table yet refuses what another would take.
+        // A node that does not know the table yet refuses what another would accept.
         match session.check_schema_agreement().await {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let what = "the nodes do not agree on the schema yet";
                 return Err(Pending::Wait(what.to_owned()));
             }
-            Err(e) => return Err(Pending::Wait(format!("the cluster's schema: {e}"))),
+            Err(e) => {
+                return Err(Pending::Wait(format!(
+                    "cannot read the cluster's schema: {e}"
+                )));
+            }
         }
         cluster::ensure(session, &self.address, targets, *note).await?;
         for target in targets {
@@ -379,7 +387,7 @@ impl Shared {
         let new = health.since.is_none();
         if new || now - health.told >= REMIND {
             tracing::warn!(sink = %self.url, error = %fault::said(error),
-                "Requests fail; their rows are kept and sent again.");
+                "Requests fail; retrying their rows.");
             health.told = now;
         }
         tracing::trace!(limit, error = %fault::said(error), "A request failed.");
@@ -408,7 +416,7 @@ impl Shared {
         }
     }
 
-    /// Keeps a row that the server refused, saying `reason`.
+    /// Keeps a row that the server refused with the message `reason`.
     async fn refuse(&self, packets: &Packets, index: usize, reason: &str) {
         let Refused { rejects, file } = &self.refused;
         rejects.refused(packets, index, &self.url, reason).await;
@@ -431,7 +439,7 @@ impl Shared {
         if health.rejected_told.is_none_or(due) {
             health.rejected_told = Some(Instant::now());
             tracing::warn!(sink = %self.url, rows = health.rejected, record, reason, %file,
-                "The server refuses rows; they are in the file.");
+                "The server refused rows; they are in the file.");
         }
     }
 }

@@ -14,11 +14,11 @@ pub(crate) struct Target {
     pub(crate) table: String,
     pub(crate) layout: Layout,
     insert: String,
-    /// Replaced when the table was changed.
+    /// Replaced when the table has changed.
     prepared: RwLock<Option<Arc<Prepared>>>,
 }
 
-/// The insert, and batches of two of it and more: made once, used by every request.
+/// The insert, and batches of two and more of it: made once, used by every request.
 struct Prepared {
     single: PreparedStatement,
     batches: Vec<Batch>,
@@ -34,10 +34,10 @@ impl Target {
         }
     }
 
-    /// Prepares the insert, again if it was.
+    /// Prepares the insert, or prepares it again.
     ///
     /// # Errors
-    /// What the cluster says.
+    /// The cluster's error.
     pub(crate) async fn prepare(&self, session: &Session) -> Result<(), PrepareError> {
         let mut single = session.prepare(self.insert.as_str()).await?;
         single.set_is_idempotent(true);
@@ -68,7 +68,7 @@ impl Target {
     /// Writes rows of one partition in one request.
     ///
     /// # Errors
-    /// What the cluster says, or the driver.
+    /// The error of the cluster or the driver.
     pub(crate) async fn write(
         &self,
         session: &Session,

@@ -30,7 +30,7 @@ impl Failure {
             match source.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => SinkError::Refused {
                     sink,
-                    why: "is no SQLite database; name another file".to_owned(),
+                    why: "is not an SQLite database; name another file".to_owned(),
                 },
                 _ => SinkError::Database {
                     sink,

@@ -1,18 +1,18 @@
 //! Which records of each stream are in the table.
 //!
-//! A stream's records come in order, so what is there is everything up to the last one, less the
-//! gaps that a lane's drops have left; the gaps are ranges in a table of their own. No row is ever
-//! looked for, and a record that comes again is known whatever time it bears now.
+//! The records of a stream come in order, so the table has everything up to the last one, except
+//! for the gaps that a lane's drops have left; the gaps are ranges in a table of their own. No row
+//! is ever searched for, and a record that comes again is recognised whatever its time is now.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-/// The most streams whose state is held in memory; a stream that is asked for again is read again.
+/// Maximum number of streams whose state is held in memory; others are read again when needed.
 const STREAMS: usize = 4096;
 
-/// The state of the streams seen lately, and the changes not yet saved.
+/// The state of recently seen streams, and the changes not yet saved.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// By sensor, then by stream.
@@ -25,22 +25,22 @@ pub(super) struct Stream {
     pub(super) id: i64,
     /// The highest record that was admitted; 0 before the first.
     last: i64,
-    /// How many are in the table.
+    /// The number of records in the table.
     records: i64,
     complete: bool,
-    /// The range of `time` of its rows.
+    /// The range of `time` of the stream's rows.
     times: Option<(i64, i64)>,
     changed: bool,
 }
 
 impl Ledger {
-    /// Drops what is known: another program has written, or a transaction has failed.
+    /// Forgets the state: another program has written, or a transaction has failed.
     pub(super) fn forget(&mut self) {
         self.sensors.clear();
         self.count = 0;
     }
 
-    /// The stream's state, read or made at its first use.
+    /// The state of the stream, read or created at its first use.
     pub(super) fn stream(
         &mut self,
         conn: &Connection,
@@ -101,8 +101,8 @@ impl Stream {
         })
     }
 
-    /// Says that records `first` to `last` have come, and returns those that are not there yet.
-    /// They count as there from now on.
+    /// Records the arrival of records `first` to `last`, and returns those that are not stored yet.
+    /// They count as stored from now on.
     pub(super) fn admit(
         &mut self,
         conn: &Connection,
@@ -124,7 +124,7 @@ impl Stream {
         Ok(wanted)
     }
 
-    /// Takes records `first` to `last` out of the gaps, and lists those that were in one.
+    /// Removes records `first` to `last` from the gaps, and returns those that were in one.
     fn fill(
         &mut self,
         conn: &Connection,
@@ -163,7 +163,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Says that records `first` to `last` are not there though later ones are.
+    /// Records that `first` to `last` are missing though later records are stored.
     pub(super) fn missing(&mut self, conn: &Connection, first: i64, last: i64) -> Result<()> {
         conn.prepare_cached("INSERT INTO gaps(stream, first, last) VALUES (?1, ?2, ?3)")?
             .execute([self.id, first, last])?;
@@ -172,7 +172,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Says that a row was inserted, with its time.
+    /// Records that a row was inserted, with its time.
     pub(super) fn stored(&mut self, time: i64) {
         self.records += 1;
         let (first, last) = self.times.unwrap_or((time, time));
@@ -180,7 +180,7 @@ impl Stream {
         self.changed = true;
     }
 
-    /// Removes the stream's rows: its record 1 has come again and replaces them.
+    /// Deletes the stream's rows, because its record 1 has come again and replaces them.
     pub(super) fn remove(&mut self, conn: &Connection) -> Result<()> {
         if let Some((first, last)) = self.times {
             conn.prepare_cached("DELETE FROM packet WHERE time BETWEEN ?1 AND ?2 AND stream = ?3")?

@@ -1,4 +1,4 @@
-//! A question in SQL: a database that is opened for reading and nothing else.
+//! Runs SQL on a database that is opened read-only.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,21 +12,21 @@ use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
 
 use crate::store::datum::Datum;
 
-/// How long a query waits for a writer that holds the database, before SQLite says that it is
-/// locked. In WAL mode readers wait for nobody but a recovery after a crash.
+/// How long a query waits for a writer that locks the database before SQLite reports it as locked.
+/// In WAL mode readers wait only for the recovery after a crash.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Why there is no answer.
+/// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The statement is not one that only reads.
+    /// The statement does not only read.
     #[error("{0}")]
     NotAQuery(&'static str),
-    /// [`Interrupt::interrupt`] was called meanwhile.
+    /// [`Interrupt::interrupt`] was called.
     #[error("interrupted")]
     Interrupted,
-    /// The database cannot be read, or refuses the statement: what it says, and a hint.
+    /// The database cannot be read, or refuses the statement: its message, and a hint.
     #[error("{0}")]
     Refused(String),
 }
@@ -40,7 +40,7 @@ impl From<rusqlite::Error> for QueryError {
     }
 }
 
-/// A database that is read, also while another program writes it.
+/// A database that is read, also while another program writes to it.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -82,29 +82,29 @@ impl fmt::Debug for Interrupt {
 }
 
 impl Interrupt {
-    /// Ends the query that the database is at, if it is at one.
+    /// Ends the query that the database is running, if any.
     pub fn interrupt(&self) {
         self.0.interrupt();
     }
 }
 
 impl Database {
-    /// Opens a database that is there.
+    /// Opens an existing database.
     ///
     /// # Errors
-    /// It is not there, or not to be read, or not a database.
+    /// The file does not exist, cannot be read, or is not a database.
     pub fn open(file: &Path) -> Result<Database, QueryError> {
         let refused = |why: String| Err(QueryError::Refused(why));
         if !file.exists() {
             return refused(format!(
-                "there is no database {}: `dumpstream listen -k 4444` makes packets.db, and \
-                 `dumpstream parse FILE -o sqlite:packets.db` does; -d names another",
+                "database {} does not exist: `dumpstream listen -k 4444` or `dumpstream parse FILE \
+                 -o sqlite:packets.db` creates packets.db; name another one with -d",
                 file.display()
             ));
         }
         if file.is_dir() {
             return refused(format!(
-                "{} is a directory; -d names a database in it",
+                "{} is a directory; name a database in it with -d",
                 file.display()
             ));
         }
@@ -116,7 +116,7 @@ impl Database {
             let database = Connection::open_with_flags(file, flags)?;
             database.busy_timeout(BUSY)?;
             database.pragma_update(None, "query_only", true)?;
-            // Reads the header: a file that is not a database is told apart here.
+            // Reads the header, to recognise a file that is not a database.
             database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             Ok::<_, rusqlite::Error>(database)
         };
@@ -126,16 +126,16 @@ impl Database {
             .or_else(|e| refused(format!("database {}: {e}", file.display())))
     }
 
-    /// What ends a query from another thread.
+    /// A handle that ends a query from another thread.
     pub fn interrupt(&self) -> Interrupt {
         Interrupt(self.0.get_interrupt_handle())
     }
 
-    /// Asks, and hands every row on: first the names of the columns, then rows. Returns how many
-    /// rows there were; `names` and `row` may end it.
+    /// Runs a query, and hands every row on: first the names of the columns, then rows. Returns the
+    /// number of rows; `names` and `row` may end it.
     ///
     /// # Errors
-    /// The statement is not one that only reads, or SQLite refuses it, or it was interrupted.
+    /// The statement does not only read, SQLite refuses it, or it was interrupted.
     pub fn query(
         &self,
         sql: &str,
@@ -145,13 +145,13 @@ impl Database {
         let mut statement = match self.0.prepare(sql) {
             Ok(statement) => statement,
             Err(rusqlite::Error::MultipleStatement) => {
-                return Err(QueryError::NotAQuery("one statement at a time, please"));
+                return Err(QueryError::NotAQuery("give one statement at a time"));
             }
             Err(e) => return Err(self.hinted(&e)),
         };
         if !statement.readonly() {
             return Err(QueryError::NotAQuery(
-                "this statement writes, and a query only reads: `sqlite3` changes a store",
+                "this statement writes, but a query only reads; use `sqlite3` to change a database",
             ));
         }
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
@@ -172,17 +172,17 @@ impl Database {
         Ok(count)
     }
 
-    /// How many packets of a stream there are, of whichever sensor.
+    /// The number of packets of a stream, of any sensor.
     ///
     /// # Errors
-    /// It is not a database of ours.
+    /// The database is not dumpstream's.
     pub fn packets_of(&self, stream: &str) -> Result<u64, QueryError> {
         let sql = "SELECT count(*) FROM packets WHERE stream = ?1";
         let counted = self.0.query_row(sql, [stream], |row| row.get(0));
         Ok(counted.map(i64::unsigned_abs)?)
     }
 
-    /// SQLite's message, and what it could have been.
+    /// SQLite's message, with a hint.
     fn hinted(&self, error: &rusqlite::Error) -> QueryError {
         let message = match error {
             rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
@@ -199,7 +199,7 @@ impl Database {
         };
         if message.ends_with("no such table: packets") {
             return QueryError::Refused(format!(
-                "{message}: this is no database of dumpstream; -d names another"
+                "{message}: this is not a dumpstream database; name another one with -d"
             ));
         }
         let (what, names) = if message.contains("no such column") {
@@ -235,12 +235,12 @@ fn datum(value: ValueRef<'_>) -> Datum<'_> {
     }
 }
 
-/// Who may read a file that we may not.
+/// Who may read a file that we may not read.
 #[cfg(unix)]
 fn readers(file: &Path) -> String {
     use std::os::unix::fs::MetadataExt;
     let Ok(about) = fs::metadata(file) else {
-        return "; its folder is closed to you".to_owned();
+        return "; you may not read its directory".to_owned();
     };
     let who = match about.mode() & 0o040 {
         0 => "",

@@ -1,4 +1,4 @@
-//! The tables and the view: made in a new file, widened in an old one, never rewritten.
+//! The tables and the view: created in a new file, extended in an old one, never rewritten.
 
 use std::fmt::Write;
 
@@ -9,23 +9,23 @@ use super::failure::Failure;
 use crate::sink::SinkError;
 use crate::sink::context::SinkContext;
 
-/// `PRAGMA application_id`: "dump". It says that the file is ours to write to.
+/// `PRAGMA application_id`: "dump". It marks the file as dumpstream's.
 const APPLICATION: i32 = 0x6475_6d70;
 
-/// `PRAGMA user_version`: raised when an older program would do harm to a newer file.
+/// `PRAGMA user_version`: raised when an older program would damage a newer file.
 const FORMAT: i32 = 1;
 
-/// Bytes of a page of a new file: half as many pages to split and to write as with the default.
+/// Page size of a new file in bytes: half as many pages to split and to write as with the default.
 const PAGE: u32 = 8192;
 
-/// Pages of the log before it is taken back into the file (64 MiB). Pages at the table's right
-/// edge are written again and again; the longer the log, the fewer of them go to the file.
+/// Pages of the log before it is copied back into the file (64 MiB). Pages at the right edge of the
+/// table are written again and again; the longer the log, the fewer of them go to the file.
 const CHECKPOINT: u32 = 8192;
 
-/// The log is cut to this many bytes when a long reader has let it grow.
+/// The log is truncated to this many bytes after a long reader has let it grow.
 const LOG: u32 = 64 << 20;
 
-/// Bytes of pages kept in memory, as SQLite spells it: KiB below zero.
+/// Page cache, as SQLite writes it: negative, in KiB.
 const CACHE: i32 = -(16 << 10);
 
 const TABLES: &str = r#"
@@ -34,8 +34,8 @@ CREATE TABLE IF NOT EXISTS streams(
     sensor TEXT NOT NULL,
     stream TEXT NOT NULL,
     records INTEGER NOT NULL DEFAULT 0,
-    -- 1: none is missing between record 1 and the last that is here; whether more were to come is
-    -- not known, as of a sender that was killed.
+    -- 1: no record between record 1 and the last one here is missing. Whether more were to follow
+    -- is not known, for example after a sender was killed.
     complete INTEGER NOT NULL DEFAULT 1,
     first_time INTEGER,
     last_time INTEGER,
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS gaps(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) STRICT;
 "#;
 
-/// The columns of the key and of ours, in the order of the table.
+/// The key and dumpstream's own columns, in the order of the table.
 const OURS: [(&str, &str); 5] = [
     ("time", "INTEGER NOT NULL"),
     ("stream", "INTEGER NOT NULL"),
@@ -62,7 +62,7 @@ const OURS: [(&str, &str); 5] = [
 /// How many of them are the key.
 const KEY: usize = 3;
 
-/// Opens the file for us: checks that it is ours, and makes what it lacks.
+/// Prepares the file: checks that it is dumpstream's, and creates what is missing.
 pub(super) fn prepare(
     fail: &Failure,
     conn: &mut Connection,
@@ -82,7 +82,7 @@ pub(super) fn prepare(
             "its file system does not allow a write-ahead log; name a file on a local disk",
         ));
     }
-    let doing = || fail.doing("make the tables");
+    let doing = || fail.doing("create the tables");
     let tx = conn
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(doing())?;
@@ -92,23 +92,24 @@ pub(super) fn prepare(
 }
 
 fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
-    let doing = || fail.doing("make the tables");
+    let doing = || fail.doing("create the tables");
     conn.execute_batch(TABLES).map_err(doing())?;
     widen(fail, conn, context)?;
     view(conn).map_err(doing())
 }
 
-/// The statements that make the tables and the view of a sink `sqlite:FILE`, in their order and
-/// without semicolons, as SQLite keeps them: made in memory by what makes them in a file.
+/// The statements that create the tables and the view of a sink `sqlite:FILE`, in order and without
+/// semicolons, as SQLite keeps them. They come from a database in memory, which the same code has
+/// created.
 ///
 /// # Errors
-/// What SQLite says; there is nothing in the context that it would refuse.
+/// SQLite's error; nothing in the context should cause one.
 pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
     let fail = Failure::of("sqlite schema");
     let conn = Connection::open_in_memory().map_err(fail.doing("open a database in memory"))?;
     tables(&fail, &conn, context)?;
     let read = || -> rusqlite::Result<Vec<String>> {
-        // Tables that SQLite makes for itself cannot be made by a statement.
+        // Tables that SQLite creates for itself cannot be created by a statement.
         conn.prepare(
             "SELECT sql FROM sqlite_schema \
              WHERE sql NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
@@ -119,7 +120,7 @@ pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
     read().map_err(fail.doing("read the schema"))
 }
 
-/// Refuses a database of another program, and claims one that is empty.
+/// Refuses a database of another program, and claims an empty one.
 fn own(fail: &Failure, conn: &Connection) -> Result<(), SinkError> {
     let doing = || fail.doing("open the database");
     let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
@@ -139,20 +140,22 @@ fn own(fail: &Failure, conn: &Connection) -> Result<(), SinkError> {
         return Err(fail.refuse("is a database of another program; name another file"));
     }
     if number("user_version").map_err(doing())? > FORMAT {
-        return Err(fail.refuse("was made by a newer dumpstream; use that, or name another file"));
+        return Err(
+            fail.refuse("was created by a newer dumpstream; use that, or name another file")
+        );
     }
     Ok(())
 }
 
-/// The indices of the namespace's columns that the table has a column for: all but `time`, which
-/// is the key's own.
+/// The indices of the namespace's columns that have a column in the table: all but `time`, which is
+/// part of the key.
 pub(super) fn stored(context: &SinkContext) -> Vec<usize> {
     (0..context.columns.len())
         .filter(|i| !context.columns[*i].name.eq_ignore_ascii_case("time"))
         .collect()
 }
 
-/// Every column that this run writes, and its type.
+/// Every column that this run writes, with its type.
 fn wanted(context: &SinkContext) -> Vec<(&str, &'static str)> {
     let mut columns: Vec<(&str, &str)> = OURS.to_vec();
     if context.raw {
@@ -174,21 +177,21 @@ fn affinity(kind: FieldType) -> &'static str {
         | FieldType::Bool
         | FieldType::Time
         | FieldType::Timestamp => "INTEGER",
-        // Text, addresses, and types of later versions of the core.
+        // Text, addresses, and types that later versions of the core may add.
         _ => "TEXT",
     }
 }
 
-/// The columns that the table has, and their types; none when there is no table.
+/// The columns of the table and their types; empty if there is no table.
 fn existing(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     conn.prepare("SELECT name, type FROM pragma_table_info('packet') ORDER BY cid")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
-/// Makes the table, or adds the columns that an older namespace did not have.
+/// Creates the table, or adds the columns that an older namespace did not have.
 fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
-    let doing = || fail.doing("make the tables");
+    let doing = || fail.doing("create the tables");
     let existing = existing(conn).map_err(doing())?;
     let wanted = wanted(context);
     if existing.is_empty() {
@@ -229,9 +232,9 @@ fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(),
     Ok(())
 }
 
-/// Makes the view, anew when the table has other columns than the view was made for.
+/// Creates the view, and again when the table has other columns than the view.
 fn view(conn: &Connection) -> rusqlite::Result<()> {
-    // Division and remainder of SQL round towards zero; a time before 1970 must round down.
+    // SQL rounds division and remainder towards zero; a time before 1970 must be rounded down.
     const FRACTION: &str = "((packet.time % 1000000000 + 1000000000) % 1000000000)";
     let mut sql = format!(
         "CREATE VIEW packets AS SELECT \
@@ -260,7 +263,7 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Says who wrote the file last, by which namespace.
+/// Records who wrote the file last, and with which namespace.
 fn meta(conn: &Connection, context: &SinkContext) -> rusqlite::Result<()> {
     conn.execute(
         "INSERT OR IGNORE INTO meta VALUES ('created', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
@@ -277,7 +280,7 @@ fn meta(conn: &Connection, context: &SinkContext) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The statement that inserts one row: the columns of ours, `raw`, the namespace's.
+/// The statement that inserts a row: our own columns, `raw`, the namespace's columns.
 pub(super) fn insert(context: &SinkContext) -> String {
     let wanted = wanted(context);
     let names: Vec<String> = wanted.iter().map(|(name, _)| quoted(name)).collect();
@@ -295,7 +298,7 @@ pub(super) fn insert(context: &SinkContext) -> String {
     )
 }
 
-/// A name as SQL takes it, whatever it holds.
+/// Quotes a name for SQL, whatever it contains.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

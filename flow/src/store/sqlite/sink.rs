@@ -1,6 +1,6 @@
-//! The sink: rows in one transaction a write, by one thread that owns the connection.
+//! The sink: writes rows in one transaction per write, in one thread that owns the connection.
 //!
-//! The trap: `BEGIN` without `IMMEDIATE` would fail half-way when another process writes.
+//! The trap: `BEGIN` without `IMMEDIATE` would fail half-way if another process writes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,18 +19,19 @@ use crate::sink::context::SinkContext;
 use crate::sink::writer::{Abandoned, Store, Writer};
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
-/// The least time between the starts of two transactions: a commit costs milliseconds, and a
-/// quarter of a second still reads as "at once".
+/// The minimum time between the starts of two transactions: a commit costs milliseconds, and a
+/// quarter of a second still feels immediate.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// How long one attempt waits for another process that writes. Longer waits are made of several,
-/// so that the thread can end in between.
+/// How long one attempt waits for another process that writes. Longer waits consist of several, so
+/// that the thread can end in between.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How long to wait after an attempt that SQLite did not wait for: some locks it refuses at once.
+/// How long to wait after an attempt that SQLite did not wait for: some locks it refuses
+/// immediately.
 const REFUSED: Duration = Duration::from_millis(20);
 
-/// Prepared statements kept: more than this file and the ledger's together have.
+/// Number of cached prepared statements: more than this file and the ledger use.
 const STATEMENTS: usize = 32;
 
 /// The sink of a URL `sqlite:FILE`.
@@ -40,7 +41,7 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file and makes or widens its tables.
+    /// Opens the file, and creates or extends its tables.
     pub(super) fn open(url: &str, place: &str, context: &SinkContext) -> Result<Sqlite, SinkError> {
         let fail = Failure::of(url);
         check(&fail, place)?;
@@ -89,7 +90,7 @@ impl Sink for Sqlite {
 
     fn give_up(&self) -> u64 {
         self.writer.abandon();
-        // All of a transaction or nothing.
+        // A transaction is written completely or not at all.
         0
     }
 
@@ -98,7 +99,7 @@ impl Sink for Sqlite {
     }
 }
 
-/// Refuses what SQLite would open and nobody means.
+/// Refuses names that SQLite would open but nobody means.
 fn check(fail: &Failure, file: &str) -> Result<(), SinkError> {
     if file == ":memory:" {
         return Err(fail.refuse("a database in memory ends with the program; name a file"));
@@ -111,7 +112,7 @@ struct Database {
     conn: Connection,
     /// The statement that inserts one row.
     insert: String,
-    /// The columns of the namespace that have a column of the table: all but `time`.
+    /// The columns of the namespace that have a column in the table: all but `time`.
     stored: Vec<usize>,
     raw: bool,
     replace: bool,
@@ -129,7 +130,7 @@ impl Store for Database {
         self.begin()?;
         let written = self.transaction(rows);
         if written.is_err() && !self.conn.is_autocommit() {
-            // The first error is the one to tell.
+            // Return the first error.
             self.conn.execute_batch("ROLLBACK").ok();
         }
         written
@@ -137,15 +138,15 @@ impl Store for Database {
 
     fn close(self) -> Result<(), SinkError> {
         let Database { fail, conn, .. } = self;
-        // The last connection that closes takes the log back into the file.
+        // The last connection that closes copies the log back into the file.
         conn.close()
             .map_err(|(_, e)| fail.doing("close the database")(e))
     }
 }
 
 impl Database {
-    /// Takes the write lock, however long another process holds it: the lane knows what to do with
-    /// a sink that does not move.
+    /// Takes the write lock, however long another process holds it: the lane handles a stalled
+    /// sink.
     fn begin(&self) -> Result<(), SinkError> {
         patiently(&self.fail.sink, &self.abandoned, || {
             run(&self.conn, "BEGIN IMMEDIATE").map_err(self.fail.doing("begin a transaction"))
@@ -195,7 +196,8 @@ impl Database {
         }
         drop(insert);
         if self.abandoned.get() {
-            // Whoever gave it up has counted its rows as lost: they shall not be found here.
+            // The lane has counted the rows of a write that was given up as lost, so they must not
+            // be stored.
             run(conn, "ROLLBACK").map_err(fail.doing("roll back"))?;
             ledger.forget();
             return Ok(Written {
@@ -211,8 +213,8 @@ impl Database {
     }
 }
 
-/// Inserts those rows of one batch that are not there yet, or, to amend, all of them. Returns the
-/// indices of those that were refused, and why; and how many were there and stayed.
+/// Inserts those rows of one batch that are not stored yet, or all of them to amend. Returns the
+/// indices of refused rows with the reasons, and how many rows were already stored.
 fn write_packets(
     conn: &Connection,
     ledger: &mut Ledger,
@@ -227,13 +229,13 @@ fn write_packets(
         return Ok((refused, 0));
     }
     if first == 0 {
-        // Nobody has said whose they are: such rows have no key.
+        // These rows were not placed, so they have no key.
         let nobody = |index| (index, "it was not placed".to_owned());
         return Ok(((0..packets.len()).map(nobody).collect(), 0));
     }
     let last = first + len - 1;
     let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
-    // To amend, one by one: the first record of a stream is no sign that all of it comes again.
+    // Amend rows one by one: the first record of a stream does not mean that all of it comes again.
     if replace && !amend && first == 1 {
         stream.remove(conn)?;
     }
@@ -308,8 +310,8 @@ impl Insert<'_> {
     }
 }
 
-/// The value as the table holds it; text that has to be made is made in `text`. (By reference: to
-/// copy what was written a moment ago in smaller pieces stalls the processor, measurably.)
+/// The value as the table holds it; `text` holds text that must be formatted. (By reference:
+/// copying what was just written in smaller pieces stalls the processor, measurably.)
 fn borrowed<'a>(text: &'a mut Text, value: &Value<'a>) -> ValueRef<'a> {
     text.out.clear();
     match *value {
@@ -330,7 +332,7 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-/// Tries again while another program holds the database; says so once.
+/// Retries while another program locks the database; reports it once.
 fn patiently<T>(
     sink: &str,
     abandoned: &Abandoned,
@@ -341,7 +343,10 @@ fn patiently<T>(
         match attempt() {
             Err(e) if busy(&e) && !abandoned.get() => {
                 if !told {
-                    tracing::warn!(sink, "Another program holds the database; waiting for it.");
+                    tracing::warn!(
+                        sink,
+                        "Another program has locked the database; waiting for it."
+                    );
                     told = true;
                 }
                 std::thread::sleep(REFUSED);
@@ -364,7 +369,7 @@ fn busy(error: &SinkError) -> bool {
     )
 }
 
-/// Whether it is this row that the database refuses, and not every row.
+/// Whether the database refuses this row rather than every row.
 fn refuses_row(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -1,21 +1,21 @@
-//! A user's name and password: of a file, or of the environment; never of the command line.
+//! A user's name and password, from a file or the environment; never from the command line.
 
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// Where the user's name is taken from if the URL names no file.
+/// The variable of the user's name, if the URL does not name a file.
 pub const USER_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_USER";
-/// Where the password is taken from if the URL names no file.
+/// The variable of the password, if the URL does not name a file.
 pub const PASSWORD_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_PASSWORD";
 
-/// A file of a name and a password is not longer.
+/// A file with a name and a password is not longer than this.
 const LARGEST_CREDENTIALS: u64 = 64 << 10;
 
-/// The name and the password of the environment, if they are there.
+/// The name and the password from the environment, if set.
 ///
 /// # Errors
-/// A sentence: one of the two is not.
+/// A sentence: one of the two is not set.
 pub(super) fn of_environment() -> Result<Option<(String, String)>, String> {
     match (
         std::env::var(USER_VARIABLE),
@@ -24,13 +24,13 @@ pub(super) fn of_environment() -> Result<Option<(String, String)>, String> {
         (Ok(user), Ok(password)) => Ok(Some((user, password))),
         (Err(_), Err(_)) => Ok(None),
         _ => Err(format!(
-            "{USER_VARIABLE} and {PASSWORD_VARIABLE} belong together; set both or none"
+            "{USER_VARIABLE} and {PASSWORD_VARIABLE} belong together; set both or neither"
         )),
     }
 }
 
-/// Lines `username = …` and `password = …`, as in the credentials file of cqlsh; sections, comments
-/// and other keys are passed over.
+/// Reads lines `username = …` and `password = …`, as in the credentials file of cqlsh. Sections,
+/// comments and other keys are ignored.
 pub(super) fn of_file(file: &Path) -> Result<(String, String), String> {
     let named = |why: &dyn std::fmt::Display| format!("credentials {}: {why}", file.display());
     private(file).map_err(|why| named(&why))?;
@@ -62,7 +62,7 @@ fn private(file: &Path) -> Result<(), String> {
         .mode();
     match mode & 0o077 {
         0 => Ok(()),
-        _ => Err("others can read it; `chmod 600` it".to_owned()),
+        _ => Err("others can read it; run `chmod 600` on it".to_owned()),
     }
 }
 

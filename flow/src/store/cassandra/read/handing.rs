@@ -1,17 +1,17 @@
-//! Rows gathered to packets.
+//! Collects rows into packets.
 
 use dumpstream::{Packets, PacketsBuilder, Parser, TimeSource};
 
 use super::super::layout::Content;
 use super::row::{Line, value};
 
-/// Rows that are handed on together.
+/// Maximum rows per batch.
 const HANDED_ROWS: usize = 1_024;
 
-/// Bytes that are handed on together, at most, unless a single row is larger.
+/// Maximum bytes per batch, unless a single row is larger.
 const HANDED_BYTES: usize = 1 << 20;
 
-/// Gathers rows to be handed on.
+/// Collects rows into batches.
 #[derive(Debug)]
 pub(super) struct Handing {
     stored: PacketsBuilder,
@@ -24,12 +24,12 @@ impl Handing {
         }
     }
 
-    /// What was gathered last.
+    /// The last batch.
     pub(super) fn rest(&mut self) -> Option<Packets> {
         (!self.stored.is_empty()).then(|| self.stored.take())
     }
 
-    /// Adds a row; what has to be handed on before comes back.
+    /// Adds a row; returns a batch that must be handed on before.
     pub(super) fn add(
         &mut self,
         sensor: &str,
@@ -47,7 +47,7 @@ impl Handing {
                 || self.stored.len() >= HANDED_ROWS
                 || self.stored.bytes() >= HANDED_BYTES);
         let full = part.then(|| self.stored.take());
-        // A table, or a row of another's, that does not tell: then we do not know.
+        // A row of another program may not have a time source; then it is unknown.
         let source = get(Content::TimeSource).and_then(TimeSource::named);
         let truncated = get(Content::Truncated).is_some_and(|b| b == [1]);
         self.stored.row(

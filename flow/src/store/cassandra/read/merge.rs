@@ -1,4 +1,4 @@
-//! The rows of a bucket's partitions in one order.
+//! Merges the rows of a bucket's partitions into one order.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -8,14 +8,14 @@ use scylla::response::PagingState;
 use super::partitions::Partition;
 use super::row::Line;
 
-/// The partitions of one bucket: the rows of each come in the order of the table's key, and all of
-/// them in the same.
+/// The partitions of one bucket. The rows of each come in the order of the table's key, and so do
+/// the merged rows.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     cursors: Vec<Cursor>,
-    /// Of every cursor that has rows in memory the first one.
+    /// The first row of every cursor that has rows in memory.
     heads: BinaryHeap<Head>,
-    /// Cursors whose next page must come before it is known which row is the next.
+    /// Cursors whose next page must come before the next row is known.
     hungry: BTreeSet<usize>,
 }
 
@@ -28,7 +28,7 @@ struct Cursor {
     next: Option<PagingState>,
 }
 
-/// A page that is wanted.
+/// A page to request.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) cursor: usize,
@@ -37,7 +37,7 @@ pub(super) struct Wanted {
 }
 
 impl Merge {
-    /// Where rows are equal but for their sensors, they come as their partitions do here.
+    /// Rows that are equal except for their sensors come in the order of `partitions`.
     pub(super) fn new(partitions: Vec<Partition>) -> Merge {
         Merge {
             heads: BinaryHeap::with_capacity(partitions.len()),
@@ -53,7 +53,7 @@ impl Merge {
         }
     }
 
-    /// How many partitions there are.
+    /// The number of partitions.
     pub(super) fn len(&self) -> usize {
         self.cursors.len()
     }
@@ -71,7 +71,7 @@ impl Merge {
         wanted.collect()
     }
 
-    /// A page that was wanted, and where the one after it begins.
+    /// Adds a requested page, and where the one after it begins.
     pub(super) fn fill(&mut self, i: usize, rows: Vec<Line>, next: Option<PagingState>) {
         let cursor = &mut self.cursors[i];
         cursor.rows = rows.into_iter();
@@ -80,7 +80,7 @@ impl Merge {
         self.advance(i);
     }
 
-    /// The next row and its partition; `None` at the end. Nothing may be wanted.
+    /// Takes the next row and its partition; `None` at the end. No page may be outstanding.
     pub(super) fn pop(&mut self) -> Option<(Partition, Line)> {
         debug_assert!(self.hungry.is_empty(), "a row that is not here may be next");
         let head = self.heads.pop()?;

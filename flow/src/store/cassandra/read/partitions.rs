@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::super::paging::Paging;
 
-/// What a row of a sensor is taken to need before the first one has come: more than nearly all do.
+/// Estimated bytes of a sensor's row before the first one has come: more than nearly all need.
 const ROW: usize = 16 << 10;
 
-/// A partition of a bucket: small, since a long range has many.
+/// A partition of a bucket. It is small because a long range has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Partition {
     /// Its number among the sensors.
@@ -16,7 +16,7 @@ pub(super) struct Partition {
     pub(super) shard: i16,
 }
 
-/// A sensor, and how large its rows are: what one captures, and how, all its partitions share.
+/// A sensor, and how large its rows are; all its partitions share this estimate.
 #[derive(Debug)]
 pub(super) struct Sensor {
     pub(super) name: Arc<str>,
@@ -28,7 +28,7 @@ pub(super) struct Sensor {
 pub(super) struct Partitions {
     pub(super) sensors: Vec<Sensor>,
     numbers: HashMap<Arc<str>, u32>,
-    /// By when they begin, in milliseconds since 1970.
+    /// By their start, in milliseconds since 1970.
     buckets: BTreeMap<i64, Vec<Partition>>,
 }
 
@@ -52,7 +52,7 @@ impl Partitions {
         partitions.push(Partition { sensor, shard });
     }
 
-    /// The first bucket that is left, its partitions by the names of their sensors.
+    /// Takes the first remaining bucket; its partitions are ordered by the names of their sensors.
     pub(super) fn pop(&mut self) -> Option<(i64, Vec<Partition>)> {
         let (bucket, mut partitions) = self.buckets.pop_first()?;
         partitions.sort_by(|a, b| {

@@ -22,7 +22,7 @@ impl RawRow {
         }
     }
 
-    /// The memory that it takes.
+    /// The memory that the row takes.
     pub(super) fn held(&self) -> usize {
         size_of::<Line>() + self.bytes.capacity() + self.ends.capacity() * size_of::<(u32, bool)>()
     }
@@ -43,7 +43,7 @@ impl RawRow {
     }
 }
 
-/// A row, and what orders it.
+/// A row, and the values that order it.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) time: i64,
@@ -71,7 +71,7 @@ impl Line {
         let time = ms.checked_mul(MILLISECOND);
         let time = time.and_then(|ms| ms.checked_add(i64::from(ns)));
         Ok(Line {
-            time: time.ok_or("a row of a time that no packet has")?,
+            time: time.ok_or("a row with an invalid time")?,
             record: u64::try_from(record).map_err(|_| "a row with a negative ordinal")?,
             stream,
             raw,
@@ -84,7 +84,7 @@ impl Line {
     }
 }
 
-/// A column's bytes as a value of its field's type.
+/// Converts a column's bytes to a value of its field's type.
 pub(super) fn value<'a>(
     kind: FieldType,
     bytes: &'a [u8],
@@ -101,7 +101,7 @@ pub(super) fn value<'a>(
         }),
         FieldType::Mac => {
             let mac = Value::mac(bytes);
-            mac.ok_or_else(|| format!("`{}` is no mac", bytes.escape_ascii()))?
+            mac.ok_or_else(|| format!("`{}` is not a mac", bytes.escape_ascii()))?
         }
         FieldType::Time => Value::Time(long(bytes)?),
         FieldType::Timestamp => {
@@ -112,7 +112,7 @@ pub(super) fn value<'a>(
                     .saturating_add(ns.into()),
             )
         }
-        // Text, and types of later versions of the core.
+        // Text, and types that later versions of the core may add.
         _ => Value::Text(bytes),
     })
 }

@@ -1,11 +1,11 @@
-//! One write: requests on their way, requests that wait for their next try, and rows that were not
-//! sent yet. How many are on their way follows the cluster ([`Pace`](super::super::pace::Pace)); how
-//! many there are together is bounded by `in_flight`, so an outage costs no memory.
+//! One write: requests in flight, requests that wait for their next attempt, and rows that were not
+//! sent yet. The number in flight follows the cluster ([`Pace`](super::super::pace::Pace)); the
+//! total is bounded by `in_flight`, so an outage costs no memory.
 //!
 //! When the server refuses a request, either the table has changed or a row is bad. So the tables
-//! are looked at first, and waited for; then the request is halved until the bad row stands alone;
-//! and before that is given up, the tables are looked at once more, and other rows must have got
-//! through meanwhile: a server that refuses all of them does not mean the rows.
+//! are checked first, and waited for; then the request is halved until the bad row is alone. Before
+//! that row is given up, the tables are checked once more, and other rows must have succeeded
+//! meanwhile: if a server refuses all rows, the rows are not at fault.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -24,20 +24,20 @@ use super::super::layout::{BLOCK, Bound};
 use super::{Ready, Shared, count, lock};
 use crate::sink::{SinkError, Written};
 
-/// The wait before the second try; it doubles with each.
+/// The wait before the second attempt; it doubles with each further one.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
-/// The longest wait between two tries: rows flow again soon after the cluster does.
+/// The longest wait between two attempts: rows flow again soon after the cluster recovers.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
 
-/// A request that a node failed at so often, while others get through, is taken for one with a bad
-/// row: about ten seconds.
+/// After this many failures of a node, while other requests succeed, a request is taken to contain
+/// a bad row: about ten seconds.
 const UNCLEAR_TRIES: u32 = 10;
 
-/// And so often each half of it, on the way to that row.
+/// The same limit for each half of such a request, on the way to the bad row.
 const HALF_TRIES: u32 = 3;
 
-/// So often a row that stands alone is sent when there are no others to compare it with.
+/// Attempts for a single row when there are no other rows to compare it with.
 const LONE_TRIES: u32 = 10;
 
 /// One write.
@@ -46,7 +46,7 @@ pub(super) struct Writing<'a> {
     ready: &'a Ready,
     rows: &'a [Packets],
     written: Written,
-    /// Rows that were refused alone, and are sent once more.
+    /// Single rows that were refused, and are sent once more.
     suspects: u64,
     /// A row that was refused, and why, until it is kept.
     refused: Option<(RowRef, String)>,
@@ -102,7 +102,7 @@ impl<'a> Writing<'a> {
                     }
                 }
                 Some(work) = waiting.next() => again.push_back(work),
-                // What is on its way may still arrive; it was not acknowledged.
+                // Requests in flight may still arrive; they were not acknowledged.
                 () = self.shared.stop.cancelled() => {
                     let known = self.written.delivered + self.written.rejected;
                     self.written.dropped = count(self.rows) - known;
@@ -115,7 +115,7 @@ impl<'a> Writing<'a> {
         Ok(self.written)
     }
 
-    /// What comes after a request: nothing, more requests, or a wait.
+    /// What follows a request: nothing, more requests, or a wait.
     fn ended(&mut self, outcome: Outcome, again: &mut VecDeque<Work>) -> Option<(Work, Duration)> {
         let Outcome {
             mut work,
@@ -172,7 +172,7 @@ impl<'a> Writing<'a> {
         None
     }
 
-    /// Whether an error speaks of the rows, and not of the cluster.
+    /// Whether an error is about the rows rather than the cluster.
     fn blames(&self, work: &Work, error: &ExecutionError) -> bool {
         let moved = lock(&self.shared.health).moved;
         let others = moved.is_some_and(|moved| work.since.is_some_and(|since| moved > since));
@@ -194,13 +194,14 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Whether every row that is not answered yet was refused alone.
+    /// Whether every unanswered row was refused alone.
     fn only_suspects(&self) -> bool {
         let answered = self.written.delivered + self.written.rejected;
         count(self.rows) - answered <= self.suspects
     }
 
-    /// Whether these are so few rows that a file of bad ones is likelier than a table that takes none.
+    /// Whether there are so few rows that all of them may be bad, rather than the table refusing
+    /// every row.
     fn is_small(&self) -> bool {
         count(self.rows) <= BLOCK
     }
@@ -217,7 +218,7 @@ impl<'a> Writing<'a> {
         });
     }
 
-    /// Keeps the row that was refused.
+    /// Keeps the refused row.
     async fn keep(&mut self) {
         if let Some((row, reason)) = self.refused.take() {
             let packets = &self.rows[row.packets as usize];
@@ -231,8 +232,7 @@ fn packet(rows: &[Packets], row: RowRef) -> Packet<'_> {
     rows[row.packets as usize].packet(row.packet as usize)
 }
 
-/// Sends rows of one partition, once. Rows that were refused are sent when the tables have been
-/// looked at since.
+/// Sends rows of one partition, once. Refused rows are sent after the tables have been checked.
 async fn request(shared: &Shared, ready: &Ready, rows: &[Packets], mut work: Work) -> Outcome {
     if let Some(since) = work.look.take() {
         shared.check(ready, since).await;
@@ -261,7 +261,7 @@ async fn request(shared: &Shared, ready: &Ready, rows: &[Packets], mut work: Wor
     Outcome { work, sent, result }
 }
 
-/// Twice as long with each try, and never the same for two.
+/// Twice as long with each attempt, and random, so that no two requests wait equally long.
 fn back_off(tries: u32) -> Duration {
     let longest = BACK_OFF
         .saturating_mul(1 << tries.min(16))
@@ -269,7 +269,7 @@ fn back_off(tries: u32) -> Duration {
     longest.mul_f64(0.5 + 0.5 * fraction())
 }
 
-/// Between 0 and 1; the hasher's keys are random.
+/// A number between 0 and 1; the keys of the hasher are random.
 fn fraction() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let bits = RandomState::new().hash_one(0u8) >> 11;
