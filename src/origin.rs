@@ -25,6 +25,7 @@ const HALF: i64 = DAY / 2;
 
 /// Which of the two stamps that look alike a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StampForm {
     /// `-ttt`: since the previous packet.
     #[default]

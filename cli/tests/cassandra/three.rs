@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dumpstream::{Namespace, Origin, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Origin, Parser};
 use dumpstream_flow::{Lane, LaneOptions, OnFull, SinkUrl};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session_builder::SessionBuilder;
@@ -195,7 +196,7 @@ fn driver_alone(listener: &TcpListener, schema: &str, table: &str) -> u64 {
         // Many at once: some then wait for a node that stands still, and some for one that finds no
         // quorum.
         let mut writes = JoinSet::new();
-        for batch in Reader::new(connection) {
+        for batch in Batches::new(connection) {
             let mut packets = parser.parse(batch.unwrap());
             origin.place(&mut packets);
             let rows: Vec<_> = packets

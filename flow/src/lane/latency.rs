@@ -8,6 +8,7 @@ const STEPS: usize = 16;
 /// From when the text of a packet arrived until its sink acknowledged it; `None` when no packet
 /// had a time of arrival, as text from a file has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Latency {
     /// Half of the packets took no longer.
     pub p50: Option<Duration>,
