@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use dumpstream::{CutKind, Framer};
+use dumpstream::framing::{CutKind, Framer, Tail};
 
 #[path = "input/samples.rs"]
 mod samples;
@@ -32,7 +32,7 @@ fn framer(criterion: &mut Criterion) {
             b.iter(|| {
                 let mut framer = Framer::new();
                 let (mut at, mut records) = (0, 0);
-                while let Some(cut) = framer.next(&text[at..], true) {
+                while let Some(cut) = framer.next(&text[at..], Tail::Final) {
                     at += cut.len;
                     records += usize::from(cut.kind == CutKind::Records);
                 }
@@ -44,7 +44,11 @@ fn framer(criterion: &mut Criterion) {
                 let mut framer = Framer::new();
                 let (mut at, mut end, mut batches) = (0, 0, 0);
                 while at < text.len() {
-                    match framer.next_batch(&text[at..end], end == text.len()) {
+                    let tail = match end == text.len() {
+                        true => Tail::Final,
+                        false => Tail::Open,
+                    };
+                    match framer.next_batch(&text[at..end], tail) {
                         Some(cut) => {
                             at += cut.len;
                             batches += 1;

@@ -4,7 +4,8 @@
 //! five run by hand over every joined head, which is the least that any regex program costs.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use dumpstream::{CutKind, Engine, Framer, Namespace, Parser};
+use dumpstream::framing::{CutKind, Framer, Tail};
+use dumpstream::{Engine, Namespace, Parser};
 use regex::bytes::Regex;
 
 #[path = "input/samples.rs"]
@@ -71,7 +72,7 @@ fn parse(criterion: &mut Criterion) {
             b.iter(|| {
                 let mut framer = Framer::new();
                 let (mut at, mut records, mut found) = (0, 0, 0);
-                while let Some(cut) = framer.next(&sample.text[at..], true) {
+                while let Some(cut) = framer.next(&sample.text[at..], Tail::Final) {
                     if cut.kind == CutKind::Records {
                         records += 1;
                         join(&sample.text[at..at + cut.len], &mut head);

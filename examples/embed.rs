@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 
-use dumpstream::{AsciiGuard, Namespace, Packet, Parser, Reader, Value};
+use dumpstream::{ColumnId, Packet, Parser, Reader};
 
 /// How many of the sources are shown.
 const TOP: usize = 10;
@@ -33,24 +33,19 @@ impl Total {
     }
 }
 
-/// Which columns this program looks at, found by name once.
+/// The columns that this program looks at, found by name once.
 struct Columns {
-    protocol: usize,
-    source: usize,
-    length: usize,
+    protocol: ColumnId,
+    source: ColumnId,
+    length: ColumnId,
 }
 
 impl Columns {
-    fn of(parser: &Parser) -> Result<Columns, String> {
-        let columns = parser.columns();
-        let find = |name: &str| {
-            let found = columns.iter().position(|column| column.name == name);
-            found.ok_or_else(|| format!("the namespace has no field `{name}`"))
-        };
-        Ok(Columns {
-            protocol: find("protocol")?,
-            source: find("source")?,
-            length: find("length")?,
+    fn of(parser: &Parser) -> Option<Columns> {
+        Some(Columns {
+            protocol: parser.column("protocol")?,
+            source: parser.column("source")?,
+            length: parser.column("length")?,
         })
     }
 }
@@ -65,15 +60,18 @@ struct Totals {
 impl Totals {
     fn count(&mut self, columns: &Columns, packet: Packet<'_>) {
         // Absent is not zero, but it adds nothing.
-        let bytes = match packet.value(columns.length) {
-            Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
-            _ => 0,
-        };
+        let length = packet
+            .value(columns.length)
+            .and_then(|length| length.as_int());
+        let bytes = length.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         self.all.add(bytes);
         let protocol = packet.value(columns.protocol);
         let protocol = protocol.map_or("(unknown)".to_owned(), |name| name.to_string());
         self.protocols.entry(protocol).or_default().add(bytes);
-        if let Some(Value::Inet(source)) = packet.value(columns.source) {
+        if let Some(source) = packet
+            .value(columns.source)
+            .and_then(|source| source.as_ip())
+        {
             self.sources.entry(source).or_default().add(bytes);
         }
     }
@@ -114,21 +112,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => Box::new(File::open(path)?),
         None => Box::new(io::stdin().lock()),
     };
-    let parser = Parser::new(Namespace::tcpdump())?;
-    let columns = Columns::of(&parser)?;
+    let parser = Parser::default();
+    let columns = Columns::of(&parser).expect("built-in fields");
     let mut totals = Totals::default();
-    // In the text of `-A` a packet can print a record of its own: such text is not to be believed.
-    let mut guard = AsciiGuard::new();
-    let mut ascii = false;
-    for batch in Reader::new(input) {
-        let packets = parser.parse(batch?);
-        ascii |= guard.check(&packets);
-        for packet in packets.iter() {
+    for packets in Reader::new(input).parser(parser) {
+        for packet in &packets? {
             totals.count(&columns, packet);
         }
-    }
-    if ascii || guard.finish() {
-        return Err("this is the text of `tcpdump -A`; record it without -A".into());
     }
     match totals.print(&mut io::stdout().lock()) {
         // Whoever reads has enough, as `head` has.

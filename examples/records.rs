@@ -13,7 +13,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use dumpstream::Record;
+use dumpstream::framing::Record;
 use dumpstream_flow::RecordCodec;
 use futures_util::StreamExt as _;
 use tokio::io::AsyncRead;

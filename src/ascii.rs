@@ -241,7 +241,8 @@ fn header(slots: &Slots, wide: &[u128]) -> Option<(Vec<Option<Known>>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Namespace, Parser, Reader};
+    use crate::framing::Batches;
+    use crate::{Namespace, Parser};
 
     /// `tcpdump -A -v` of datagrams whose lines are these.
     fn refused(first: &str, endpoints: &str) -> bool {
@@ -255,7 +256,7 @@ mod tests {
         }
         let parser = Parser::new(Namespace::tcpdump()).expect("the built-in namespace");
         let mut guard = AsciiGuard::new();
-        let mut batches = Reader::new(text.as_bytes());
+        let mut batches = Batches::new(text.as_bytes());
         batches.any(|batch| guard.check(&parser.parse(batch.expect("a slice can be read"))))
             || guard.finish()
     }
@@ -272,7 +273,7 @@ mod tests {
             .collect();
         let parser = Parser::new(Namespace::tcpdump()).expect("the built-in namespace");
         let mut guard = AsciiGuard::new();
-        let mut batches = Reader::new(text.as_bytes());
+        let mut batches = Batches::new(text.as_bytes());
         batches.any(|batch| guard.check(&parser.parse(batch.expect("a slice can be read"))))
     }
 

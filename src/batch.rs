@@ -1,12 +1,23 @@
 //! One owned buffer with every whole record of a read, and when it arrived.
 
 use crate::cell::LENGTH_BITS;
+use crate::framer::CutKind;
 use crate::head::Style;
 
-/// Whole records, back to back: what a [`Framer`](crate::Framer) cuts and a
+/// Whole records, back to back: what a [`Framer`](crate::framing::Framer) cuts and a
 /// [`Parser`](crate::Parser) reads.
 ///
 /// The first byte begins a head, and every byte belongs to a record of this batch.
+///
+/// ```
+/// use dumpstream::Parser;
+/// use dumpstream::framing::{Batch, Framer, Tail};
+/// let text = b"22:13:20.123456 ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28\n";
+/// let mut framer = Framer::new();
+/// let cut = framer.next_batch(text, Tail::Final).expect("there is a record");
+/// let batch = Batch::new(text[..cut.len].to_vec(), framer.style()).cut(cut.kind).at(0);
+/// assert_eq!(Parser::default().parse(batch).packet(0).offset(), Some(0));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub(crate) bytes: Vec<u8>,
@@ -21,8 +32,8 @@ pub struct Batch {
 
 impl Batch {
     /// The longest batch, in bytes: 1 GiB less one, since places in a batch have 32 bits and
-    /// lengths 30. A [`Framer`](crate::Framer) cuts none longer than
-    /// [`LARGEST_MAX_RECORD`](crate::LARGEST_MAX_RECORD), half of it.
+    /// lengths 30. A [`Framer`](crate::framing::Framer) cuts none longer than
+    /// [`LARGEST_MAX_RECORD`](crate::limits::LARGEST_MAX_RECORD), half of it.
     pub const MAX_LEN: usize = (1 << LENGTH_BITS) - 1;
 
     /// Whether a batch can hold this many bytes.
@@ -30,10 +41,10 @@ impl Batch {
         len <= Batch::MAX_LEN
     }
 
-    /// A batch of what a [`Framer`](crate::Framer) with this style has cut.
+    /// A batch of what a [`Framer`](crate::framing::Framer) with this style has cut.
     ///
     /// # Panics
-    /// When there are more than [`Batch::MAX_LEN`] bytes: let a [`Framer`](crate::Framer) cut them.
+    /// When there are more than [`Batch::MAX_LEN`] bytes: let a [`Framer`](crate::framing::Framer) cut them.
     pub fn new(bytes: Vec<u8>, style: Style) -> Batch {
         let len = bytes.len();
         assert!(
@@ -62,9 +73,10 @@ impl Batch {
         self
     }
 
-    /// Says whether the last record was cut.
-    pub fn truncated(mut self, truncated: bool) -> Batch {
-        self.truncated = truncated;
+    /// Says what the framer took the bytes for: the last record of [`CutKind::Truncated`] ones was
+    /// cut.
+    pub fn cut(mut self, kind: CutKind) -> Batch {
+        self.truncated = kind == CutKind::Truncated;
         self
     }
 
@@ -88,7 +100,7 @@ mod tests {
     fn every_place_in_the_longest_batch_can_be_kept() {
         assert!(Batch::fits(Batch::MAX_LEN) && !Batch::fits(Batch::MAX_LEN + 1));
         assert!(!Batch::fits((1 << 32) + 1), "32 bits would wrap");
-        assert!(Batch::fits(crate::LARGEST_MAX_RECORD));
+        assert!(Batch::fits(crate::limits::LARGEST_MAX_RECORD));
         let cell = text_cell(crate::cell::Home::Joined, Batch::MAX_LEN, Batch::MAX_LEN);
         assert_eq!(cell >> 32, Batch::MAX_LEN as u64);
         assert_eq!(cell >> LENGTH_BITS & 3, 2);

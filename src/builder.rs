@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::cell::{Home, inet_cell, text_cell};
+use crate::column::ColumnId;
 use crate::head::Style;
 use crate::packet::Packets;
 use crate::parser::Parser;
@@ -19,9 +20,9 @@ use crate::value::Value;
 /// was stored.
 ///
 /// ```
-/// use dumpstream::{Namespace, PacketsBuilder, Parser, TimeSource, Value};
-/// let parser = Parser::new(Namespace::tcpdump())?;
-/// let ttl = parser.columns().iter().position(|column| column.name == "ttl").expect("a column");
+/// use dumpstream::{PacketsBuilder, Parser, TimeSource, Value};
+/// let parser = Parser::default();
+/// let ttl = parser.column("ttl").expect("a built-in field");
 /// let mut builder = PacketsBuilder::new(&parser);
 /// builder.row(("sensor-1", "stream-1", 7), (1_700_000_000_000_000_000, TimeSource::Packet), b"");
 /// builder.set(ttl, Value::Int(64));
@@ -29,7 +30,6 @@ use crate::value::Value;
 /// let packets = builder.take();
 /// assert_eq!(packets.packet(0).record(), 7);
 /// assert_eq!(packets.packet(0).get("ttl"), Some(Value::Int(64)));
-/// # Ok::<(), dumpstream::NamespaceError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PacketsBuilder {
@@ -98,10 +98,10 @@ impl PacketsBuilder {
         self.inner.rows.push(row);
     }
 
-    /// Says whether the record of the row begun last was cut.
-    pub fn truncated(&mut self, truncated: bool) {
+    /// Marks the record of the row begun last as cut.
+    pub fn truncated(&mut self) {
         if let Some(row) = self.inner.rows.last_mut() {
-            row.truncated = truncated;
+            row.truncated = true;
         }
     }
 
@@ -110,7 +110,8 @@ impl PacketsBuilder {
     ///
     /// # Panics
     /// When there is no such column, and beyond [`Batch::MAX_LEN`] bytes of text.
-    pub fn set(&mut self, column: usize, value: Value<'_>) {
+    pub fn set(&mut self, column: impl Into<ColumnId>, value: Value<'_>) {
+        let column = column.into().index();
         let kind = self.plan.columns[column].kind;
         if self.is_empty() {
             return;
@@ -167,7 +168,8 @@ impl PacketsBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Framer, Namespace, Origin};
+    use crate::framing::{Framer, Tail};
+    use crate::{Namespace, Origin};
 
     #[test]
     fn values_come_back() {
@@ -176,7 +178,7 @@ mod tests {
             1700000000.000002 IP 10.0.0.1.53 > 10.0.0.2.9: 1 A? caf\xc3\xa9\xff. (27)\n";
         let parser = Parser::new(Namespace::tcpdump()).unwrap();
         let mut framer = Framer::new();
-        framer.next_batch(text, true).unwrap();
+        framer.next_batch(text, Tail::Final).unwrap();
         let mut packets = parser.parse(Batch::new(text.to_vec(), framer.style()));
         Origin::new("s").stream("x").place(&mut packets);
         let mut builder = PacketsBuilder::new(&parser);
@@ -185,7 +187,9 @@ mod tests {
             let identity = (packet.sensor(), packet.stream(), packet.record());
             let (time, source) = (packet.time(), packet.time_source());
             builder.row(identity, (time, source), packet.raw());
-            builder.truncated(packet.truncated());
+            if packet.truncated() {
+                builder.truncated();
+            }
             for column in 0..packets.columns().len() {
                 if let Some(value) = packet.value(column) {
                     builder.set(column, value);

@@ -10,14 +10,18 @@ use std::ops::Range;
 
 use serde::Serialize;
 use serde::ser::Serializer;
+/// A value of JSON: that of `serde_json`.
+pub use serde_json::Value as Json;
 
 use self::record::{Record, Text};
+use crate::batch::Batch;
 use crate::grammar::{self, Keep, Parts, SLOTS, Slots};
 use crate::namespace::Namespace;
 use crate::packet::{Missing, Packet};
 use crate::part::Part;
-use crate::pattern::Reach;
+pub use crate::pattern::Reach;
 use crate::plan::{self, Engine, Plan};
+use crate::table::Row;
 use crate::value::{FieldType, Value};
 
 /// A record and its columns, explained. [`Packet::explain`] makes it.
@@ -83,7 +87,7 @@ pub struct Finding {
     /// One line for people.
     pub doc: String,
     /// The value, as in JSON.
-    pub value: Option<serde_json::Value>,
+    pub value: Option<Json>,
     /// Why there is none.
     pub missing: Option<Missing>,
     /// What found the value, or did not find one.
@@ -193,14 +197,15 @@ impl Packet<'_> {
     /// Explains every column.
     ///
     /// ```
-    /// use dumpstream::{Namespace, Parser, Reader, Verdict};
+    /// use dumpstream::explain::Verdict;
+    /// use dumpstream::{Namespace, Parser, Reader};
     /// let namespace: Namespace = r#"{"namespace": "mine", "fields": [
     ///     {"name": "hops", "in": "network", "regex": "ttl: (\\d+)", "type": "int"}
     /// ]}"#.parse()?;
     /// let text = "22:13:20.123456 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto UDP (17), \
     ///     length 30)\n    192.0.2.1.1024 > 192.0.2.2.9999: UDP, length 2\n";
-    /// let batch = Reader::new(text.as_bytes()).next().expect("there is a record")?;
-    /// let packets = Parser::new(namespace)?.parse(batch);
+    /// let mut reader = Reader::new(text.as_bytes()).parser(Parser::new(namespace)?);
+    /// let packets = reader.next().expect("there is a record")?;
     /// let explanation = packets.packet(0).explain();
     /// let Verdict::NoMatch(miss) = &explanation.fields[0].tries[0].verdict else {
     ///     panic!("a colon too many");
@@ -210,7 +215,7 @@ impl Packet<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn explain(self) -> Explanation {
-        let (plan, batch, row) = self.source();
+        let (plan, batch, row) = source(self);
         let walk = |keep| {
             let mut parts = Parts::new();
             let walked = grammar::record(
@@ -288,7 +293,7 @@ impl Packet<'_> {
     }
 
     fn reason(self, column: usize, texts: &[Text]) -> Missing {
-        let (plan, ..) = self.source();
+        let (plan, ..) = source(self);
         let there = |p: &plan::Pattern| texts.iter().any(|t| t.part == p.part);
         if self.misfit(column) {
             Missing::Misfit
@@ -298,6 +303,13 @@ impl Packet<'_> {
             Missing::NoPart
         }
     }
+}
+
+/// What a packet was made of.
+fn source(packet: Packet<'_>) -> (&Plan, &Batch, &Row) {
+    let (packets, index) = packet.place();
+    let inner = &*packets.0;
+    (&inner.plan, &inner.batch, &inner.rows[index])
 }
 
 /// Why a column is found as it is.
@@ -324,7 +336,7 @@ fn found(plan: &Plan, built_in: &Namespace, column: usize, parts: &Parts) -> Fou
     }
 }
 
-fn json(value: Value<'_>) -> serde_json::Value {
+fn json(value: Value<'_>) -> Json {
     match value {
         Value::Int(n) => n.into(),
         Value::Real(x) => x.into(),

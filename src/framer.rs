@@ -14,18 +14,13 @@ mod skip;
 
 pub use self::skip::{Skip, Skipped};
 use crate::head::{self, MAX_HEAD, Style};
+use crate::limits::{DEFAULT_MAX_RECORD, LARGEST_MAX_RECORD};
 use crate::message::is_message;
 use crate::scan::balanced;
 
-/// The longest record, in bytes, unless [`Framer::max_record`] says otherwise. The largest one
-/// seen in 391,490 real records has 0.47 MB.
-pub const DEFAULT_MAX_RECORD: usize = 1 << 20;
-
-/// The largest limit that [`Framer::max_record`] takes: offsets within a batch have 30 bits.
-pub const LARGEST_MAX_RECORD: usize = 1 << 29;
-
 /// What the bytes at the front are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CutKind {
     /// Whole records.
     Records,
@@ -35,8 +30,18 @@ pub enum CutKind {
     Skipped(Skip),
 }
 
+/// Whether more may follow the bytes that a [`Framer`] is given. There is no third case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// More may follow.
+    Open,
+    /// These are the last bytes.
+    Final,
+}
+
 /// A decision about the first `len` bytes; the caller removes them before it asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cut {
     /// How many bytes, at least 1.
     pub len: usize,
@@ -66,13 +71,13 @@ enum Judged {
 /// Cuts one input into records. Any way of cutting the bytes into reads gives the same records.
 ///
 /// ```
-/// use dumpstream::{CutKind, Framer};
+/// use dumpstream::framing::{CutKind, Framer, Tail};
 /// let text = b"00:00:00.000001 IP (tos 0x0)\n    1.1.1.1 > 2.2.2.2: x\n00:00:00.000002 ARP, y\n";
 /// let mut framer = Framer::new();
-/// let cut = framer.next(text, false).expect("the second head is there");
+/// let cut = framer.next(text, Tail::Open).expect("the second head is there");
 /// assert_eq!((cut.len, cut.kind), (54, CutKind::Records));
-/// assert_eq!(framer.next(&text[54..], false), None); // a third head, or the end, will tell
-/// assert_eq!(framer.next(&text[54..], true).map(|cut| cut.len), Some(23));
+/// assert_eq!(framer.next(&text[54..], Tail::Open), None); // a third head, or the end, will tell
+/// assert_eq!(framer.next(&text[54..], Tail::Final).map(|cut| cut.len), Some(23));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Framer {
@@ -116,14 +121,15 @@ impl Framer {
         }
     }
 
-    /// Sets the longest record, in bytes: from 1 KiB to [`LARGEST_MAX_RECORD`]; others are brought
+    /// Sets the longest record, in bytes: from 1 KiB to
+    /// [`LARGEST_MAX_RECORD`]; others are brought
     /// into that range.
     pub fn max_record(mut self, bytes: usize) -> Framer {
         self.max = bytes.clamp(1 << 10, LARGEST_MAX_RECORD);
         self
     }
 
-    /// The style of the heads, as far as it is known; a [`Batch`](crate::Batch) carries it.
+    /// The style of the heads, as far as it is known; a [`Batch`](crate::framing::Batch) carries it.
     pub fn style(&self) -> Style {
         self.style
     }
@@ -133,16 +139,16 @@ impl Framer {
         self.skipped
     }
 
-    /// The one record, or the skip, at the front of `src`; `None`: needs more bytes. With `eof`
-    /// there are no more, and only an empty `src` gives `None`.
-    pub fn next(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
-        self.cut(src, eof, false)
+    /// The one record, or the skip, at the front of `src`; `None`: needs more bytes. Of an
+    /// input that has ended, only an empty `src` gives `None`.
+    pub fn next(&mut self, src: &[u8], tail: Tail) -> Option<Cut> {
+        self.cut(src, tail == Tail::Final, false)
     }
 
     /// Like [`Framer::next`], with as many whole records as stand at the front, up to about the
     /// limit of one record. Only the last head is searched for.
-    pub fn next_batch(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
-        self.cut(src, eof, true)
+    pub fn next_batch(&mut self, src: &[u8], tail: Tail) -> Option<Cut> {
+        self.cut(src, tail == Tail::Final, true)
     }
 
     /// After an idle time: the record at the front, if it is complete: its last line ended, and

@@ -13,19 +13,16 @@
 //! their place in time. A `Lane` queues them for one `Sink`, whose `Written` is the
 //! acknowledgement.
 //!
-//! ```
-//! use dumpstream::{Namespace, Origin, Parser, Reader, Value};
+//! A [`Reader`] does all of it for a program that wants packets:
 //!
+//! ```
 //! let text = "22:13:20.123456 IP6 (hlim 64, next-header ICMPv6 (58) payload length: 64) \
 //!     2001:db8::1 > 2001:db8::2: [icmp6 sum ok] ICMP6, echo request, id 7, seq 1\n";
-//! let parser = Parser::new(Namespace::tcpdump())?;
-//! let mut origin = Origin::new("sensor-1").date(jiff::civil::date(2026, 11, 24));
-//! for batch in Reader::new(text.as_bytes()) {
-//!     let mut packets = parser.parse(batch?);
-//!     origin.place(&mut packets);
-//!     for packet in packets.iter() {
-//!         assert_eq!(packet.get("icmp_seq"), Some(Value::Int(1)));
-//!         assert!(serde_json::to_string(&packet)?.starts_with(r#"{"time":"2026-11-24T22:13:20.123456Z""#));
+//! for packets in dumpstream::Reader::new(text.as_bytes()) {
+//!     for packet in packets?.iter() {
+//!         assert_eq!(packet.get("icmp_seq").and_then(|value| value.as_int()), Some(1));
+//!         let json = serde_json::to_string(&packet)?;
+//!         assert!(json.contains(r#""source":"2001:db8::1""#));
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -33,17 +30,20 @@
 //!
 //! # What is where
 //!
-//! The core needs neither tokio nor files nor a clock: [`Namespace`], [`Framer`], [`Batch`],
-//! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
-//! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
-//! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
-//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`]. [`Record`] is a
-//! packet's text without typed values, [`PacketsBuilder`] makes packets of values that were stored,
-//! [`spell`] writes values as text and [`hash`] names a text.
+//! - [`Reader`] reads; [`Packets`], [`Packet`] and [`Value`] are what it gives.
+//!   [`Packet::deserialize`] fills a struct of yours.
+//! - [`Namespace`] says which fields there are, [`Parser`] compiles it, [`Origin`] says when and
+//!   where the text was printed.
+//! - [`framing`] cuts text into records for programs that read by other means, [`limits`] has what
+//!   bounds them. [`AsciiGuard`] is what a [`Reader`] refuses the text of `-A` by.
+//! - `explain` (a feature, on by default) tells why a value is there or not, and
+//!   `Namespace::check` everything that is wrong with a namespace.
+//! - [`Sequence`] tells by the numbers of `-#` what was lost or forged. [`PacketsBuilder`] makes
+//!   packets of values that were stored. [`JsonSchema`] describes a packet's JSON, [`spell`] writes
+//!   values as text, [`hash`] names a text.
 //!
-//! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge, and
-//! `Station` and `run`, which join them), `input` (compressed text, captures, files that grow),
-//! `sqlite` (the embedded store), `cli` (the `dumpstream` command).
+//! There is neither tokio nor a file nor a clock in it. What moves packets (lanes, sinks, stores, the
+//! netcat bridge) is the package `dumpstream-flow`, the command `dumpstream-cli`.
 //!
 //! # What is promised
 //!
@@ -59,14 +59,20 @@
 
 mod ascii;
 mod batch;
+mod batches;
 mod builder;
 mod cell;
 mod civil;
-mod explain;
+mod column;
+mod deserialize;
+#[cfg(feature = "explain")]
+pub mod explain;
 mod framer;
+pub mod framing;
 mod grammar;
 pub mod hash;
 mod head;
+pub mod limits;
 mod message;
 mod namespace;
 mod origin;
@@ -86,24 +92,20 @@ mod time_source;
 mod typed;
 mod value;
 
+/// Time zones and dates, as [`Origin`] takes them.
+pub use jiff;
+
 pub use ascii::AsciiGuard;
-pub use batch::Batch;
 pub use builder::PacketsBuilder;
-pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
-pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
-pub use head::Style;
-pub use namespace::{
-    BUILT_IN, Column, Field, MAX_COLUMNS, MAX_ENTRIES, Namespace, NamespaceError, Position,
-    RESERVED,
-};
+pub use column::ColumnId;
+pub use deserialize::DeserializeError;
+pub use namespace::{BUILT_IN, Column, Field, Namespace, NamespaceError, Position, RESERVED};
 pub use origin::{Origin, StampForm};
-pub use packet::{Missing, Packet, Packets};
+pub use packet::{Iter, Missing, Packet, Packets};
 pub use parser::Parser;
 pub use part::Part;
-pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use plan::Engine;
-pub use reader::Reader;
-pub use record::Record;
+pub use reader::{ReadError, Reader};
 pub use schema::JsonSchema;
 pub use sequence::Sequence;
 pub use time_source::TimeSource;

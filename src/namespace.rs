@@ -3,24 +3,23 @@
 //! The file is the definition; the grammar's own typing of the built-in fields is only a shortcut
 //! to what their patterns say.
 
+#[cfg(feature = "explain")]
+mod check;
 mod error;
 mod read;
 
 use std::str::FromStr;
 
 pub use self::error::{NamespaceError, Position};
-use self::read::{read, written_offset};
+use self::read::read;
 use crate::hash::Fnv;
+use crate::limits::{MAX_COLUMNS, MAX_ENTRIES, MAX_PATTERN};
 use crate::part::Part;
-use crate::pattern::{self, MAX_PATTERN};
+use crate::pattern;
 use crate::value::FieldType;
 
-/// The most columns of one namespace; a row keeps one bit for each.
-pub const MAX_COLUMNS: usize = 128;
-/// The most entries of one namespace: eight alternatives for each column.
-pub const MAX_ENTRIES: usize = 8 * MAX_COLUMNS;
 /// Columns of ours that stand beside the fields in every table.
-pub const RESERVED: [&str; 9] = [
+pub const RESERVED: &[&str] = &[
     "sensor",
     "stream",
     "record",
@@ -59,6 +58,10 @@ struct Written {
     regex: Position,
     /// The pattern in its quotes, where a place in it can be told: not of a bare array, whose
     /// back-slashes may have been repaired.
+    #[cfg_attr(
+        not(feature = "explain"),
+        expect(dead_code, reason = "only the check points into a pattern")
+    )]
     quoted: Option<std::ops::Range<usize>>,
 }
 
@@ -99,12 +102,6 @@ impl Field {
         })
     }
 
-    /// Lines of `len` bytes that are hard for the pattern: those that it almost matches again and
-    /// again, and one that it matches from end to end.
-    pub fn worst_lines(&self, len: usize) -> Vec<Vec<u8>> {
-        pattern::worst_lines(&self.regex, len)
-    }
-
     /// The same meaning: everything but the words for people.
     pub(crate) fn same(&self, other: &Field) -> bool {
         self.part == other.part && self.regex == other.regex && self.kind == other.kind
@@ -132,6 +129,7 @@ pub struct Namespace {
 
 /// A column: what all entries of a name have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Column {
     /// The name, from the JSON key to the table.
     pub name: String,
@@ -203,50 +201,6 @@ impl Namespace {
             }
         }
         hash.finish() as u64
-    }
-
-    /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
-    /// those that provably never match; gives everything that is wrong at once.
-    ///
-    /// ```
-    /// let wrong = r#"{"namespace": "mine", "fields": [
-    ///     {"name": "ttl", "in": "netwrok", "regex": "ttl (\\d+)", "type": "int"},
-    ///     {"name": "win", "in": "tcp", "regex": "win (\\d+", "type": "bigint"}
-    /// ]}"#;
-    /// let errors = dumpstream::Namespace::check(wrong).expect_err("two things are wrong");
-    /// let lines: Vec<_> = errors.iter().map(|e| e.position.as_ref().expect("a place").line).collect();
-    /// assert_eq!(lines, [2, 3]);
-    /// ```
-    ///
-    /// # Errors
-    /// All errors, in the order of the file. What is no JSON has one: nothing can be told of what
-    /// follows it.
-    pub fn check(source: &str) -> Result<Namespace, Vec<NamespaceError>> {
-        let (namespace, mut errors) = match read(source) {
-            (Some(namespace), errors) => (namespace, errors),
-            (None, errors) => return Err(errors),
-        };
-        for field in &namespace.fields {
-            if let Err(error) = Namespace::compile(field) {
-                errors.push(error);
-            } else if let Some(never) = pattern::never(&field.regex, field.part) {
-                let quoted = field.at.as_ref().and_then(|at| at.quoted.clone());
-                let position = match quoted {
-                    Some(at) => {
-                        let within = written_offset(&source[at.clone()], never.at);
-                        Some(Position::of(source, at.start + within))
-                    }
-                    None => field.position().cloned(),
-                };
-                let what = format!("pattern can never match: {}", never.why);
-                errors.push(NamespaceError::at(&field.name, what, position));
-            }
-        }
-        in_order(&mut errors);
-        match errors.is_empty() {
-            true => Ok(namespace),
-            false => Err(errors),
-        }
     }
 
     /// What is not wrong, and yet worth a look: fields that keep payload, entries that nothing can
@@ -370,7 +324,7 @@ impl FromStr for Namespace {
     ///
     /// # Errors
     /// The first thing that is wrong, with its field, line, column and a caret;
-    /// [`Namespace::check`] gives all.
+    /// `Namespace::check` (feature `explain`) gives all.
     fn from_str(source: &str) -> Result<Namespace, NamespaceError> {
         let (namespace, mut errors) = read(source);
         in_order(&mut errors);

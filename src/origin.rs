@@ -25,6 +25,7 @@ const HALF: i64 = DAY / 2;
 
 /// Which kind of relative time stamps a stream has; they look identical.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StampForm {
     /// `-ttt`: since the previous packet.
     #[default]

@@ -1,13 +1,13 @@
 //! A batch and its typed values, and one packet of them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::batch::Batch;
 use crate::cell::{FIXED, LENGTH_BITS, wide_index};
-use crate::plan::Plan;
+use crate::column::ColumnId;
 use crate::table::{Inner, Row};
 use crate::time_source::TimeSource;
 use crate::value::{FieldType, Value};
@@ -22,6 +22,12 @@ impl Packets {
         &self.0.plan.columns
     }
 
+    /// The handle of a column, by name: for [`Packet::value`], of these packets and of all that the
+    /// same parser makes.
+    pub fn column(&self, name: &str) -> Option<ColumnId> {
+        ColumnId::find(self.columns(), name)
+    }
+
     /// How many packets.
     pub fn len(&self) -> usize {
         self.0.rows.len()
@@ -33,11 +39,11 @@ impl Packets {
     }
 
     /// One after the other.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Packet<'_>> + Clone {
-        (0..self.len()).map(|index| Packet {
+    pub fn iter(&self) -> Iter<'_> {
+        Iter {
             packets: self,
-            index,
-        })
+            range: 0..self.len(),
+        }
     }
 
     /// The packet at an index below [`Packets::len`].
@@ -91,6 +97,52 @@ impl Packets {
     }
 }
 
+impl<'a> IntoIterator for &'a Packets {
+    type Item = Packet<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// The packets of one batch, one after the other: what [`Packets::iter`] gives.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    packets: &'a Packets,
+    range: Range<usize>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Packet<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Packet<'a>> {
+        let packets = self.packets;
+        self.range.next().map(|index| Packet { packets, index })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.range.size_hint()
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Packet<'a>> {
+        let packets = self.packets;
+        self.range.nth(n).map(|index| Packet { packets, index })
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> DoubleEndedIterator for Iter<'a> {
+    fn next_back(&mut self) -> Option<Packet<'a>> {
+        let packets = self.packets;
+        self.range
+            .next_back()
+            .map(|index| Packet { packets, index })
+    }
+}
+
 /// Why a column has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,6 +167,21 @@ impl Missing {
 }
 
 /// One packet, borrowed; as cheap as an index.
+///
+/// ```
+/// use dumpstream::{Reader, Value};
+/// let text = "22:13:20.123456 IP 10.0.0.1.53 > 10.0.0.2.9: UDP, length 27\n";
+/// for packets in Reader::new(text.as_bytes()) {
+///     for packet in &packets? {
+///         assert_eq!(packet.get("source_port"), Some(Value::Int(53)));
+///         assert_eq!((packet.record(), packet.offset()), (1, Some(0)));
+///         assert_eq!(packet.raw(), text.as_bytes());
+///         let json = serde_json::to_value(packet)?;
+///         assert_eq!(json["destination"], "10.0.0.2");
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     packets: &'a Packets,
@@ -126,10 +193,9 @@ impl<'a> Packet<'a> {
         &self.packets.0.rows[self.index]
     }
 
-    /// What the packet was made of.
-    pub(crate) fn source(self) -> (&'a Plan, &'a Batch, &'a Row) {
-        let inner = &*self.packets.0;
-        (&inner.plan, &inner.batch, self.row())
+    /// Its batch, and which of its rows it is.
+    pub(crate) fn place(self) -> (&'a Packets, usize) {
+        (self.packets, self.index)
     }
 
     /// The record as `tcpdump` printed it, its last line feed included.
@@ -144,14 +210,19 @@ impl<'a> Packet<'a> {
         self.packets.0.batch.offset.map(|offset| offset + start)
     }
 
-    /// The value of a column by name.
+    /// The value of a column by name. Where many packets are asked, find its handle once:
+    /// [`Parser::column`](crate::Parser::column).
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        let column = self.packets.columns().iter().position(|c| c.name == name)?;
-        self.value(column)
+        self.value(self.packets.column(name)?)
     }
 
-    /// The value of a column by its index in [`Packets::columns`].
-    pub fn value(self, column: usize) -> Option<Value<'a>> {
+    /// The value of a column by its handle, or by its index in [`Packets::columns`].
+    #[inline]
+    pub fn value(self, column: impl Into<ColumnId>) -> Option<Value<'a>> {
+        self.cell(column.into().index())
+    }
+
+    fn cell(self, column: usize) -> Option<Value<'a>> {
         let inner = &*self.packets.0;
         let row = self.row();
         if row.present >> column & 1 == 0 {
@@ -217,9 +288,10 @@ impl<'a> Packet<'a> {
     }
 
     /// Whether a column's text was found and does not fit its type, as a name where an address
-    /// should stand; by the column's index in [`Packets::columns`]. [`Packet::missing`] tells the
-    /// other reasons, and walks over the record again for them.
-    pub fn misfit(self, column: usize) -> bool {
+    /// should stand; by the column's handle or index. [`Packet::missing`] tells the other reasons,
+    /// and walks over the record again for them.
+    pub fn misfit(self, column: impl Into<ColumnId>) -> bool {
+        let column = column.into().index();
         assert!(column < self.packets.columns().len(), "no column {column}");
         self.packets.0.misfits(self.index) >> column & 1 == 1
     }
@@ -294,16 +366,16 @@ impl Serialize for Packet<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Parser;
+    use crate::framing::Batches;
     use crate::grammar::WALKS;
-    use crate::{Namespace, Parser, Reader};
 
     #[test]
     fn a_name_for_an_address_is_told_without_another_walk() {
         let text = "22:13:20.123456 IP localhost.5000 > localhost.9999: UDP, length 1\n";
-        let batch = Reader::new(text.as_bytes()).next().unwrap().unwrap();
-        let parser = Parser::new(Namespace::tcpdump()).unwrap();
-        let packets = parser.parse(batch);
-        let column = |name: &str| packets.columns().iter().position(|c| c.name == name);
+        let batch = Batches::new(text.as_bytes()).next().unwrap().unwrap();
+        let packets = Parser::default().parse(batch);
+        let column = |name: &str| packets.column(name);
         let walked = WALKS.get();
         let packet = packets.packet(0);
         assert!(packet.misfit(column("source").unwrap()));

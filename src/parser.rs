@@ -6,6 +6,7 @@ use regex::bytes::CaptureLocations;
 
 use crate::batch::Batch;
 use crate::cell::{FIXED, Home, text_cell};
+use crate::column::ColumnId;
 use crate::grammar::{self, Parts, Piece, Slots, slot};
 use crate::head::Stamp;
 use crate::message;
@@ -21,12 +22,13 @@ use crate::value::FieldType;
 /// read is data with missing values.
 ///
 /// ```
-/// use dumpstream::{Batch, Framer, Namespace, Parser, Value};
+/// use dumpstream::framing::{Batch, Framer, Tail};
+/// use dumpstream::{Namespace, Parser, Value};
 /// let text = b"1700000000.123456 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)\n    \
 ///     10.0.0.1.1234 > 10.0.0.2.80: Flags [S], seq 1, win 512, options [mss 1460], length 0\n";
 /// let parser = Parser::new(Namespace::tcpdump())?;
 /// let mut framer = Framer::new();
-/// let cut = framer.next_batch(text, true).expect("there is a record");
+/// let cut = framer.next_batch(text, Tail::Final).expect("there is a record");
 /// let packets = parser.parse(Batch::new(text[..cut.len].to_vec(), framer.style()));
 /// let packet = packets.packet(0);
 /// assert_eq!(packet.get("destination_port"), Some(Value::Int(80)));
@@ -37,6 +39,13 @@ use crate::value::FieldType;
 pub struct Parser {
     plan: Arc<Plan>,
     namespace: Arc<Namespace>,
+}
+
+impl Default for Parser {
+    /// A parser of the built-in namespace.
+    fn default() -> Parser {
+        Parser::new(Namespace::tcpdump()).expect("packet_parse.json is valid: a test loads it")
+    }
 }
 
 impl Parser {
@@ -59,9 +68,27 @@ impl Parser {
     }
 
     /// Keeps the `info` of every decoder, also of those that print passwords.
-    pub fn keep_info(mut self, keep: bool) -> Parser {
-        Arc::make_mut(&mut self.plan).keep.info = keep;
+    pub fn keep_info(mut self) -> Parser {
+        Arc::make_mut(&mut self.plan).keep.info = true;
         self
+    }
+
+    /// The handle of a column: found by name once, it spares each packet the search.
+    ///
+    /// ```
+    /// use dumpstream::{Parser, Reader, Value};
+    /// let text = "22:13:20.123456 IP 10.0.0.1.53 > 10.0.0.2.9: UDP, length 27\n";
+    /// let parser = Parser::default();
+    /// let port = parser.column("source_port").expect("a built-in field");
+    /// for packets in Reader::new(text.as_bytes()).parser(parser) {
+    ///     for packet in &packets? {
+    ///         assert_eq!(packet.value(port), Some(Value::Int(53)));
+    ///     }
+    /// }
+    /// # Ok::<(), dumpstream::ReadError>(())
+    /// ```
+    pub fn column(&self, name: &str) -> Option<ColumnId> {
+        ColumnId::find(&self.plan.columns, name)
     }
 
     /// The columns, in order.

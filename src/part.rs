@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A part of a record that the grammar finds, and that a field looks into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Part {
     /// The whole head, its two lines joined by one blank.
@@ -41,7 +42,7 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of the enumeration.
-    pub const ALL: [Part; 15] = [
+    pub const ALL: &[Part] = &[
         Part::Head,
         Part::Number,
         Part::Stamp,

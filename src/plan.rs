@@ -12,6 +12,7 @@ use crate::value::FieldType;
 
 /// How the fields are found. Both give the same values; a test holds them to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Engine {
     /// A field that equals the built-in one comes typed from the grammar's walk.
     #[default]

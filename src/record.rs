@@ -10,11 +10,11 @@ use crate::part::Part;
 /// One packet's text, without tcpdump's own messages.
 ///
 /// ```
-/// use dumpstream::{Framer, Record};
+/// use dumpstream::framing::{Framer, Tail, Record};
 /// let text = b"00:00:00.000001 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto UDP (17), \
 ///     length 29)\n    192.0.2.1.5000 > 192.0.2.2.53: UDP, length 1\n\tmore\n";
 /// let mut framer = Framer::new();
-/// let cut = framer.next(text, true).expect("there is a record");
+/// let cut = framer.next(text, Tail::Final).expect("there is a record");
 /// let record = Record::new(text[..cut.len].to_vec(), framer.style(), cut.kind);
 /// assert!(record.head().ends_with(b"length 29) 192.0.2.1.5000 > 192.0.2.2.53: UDP, length 1"));
 /// assert_eq!(record.lines().collect::<Vec<_>>(), [b"\tmore"]);
@@ -38,7 +38,7 @@ enum Head {
 }
 
 impl Record {
-    /// One record as a [`Framer`](crate::Framer) with this style has cut it.
+    /// One record as a [`Framer`](crate::framing::Framer) with this style has cut it.
     ///
     /// # Panics
     /// When there are more than [`Batch::MAX_LEN`] bytes.

@@ -35,14 +35,14 @@ impl JsonSchema {
     }
 
     /// With the columns that say where a packet came from.
-    pub fn identity(mut self, identity: bool) -> JsonSchema {
-        self.identity = identity;
+    pub fn identity(mut self) -> JsonSchema {
+        self.identity = true;
         self
     }
 
     /// With the record's own text.
-    pub fn raw(mut self, raw: bool) -> JsonSchema {
-        self.raw = raw;
+    pub fn raw(mut self) -> JsonSchema {
+        self.raw = true;
         self
     }
 

@@ -40,7 +40,7 @@ pub enum FieldType {
 
 impl FieldType {
     /// Every type, in the order of the documentation.
-    pub const ALL: [FieldType; 11] = [
+    pub const ALL: &[FieldType] = &[
         FieldType::Text,
         FieldType::Int,
         FieldType::Bigint,
@@ -143,6 +143,85 @@ impl Value<'_> {
     pub fn mac(text: &[u8]) -> Option<Value<'static>> {
         let [_, _, mac @ ..] = scan::mac(text)?.to_be_bytes();
         Some(Value::Mac(mac))
+    }
+}
+
+/// The value as what its type holds; `None` if it is of another type. Nothing is converted.
+///
+/// ```
+/// use dumpstream::Value;
+/// assert_eq!(Value::Int(64).as_int(), Some(64));
+/// assert_eq!(Value::Text(b"S").as_str(), Some("S"));
+/// assert_eq!(Value::Text(b"64").as_int(), None);
+/// ```
+impl<'a> Value<'a> {
+    /// The bytes of a `text`.
+    pub fn as_text(self) -> Option<&'a [u8]> {
+        match self {
+            Value::Text(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A `text` that is UTF-8.
+    pub fn as_str(self) -> Option<&'a str> {
+        str::from_utf8(self.as_text()?).ok()
+    }
+
+    /// The number of an `int`, `bigint`, `port` or `hex`.
+    pub fn as_int(self) -> Option<i64> {
+        match self {
+            Value::Int(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// The number of a `real`.
+    pub fn as_real(self) -> Option<f64> {
+        match self {
+            Value::Real(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    /// The truth of a `bool`.
+    pub fn as_bool(self) -> Option<bool> {
+        match self {
+            Value::Bool(b) => Some(b),
+            _ => None,
+        }
+    }
+
+    /// The address of an `inet`.
+    pub fn as_ip(self) -> Option<IpAddr> {
+        match self {
+            Value::Inet(ip) => Some(ip),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a `mac`.
+    pub fn as_mac(self) -> Option<[u8; 6]> {
+        match self {
+            Value::Mac(mac) => Some(mac),
+            _ => None,
+        }
+    }
+
+    /// The nanoseconds since midnight of a `time`.
+    pub fn as_time(self) -> Option<i64> {
+        match self {
+            Value::Time(ns) => Some(ns),
+            _ => None,
+        }
+    }
+
+    /// The nanoseconds since 1970 UTC of a `timestamp`.
+    pub fn as_timestamp(self) -> Option<i64> {
+        match self {
+            Value::Timestamp(ns) => Some(ns),
+            _ => None,
+        }
     }
 }
 

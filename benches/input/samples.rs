@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
-use dumpstream::{Batch, CutKind, Framer};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
 
 /// How many bytes are looked at in one go, as the library's own readers do it.
 pub(crate) const WINDOW: usize = 128 << 10;
@@ -74,8 +74,11 @@ pub(crate) fn batches(text: &[u8], mut each: impl FnMut(Batch)) {
     let mut framer = Framer::new();
     let (mut at, mut end) = (0, 0);
     while at < text.len() {
-        let eof = end == text.len();
-        let Some(cut) = framer.next_batch(&text[at..end], eof) else {
+        let tail = match end == text.len() {
+            true => Tail::Final,
+            false => Tail::Open,
+        };
+        let Some(cut) = framer.next_batch(&text[at..end], tail) else {
             end = text.len().min(end + WINDOW);
             continue;
         };

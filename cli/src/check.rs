@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use dumpstream::{BUILT_IN, Field, Framer, Namespace, NamespaceError, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{BUILT_IN, Field, Namespace, NamespaceError, Parser};
 use dumpstream_flow::input::Input;
 
 use self::coverage::{Coverage, Least, Withheld};
@@ -107,13 +108,16 @@ impl Check {
         };
         let mut exit = Exit::Done;
         if !self.sample.is_empty() {
-            let parser = Parser::new(names.clone())?.keep_info(self.keep_info);
+            let mut parser = Parser::new(names.clone())?;
+            if self.keep_info {
+                parser = parser.keep_info();
+            }
             let mut coverage = Coverage::new(&names);
             let withheld = (!self.keep_info).then(Withheld::new).transpose()?;
             for file in &self.sample {
                 let named = || file.display().to_string();
                 let text = input(file).with_context(named)?;
-                for batch in Reader::with_framer(text, Framer::new()) {
+                for batch in Batches::new(text) {
                     let batch = batch.with_context(named)?;
                     if let Some(withheld) = &withheld {
                         coverage.withheld += withheld.of(&batch);

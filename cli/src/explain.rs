@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use dumpstream::{Batch, Engine, Framer, Namespace, Origin, Packets, Parser, Reader};
+use dumpstream::framing::{Batch, Batches};
+use dumpstream::{Engine, Namespace, Origin, Packets, Parser};
 use dumpstream_flow::clock;
 use dumpstream_flow::input::Input as Stored;
 use jiff::civil::Date;
@@ -89,7 +90,10 @@ impl Explain {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
         };
-        let parser = Parser::new(names)?.engine(engine).keep_info(self.keep_info);
+        let mut parser = Parser::new(names)?.engine(engine);
+        if self.keep_info {
+            parser = parser.keep_info();
+        }
         let input = Input::of(self.input.as_deref(), manner)?;
         let mut origin = Origin::new(input.name.clone());
         origin = origin.zone(self.tz.unwrap_or_else(Zone::local).tz);
@@ -210,7 +214,7 @@ fn record(
     n: u64,
 ) -> anyhow::Result<(Packets, usize)> {
     let mut before = 0;
-    let mut reader = Reader::with_framer(input.text, Framer::new());
+    let mut reader = Batches::new(input.text);
     for batch in &mut reader {
         let batch: Batch = batch.with_context(|| input.name.clone())?;
         let mut packets = parser.parse(batch);

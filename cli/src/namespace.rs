@@ -10,7 +10,7 @@ use dumpstream::{BUILT_IN, Namespace};
 use super::paint::Paint;
 use super::{Exit, Manner, Stdout, Usage, columns};
 
-/// No namespace of [`dumpstream::MAX_ENTRIES`] patterns of [`dumpstream::MAX_PATTERN`] bytes is
+/// No namespace of [`dumpstream::limits::MAX_ENTRIES`] patterns of [`dumpstream::limits::MAX_PATTERN`] bytes is
 /// larger: what is, is another file.
 const LARGEST: u64 = 16 << 20;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use dumpstream::{DEFAULT_MAX_RECORD, Engine, LARGEST_MAX_RECORD, Parser};
+use dumpstream::limits::{DEFAULT_MAX_RECORD, LARGEST_MAX_RECORD};
+use dumpstream::{Engine, Parser};
 use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
@@ -226,7 +227,11 @@ impl Records {
             (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
             (parser, _) => parser?,
         };
-        Ok(parser.engine(engine).keep_info(self.keep_info))
+        let parser = parser.engine(engine);
+        Ok(match self.keep_info {
+            true => parser.keep_info(),
+            false => parser,
+        })
     }
 
     /// Opens everything. `otherwise` is where packets go without `-o`; `more` adds the options of a

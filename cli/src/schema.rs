@@ -61,7 +61,13 @@ impl Schema {
         }
         let text = match self.of {
             Of::Json => {
-                let schema = JsonSchema::new(&names).identity(self.origin).raw(self.raw);
+                let mut schema = JsonSchema::new(&names);
+                if self.origin {
+                    schema = schema.identity();
+                }
+                if self.raw {
+                    schema = schema.raw();
+                }
                 let text = serde_json::to_string_pretty(&schema)?;
                 format!("{}\n", super::visible::json_lines(&text))
             }

@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use dumpstream::{Batch, Cut, CutKind, Framer, Record, Skipped};
+use dumpstream::framing::{Batch, Cut, CutKind, Framer, Record, Skipped, Tail};
 use tokio_util::codec::Decoder;
 
 /// Decodes [`Batch`]es: as many whole records as the buffer holds. [`run`](crate::run()) uses this
@@ -35,9 +35,9 @@ impl BatchCodec {
         self.batch(buf, cut)
     }
 
-    fn next(&mut self, buf: &mut BytesMut, eof: bool) -> Option<Batch> {
+    fn next(&mut self, buf: &mut BytesMut, tail: Tail) -> Option<Batch> {
         loop {
-            let cut = self.framer.next_batch(buf, eof)?;
+            let cut = self.framer.next_batch(buf, tail)?;
             if let Some(batch) = self.batch(buf, cut) {
                 return Some(batch);
             }
@@ -46,19 +46,15 @@ impl BatchCodec {
 
     /// Takes the cut from the front; `None` when it was skipped.
     fn batch(&self, buf: &mut BytesMut, cut: Cut) -> Option<Batch> {
-        let truncated = match cut.kind {
-            CutKind::Records => false,
-            CutKind::Truncated => true,
-            CutKind::Skipped(_) => {
-                buf.advance(cut.len);
-                return None;
-            }
-        };
+        if let CutKind::Skipped(_) = cut.kind {
+            buf.advance(cut.len);
+            return None;
+        }
         // A copy of the exact length: the batch lives as long as a lane's queue, and must not hold
         // the read buffer with it.
         let bytes = buf[..cut.len].to_vec();
         buf.advance(cut.len);
-        Some(Batch::new(bytes, self.framer.style()).truncated(truncated))
+        Some(Batch::new(bytes, self.framer.style()).cut(cut.kind))
     }
 }
 
@@ -74,12 +70,12 @@ impl Decoder for BatchCodec {
 
     /// Never returns an `Err`.
     fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Batch>> {
-        Ok(self.next(buf, false))
+        Ok(self.next(buf, Tail::Open))
     }
 
     /// Never returns an `Err`: the rest is the last record, cut or whole.
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Batch>> {
-        Ok(self.next(buf, true))
+        Ok(self.next(buf, Tail::Final))
     }
 }
 
@@ -126,9 +122,9 @@ impl RecordCodec {
         self.record(buf, cut)
     }
 
-    fn next(&mut self, buf: &mut BytesMut, eof: bool) -> Option<Record> {
+    fn next(&mut self, buf: &mut BytesMut, tail: Tail) -> Option<Record> {
         loop {
-            let cut = self.framer.next(buf, eof)?;
+            let cut = self.framer.next(buf, tail)?;
             if let Some(record) = self.record(buf, cut) {
                 return Some(record);
             }
@@ -163,11 +159,11 @@ impl Decoder for RecordCodec {
 
     /// Never returns an `Err`.
     fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Record>> {
-        Ok(self.next(buf, false))
+        Ok(self.next(buf, Tail::Open))
     }
 
     /// Never returns an `Err`: the rest is the last record, cut or whole.
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Record>> {
-        Ok(self.next(buf, true))
+        Ok(self.next(buf, Tail::Final))
     }
 }

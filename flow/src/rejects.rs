@@ -340,7 +340,8 @@ fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>)
 mod tests {
     use super::*;
     use dumpstream::TimeSource;
-    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+    use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+    use dumpstream::{Namespace, Origin, Parser};
 
     #[tokio::test]
     async fn a_file_is_made_when_it_is_needed() {
@@ -351,7 +352,7 @@ mod tests {
         assert!(!file.exists());
         let text = b"1700000000.123456789 IP 10.0.0.1.53 > 10.0.0.2.9: 1 A? a. (27)\n";
         let mut framer = Framer::new();
-        framer.next(text, true).unwrap();
+        framer.next(text, Tail::Final).unwrap();
         let batch = Batch::new(text.to_vec(), framer.style());
         let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
         Origin::new("s").stream("t").place(&mut packets);
@@ -379,10 +380,10 @@ mod tests {
         for raw in [&all[..], "caf\u{e9} \u{202e}\\".as_bytes()] {
             let raw = [&head[..], raw, b"\n"].concat();
             let mut framer = Framer::new();
-            framer.next(&raw, true).unwrap();
+            framer.next(&raw, Tail::Final).unwrap();
             let batch = Batch::new(raw.clone(), framer.style())
                 .at(7)
-                .truncated(true);
+                .cut(CutKind::Truncated);
             let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
             Origin::new("s\x1b").stream("\"").place(&mut packets);
             let mut text = Text::new();

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use dumpstream::{Batch, CutKind, Framer, Namespace, Origin, Parser, Skipped, Style, TimeSource};
+use dumpstream::framing::{Batch, CutKind, Framer, Skipped, Style, Tail};
+use dumpstream::{Namespace, Origin, Parser, TimeSource};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -116,11 +117,13 @@ impl Replay {
         let mut buf = BytesMut::new();
         // What is due but not yet written; with many records per millisecond, one write takes many.
         let mut pending = Pending::default();
-        let mut eof = false;
-        while !eof {
+        let mut tail = Tail::Open;
+        while tail == Tail::Open {
             buf.reserve(READ);
-            eof = source.read_buf(&mut buf).await? == 0;
-            while let Some(cut) = framer.next(&buf, eof) {
+            if source.read_buf(&mut buf).await? == 0 {
+                tail = Tail::Final;
+            }
+            while let Some(cut) = framer.next(&buf, tail) {
                 let text = &buf[..cut.len];
                 if let CutKind::Skipped(_) = cut.kind {
                     replayed.skipped = framer.skipped();

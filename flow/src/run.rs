@@ -3,7 +3,8 @@
 use std::io;
 
 use bytes::{BufMut, BytesMut};
-use dumpstream::{AsciiGuard, Batch, Origin, Packets, Skipped};
+use dumpstream::framing::{Batch, Skipped};
+use dumpstream::{AsciiGuard, Origin, Packets};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 use tokio_util::codec::Decoder;
@@ -241,12 +242,9 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let messages = packets.messages();
         let mut batch = Summary {
             record_bytes: bytes - messages,
-            skipped: Skipped {
-                messages,
-                ..Skipped::default()
-            },
             ..Summary::of_packets(packets)
         };
+        batch.skipped.messages = messages;
         self.watch.count(packets, &mut batch);
         self.station.progress().add(&batch);
         self.summary.add(&batch);

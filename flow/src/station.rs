@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dumpstream::{Framer, Packets, Parser};
+use dumpstream::framing::Framer;
+use dumpstream::{Packets, Parser};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -33,7 +33,7 @@ impl Record<'_> {
     /// The texts of all parts.
     pub(super) fn texts(&self, parts: &Parts) -> Vec<Text> {
         let mut texts = Vec::new();
-        for part in Part::ALL {
+        for part in Part::ALL.iter().copied() {
             for piece in parts.pieces(part) {
                 texts.push(match piece {
                     Piece::Fixed(fixed) => Text {

@@ -16,6 +16,7 @@ pub enum Skip {
 
 /// Counts of skipped bytes, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Skipped {
     /// See [`Skip::Preamble`].
     pub preamble: u64,

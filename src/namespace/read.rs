@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{NamespaceError, Position};
-use super::{Field, MAX_ENTRIES, Namespace, Written, name_fault};
+use super::{Field, Namespace, Written, name_fault};
+use crate::limits::MAX_ENTRIES;
 use crate::part::Part;
+use crate::pattern;
 use crate::scan;
 use crate::value::FieldType;
 
@@ -302,7 +304,8 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
         match entry.part.map(|raw| (raw, serde_json::from_str(raw.get()))) {
             Some((_, Ok(known))) => part = known,
             Some((raw, Err(_))) => {
-                let known = Part::ALL.map(Part::name).join(" ");
+                let known = Part::ALL.iter().map(|part| part.name());
+                let known = known.collect::<Vec<_>>().join(" ");
                 fail(format!("no such part; one of: {known}"), raw);
             }
             None => fail("`in` is missing".into(), entry.name),
@@ -310,7 +313,8 @@ fn entry(source: Source<'_>, raw: &str, bare: bool) -> Result<Field, Vec<Namespa
         match entry.kind.map(|raw| (raw, serde_json::from_str(raw.get()))) {
             Some((_, Ok(known))) => kind = known,
             Some((raw, Err(_))) => {
-                let known = FieldType::ALL.map(FieldType::name).join(" ");
+                let known = FieldType::ALL.iter().map(|kind| kind.name());
+                let known = known.collect::<Vec<_>>().join(" ");
                 fail(format!("no such type; one of: {known}"), raw);
             }
             None => fail("`type` is missing".into(), entry.name),
@@ -362,23 +366,15 @@ fn string(raw: &RawValue, key: &str) -> Result<String, String> {
 /// The pattern's syntax; `written` is the document and the pattern as it stands there, in quotes,
 /// so that the caret points into the pattern.
 fn syntax(field: &Field, written: Option<(Source<'_>, &str)>) -> Result<(), NamespaceError> {
-    let parsed = regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(&field.regex);
-    let Err(error) = parsed else { return Ok(()) };
-    let (what, span) = match &error {
-        regex_syntax::Error::Parse(e) => (e.kind().to_string(), e.span().start.offset),
-        regex_syntax::Error::Translate(e) => (e.kind().to_string(), e.span().start.offset),
-        other => (other.to_string(), 0),
+    let Some((what, at)) = pattern::syntax_fault(&field.regex) else {
+        return Ok(());
     };
-    let at = match written {
-        Some((source, raw)) => {
-            let offset = offset_in(source.text, raw) + written_offset(raw, span);
+    let at = match (written, at) {
+        (Some((source, raw)), Some(at)) => {
+            let offset = offset_in(source.text, raw) + written_offset(raw, at);
             Some(source.position(offset))
         }
-        None => field.position().cloned(),
+        _ => field.position().cloned(),
     };
     Err(NamespaceError::at(
         &field.name,

@@ -2,7 +2,8 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-use super::{compile, hir, joined, steps};
+use super::reach::{joined, steps};
+use super::{compile, hir};
 use crate::part::Part;
 
 /// Why a pattern can never match in its part.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Read};
 
-use dumpstream::{AsciiGuard, Namespace, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{AsciiGuard, Namespace, Parser};
 
 /// An input that gives a few bytes at a time, so that batches end anywhere.
 struct Drip<'a> {
@@ -25,7 +26,7 @@ impl Read for Drip<'_> {
 fn refused(parser: &Parser, text: &[u8], each: usize) -> (bool, usize) {
     let mut guard = AsciiGuard::new();
     let mut records = 0;
-    for batch in Reader::new(Drip { text, each }) {
+    for batch in Batches::new(Drip { text, each }) {
         let packets = parser.parse(batch.expect("a slice can be read"));
         records += packets.len();
         if guard.check(&packets) {
@@ -128,7 +129,7 @@ fn fewer_are_suspected_and_refused_at_the_end() {
         let text: String = (1..=count).map(|n| ascii(n, "hello")).collect();
         let mut guard = AsciiGuard::new();
         assert!(!guard.suspects());
-        for batch in Reader::new(text.as_bytes()) {
+        for batch in Batches::new(text.as_bytes()) {
             let packets = parser.parse(batch.expect("a slice can be read"));
             assert!(!guard.check(&packets));
             assert!(guard.suspects(), "what came so far must wait");
@@ -149,7 +150,7 @@ fn a_stream_without_ip_is_settled_too() {
     let settled = |text: &str| {
         let mut guard = AsciiGuard::new();
         let mut refused = false;
-        for batch in Reader::new(text.as_bytes()) {
+        for batch in Batches::new(text.as_bytes()) {
             refused |= guard.check(&parser.parse(batch.expect("a slice can be read")));
         }
         assert!(guard.decided(), "for ever undecided");

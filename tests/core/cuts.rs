@@ -1,6 +1,7 @@
 //! Any way of cutting the bytes into reads gives the same records.
 
-use dumpstream::{Batch, CutKind, Framer, Namespace, Parser, Reader, Skip};
+use dumpstream::framing::{Batch, Batches, CutKind, Framer, Skip, Tail};
+use dumpstream::{Namespace, Parser};
 use given::{Sample, samples};
 use proptest::prelude::*;
 
@@ -28,13 +29,13 @@ impl<'a> Feed<'a> {
     }
 
     /// Bytes up to `end` have arrived.
-    fn arrive(&mut self, end: usize, eof: bool) {
+    fn arrive(&mut self, end: usize, tail: Tail) {
         loop {
             let src = &self.text[self.done..end];
             let cut = if self.batch {
-                self.framer.next_batch(src, eof)
+                self.framer.next_batch(src, tail)
             } else {
-                self.framer.next(src, eof)
+                self.framer.next(src, tail)
             };
             let Some(cut) = cut else { break };
             assert!(cut.len > 0 && cut.len <= src.len());
@@ -79,7 +80,7 @@ fn parser() -> &'static Parser {
 
 fn whole(text: &[u8], framer: Framer, batch: bool) -> Pieces {
     let mut feed = Feed::new(text, framer, batch);
-    feed.arrive(text.len(), true);
+    feed.arrive(text.len(), Tail::Final);
     assert_eq!(feed.done, text.len());
     feed.pieces
 }
@@ -92,7 +93,7 @@ fn every_cut_of_every_sample() {
         let expected = whole(text, Framer::new(), false);
         let mut before = Feed::new(text, Framer::new(), false);
         for cut in 0..=text.len() {
-            before.arrive(cut, false);
+            before.arrive(cut, Tail::Open);
             assert!(
                 expected.starts_with(unsettled(&before.pieces)),
                 "{name} at {cut}"
@@ -106,7 +107,11 @@ fn every_cut_of_every_sample() {
             let mut after = Feed::new(text, before.framer.clone(), false);
             after.done = before.done;
             after.pieces = before.pieces.clone();
-            after.arrive(settled, settled == text.len());
+            let tail = match settled == text.len() {
+                true => Tail::Final,
+                false => Tail::Open,
+            };
+            after.arrive(settled, tail);
             assert!(
                 expected.starts_with(unsettled(&after.pieces)),
                 "{name} at {cut}"
@@ -139,9 +144,9 @@ fn every_chunk_size_of_a_sample() {
             for batch in [false, true] {
                 let mut feed = Feed::new(text, Framer::new(), batch);
                 for end in (0..text.len()).step_by(size) {
-                    feed.arrive(end, false);
+                    feed.arrive(end, Tail::Open);
                 }
-                feed.arrive(text.len(), true);
+                feed.arrive(text.len(), Tail::Final);
                 assert_eq!(feed.pieces, expected, "{name} by {size}, {batch}");
             }
         }
@@ -167,9 +172,9 @@ fn the_limit_cuts_alike_however_the_bytes_come() {
         for batch in [false, true] {
             let mut feed = Feed::new(text.as_bytes(), framer(), batch);
             for end in (0..text.len()).step_by(size) {
-                feed.arrive(end, false);
+                feed.arrive(end, Tail::Open);
             }
-            feed.arrive(text.len(), true);
+            feed.arrive(text.len(), Tail::Final);
             assert_eq!(feed.pieces, expected, "by {size}, {batch}");
         }
     }
@@ -186,19 +191,19 @@ fn a_stream_without_a_line_feed_needs_one_record_of_memory() {
         buffer.resize(buffer.len() + (64 << 10), b'x');
         fed += 64 << 10;
         longest = longest.max(buffer.len());
-        while let Some(cut) = framer.next_batch(&buffer, false) {
+        while let Some(cut) = framer.next_batch(&buffer, Tail::Open) {
             truncated += u32::from(cut.kind == CutKind::Truncated);
             buffer.drain(..cut.len);
         }
     }
     assert_eq!(truncated, 1);
     assert!(
-        longest <= dumpstream::DEFAULT_MAX_RECORD + (128 << 10),
+        longest <= dumpstream::limits::DEFAULT_MAX_RECORD + (128 << 10),
         "{longest} bytes were held"
     );
     let held = buffer.len() as u64;
     assert_eq!(
-        framer.skipped().total() + dumpstream::DEFAULT_MAX_RECORD as u64 + held,
+        framer.skipped().total() + dumpstream::limits::DEFAULT_MAX_RECORD as u64 + held,
         fed
     );
 }
@@ -213,21 +218,21 @@ fn idle_flush() {
     ]
     .concat();
     let mut framer = Framer::new();
-    assert_eq!(framer.next(&header, false), None);
+    assert_eq!(framer.next(&header, Tail::Open), None);
     assert_eq!(framer.flush(&header), None);
-    assert_eq!(framer.next(&full[..full.len() - 1], false), None);
+    assert_eq!(framer.next(&full[..full.len() - 1], Tail::Open), None);
     assert_eq!(
         framer.flush(&full[..full.len() - 1]),
         None,
         "a partial line is never flushed"
     );
-    assert_eq!(framer.next(&full, false), None);
+    assert_eq!(framer.next(&full, Tail::Open), None);
     assert_eq!(framer.flush(&full).map(|cut| cut.len), Some(full.len()));
     let late = b"\tlate\n22:13:21.000000 ARP, x\n";
-    let cut = framer.next(late, false).expect("a skip");
+    let cut = framer.next(late, Tail::Open).expect("a skip");
     assert_eq!((cut.len, cut.kind), (6, CutKind::Skipped(Skip::Late)));
     assert_eq!(
-        framer.next(&late[6..], true).map(|cut| cut.kind),
+        framer.next(&late[6..], Tail::Final).map(|cut| cut.kind),
         Some(CutKind::Records)
     );
     assert_eq!(framer.skipped().late, 6);
@@ -237,7 +242,7 @@ fn idle_flush() {
 fn the_reader_accounts_for_every_byte() {
     for sample in samples() {
         let (name, text) = (&sample.name, &sample.text);
-        let mut reader = Reader::new(&text[..]);
+        let mut reader = Batches::new(&text[..]);
         let mut bytes = 0;
         for batch in reader.by_ref() {
             bytes += batch.expect("a slice can be read").bytes().len() as u64;
@@ -265,9 +270,9 @@ proptest! {
         let mut end = 0;
         for size in sizes {
             end = (end + size).min(text.len());
-            feed.arrive(end, false);
+            feed.arrive(end, Tail::Open);
         }
-        feed.arrive(text.len(), true);
+        feed.arrive(text.len(), Tail::Final);
         prop_assert_eq!(feed.pieces, expected);
     }
 
@@ -277,9 +282,9 @@ proptest! {
         let expected = whole(&text, Framer::new(), false);
         let mut feed = Feed::new(&text, Framer::new(), true);
         for end in (0..text.len()).step_by(size) {
-            feed.arrive(end, false);
+            feed.arrive(end, Tail::Open);
         }
-        feed.arrive(text.len(), true);
+        feed.arrive(text.len(), Tail::Final);
         prop_assert_eq!(feed.pieces, expected);
     }
 }
@@ -314,7 +319,7 @@ fn a_stream_joined_anywhere_is_read_right() {
         for start in 0..ends[2].min(3_000) {
             let text = &text[start..*last];
             let mut joined = Feed::new(text, Framer::new(), true);
-            joined.arrive(text.len(), true);
+            joined.arrive(text.len(), Tail::Final);
             let got: Vec<usize> = joined
                 .pieces
                 .iter()

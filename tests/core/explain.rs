@@ -1,9 +1,8 @@
 //! What is explained is what was parsed, on every sample; and what is proven of a namespace holds.
 
-use dumpstream::{
-    Batch, CutKind, Engine, Explanation, Found, Framer, Missing, Namespace, Packets, Parser, Part,
-    Verdict,
-};
+use dumpstream::explain::{Explanation, Found, Verdict};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Engine, Missing, Namespace, Packets, Parser, Part};
 
 /// Explained of each sample: its first record, its last, and so many between.
 const BETWEEN: usize = 1;
@@ -11,7 +10,7 @@ const BETWEEN: usize = 1;
 fn parse(parser: &Parser, text: &[u8]) -> Vec<Packets> {
     let mut framer = Framer::new();
     let (mut at, mut all) = (0, Vec::new());
-    while let Some(cut) = framer.next(&text[at..], true) {
+    while let Some(cut) = framer.next(&text[at..], Tail::Final) {
         if !matches!(cut.kind, CutKind::Skipped(_)) {
             let batch = Batch::new(text[at..at + cut.len].to_vec(), framer.style());
             all.push(parser.parse(batch));

@@ -1,13 +1,14 @@
 //! Golden outputs: each `.txt` of `samples/` gives the `.jsonl` beside it. The regex engine makes them, the
 //! slot engine gives the same bytes. `BLESS=1` rewrites them.
 
-use dumpstream::{Engine, Namespace, Origin, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Engine, Namespace, Origin, Parser};
 
 /// JSON Lines of a text. Stamps without a date get a fixed one.
 fn lines(parser: &Parser, name: &str, text: &[u8]) -> String {
     let mut origin = Origin::new(name).date(jiff::civil::date(2026, 11, 24));
     let mut out = String::new();
-    for batch in Reader::new(text) {
+    for batch in Batches::new(text) {
         let mut packets = parser.parse(batch.expect("a slice can be read"));
         origin.place(&mut packets);
         for packet in packets.iter() {

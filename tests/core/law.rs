@@ -1,7 +1,8 @@
 //! The law: both engines give the same values, for everything that tcpdump prints and for what it
 //! never printed.
 
-use dumpstream::{Batch, CutKind, Engine, Framer, Namespace, Packets, Parser};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Engine, Namespace, Packets, Parser};
 use given::{Random, Sample, samples};
 
 struct Engines {
@@ -13,9 +14,11 @@ impl Engines {
     fn new(keep_info: bool) -> Engines {
         let parser = || {
             let namespace = Namespace::tcpdump().keep_payload();
-            Parser::new(namespace)
-                .expect("it is valid")
-                .keep_info(keep_info)
+            let parser = Parser::new(namespace).expect("it is valid");
+            match keep_info {
+                true => parser.keep_info(),
+                false => parser,
+            }
         };
         Engines {
             slot: parser(),
@@ -27,7 +30,7 @@ impl Engines {
     fn agree(&self, text: &[u8], what: &str) -> usize {
         let mut framer = Framer::new();
         let (mut at, mut count) = (0, 0);
-        while let Some(cut) = framer.next_batch(&text[at..], true) {
+        while let Some(cut) = framer.next_batch(&text[at..], Tail::Final) {
             if !matches!(cut.kind, CutKind::Skipped(_)) {
                 let batch = Batch::new(text[at..at + cut.len].to_vec(), framer.style());
                 let (slot, regex) = (self.slot.parse(batch.clone()), self.regex.parse(batch));
@@ -74,7 +77,7 @@ fn records(text: &[u8]) -> Vec<&[u8]> {
     let mut framer = Framer::new();
     let mut at = 0;
     let mut records = Vec::new();
-    while let Some(cut) = framer.next(&text[at..], true) {
+    while let Some(cut) = framer.next(&text[at..], Tail::Final) {
         if !matches!(cut.kind, CutKind::Skipped(_)) {
             records.push(&text[at..at + cut.len]);
         }

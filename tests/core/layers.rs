@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use dumpstream::{Namespace, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Parser};
 use serde_json::{Map, Value};
 
 /// What a link layer's printer says, and a time.
@@ -23,7 +24,7 @@ const OWN: [&str; 10] = [
 fn packets(text: &[u8]) -> Vec<(Vec<u8>, Map<String, Value>)> {
     let parser = Parser::new(Namespace::tcpdump()).expect("it is valid");
     let mut all = Vec::new();
-    for batch in Reader::new(text) {
+    for batch in Batches::new(text) {
         for packet in parser.parse(batch.expect("a slice can be read")).iter() {
             let value = serde_json::to_value(packet).expect("a packet is JSON");
             let Value::Object(fields) = value else {

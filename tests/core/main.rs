@@ -1,5 +1,6 @@
 //! The core: text in, typed records out. Nothing here needs a file but the samples, or a clock.
 
+mod api;
 mod ascii;
 mod cuts;
 mod explain;

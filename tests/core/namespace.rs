@@ -1,14 +1,14 @@
 //! `packet_parse.json` is the definition: what it must hold, what an edited copy changes, and how
 //! a wrong one is told.
 
-use dumpstream::{
-    BUILT_IN, Engine, FieldType, MAX_PATTERN, Namespace, Packet, Packets, Parser, Part, Reader,
-};
+use dumpstream::framing::Batches;
+use dumpstream::limits::MAX_PATTERN;
+use dumpstream::{BUILT_IN, Engine, FieldType, Namespace, Packet, Packets, Parser, Part};
 use proptest::prelude::*;
 
 /// A text to its packets.
 fn parse(parser: &Parser, text: &[u8]) -> Vec<Packets> {
-    Reader::new(text)
+    Batches::new(text)
         .map(|batch| parser.parse(batch.expect("a slice can be read")))
         .collect()
 }

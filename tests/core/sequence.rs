@@ -1,7 +1,8 @@
 //! What the numbers of `-#` tell: every injected loss, repeat and forgery is found, and clean text
 //! raises no alarm.
 
-use dumpstream::{Namespace, Parser, Reader, Sequence};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Parser, Sequence};
 use given::Random;
 
 /// 1 to `n`, small ones as often as large ones.
@@ -200,7 +201,7 @@ fn clean_text_raises_no_alarm() {
     let mut numbered = 0;
     for sample in given::samples() {
         let (mut sequence, mut by_other) = (Sequence::new(), Sequence::new());
-        for batch in Reader::new(&sample.text[..]) {
+        for batch in Batches::new(&sample.text[..]) {
             let batch = batch.expect("a slice can be read");
             sequence.follow(&parser.parse(batch.clone()));
             by_other.follow(&other.parse(batch));

@@ -1,6 +1,7 @@
 //! Stamps without a date or a zone find their place in time.
 
-use dumpstream::{Batch, CutKind, Framer, Namespace, Origin, Packets, Parser, TimeSource};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Namespace, Origin, Packets, Parser, TimeSource};
 use given::Random;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -45,7 +46,7 @@ fn parser() -> Parser {
 fn parse(parser: &Parser, text: &str, arrival: Option<i64>) -> Packets {
     let mut framer = Framer::new();
     let mut at = 0;
-    while let Some(cut) = framer.next_batch(&text.as_bytes()[at..], true) {
+    while let Some(cut) = framer.next_batch(&text.as_bytes()[at..], Tail::Final) {
         assert!(!matches!(cut.kind, CutKind::Skipped(_)), "{text}");
         at += cut.len;
     }

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use dumpstream::{Batch, Missing, Namespace, NamespaceError, Packets, Parser, Part};
+use dumpstream::framing::Batch;
+use dumpstream::{Missing, Namespace, NamespaceError, Packets, Parser, Part};
 
 use super::super::paint::Paint;
 use super::super::{Usage, columns};
@@ -76,7 +77,7 @@ impl Withheld {
         };
         Ok(Withheld {
             without: parser()?,
-            with: parser()?.keep_info(true),
+            with: parser()?.keep_info(),
         })
     }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use dumpstream::{Batch, CutKind, Framer, Namespace, Origin, Packet, Parser, Value};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Namespace, Origin, Packet, Parser, Value};
 use dumpstream_flow::input::Input;
 
 use crate::amount;
@@ -49,7 +50,7 @@ impl Scan {
         let (mut first, mut last) = (None, 0);
         let mut example = None;
         let mut rest = &text[..];
-        while let Some(cut) = framer.next(rest, true) {
+        while let Some(cut) = framer.next(rest, Tail::Final) {
             let (record, after) = rest.split_at(cut.len);
             rest = after;
             let start = lines;

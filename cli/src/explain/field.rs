@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use dumpstream::{Finding, Match, Miss, Missing, Part, Try, Verdict};
+use dumpstream::explain::{Finding, Match, Miss, Try, Verdict};
+use dumpstream::{Missing, Part};
 
 use super::super::visible;
 use super::page::{Page, WIDE, at, cut, line, spelled};

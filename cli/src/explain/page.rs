@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use dumpstream::{Explanation, Finding, Found, Missing, Namespace, Part, Place, Verdict};
+use dumpstream::explain::{Explanation, Finding, Found, Place, Verdict};
+use dumpstream::{Missing, Namespace, Part};
 
 use super::super::paint::Paint;
 use super::super::visible;

@@ -1,6 +1,7 @@
 //! Text of `tcpdump -tt -v`, as much as is wanted, and packets of it.
 
-use dumpstream::{Batch, Framer, Namespace, Origin, Packets, Parser};
+use dumpstream::framing::{Batch, Framer, Tail};
+use dumpstream::{Namespace, Origin, Packets, Parser};
 use dumpstream_flow::{Hangup, Rejects, SinkContext};
 
 /// Between two records, in microseconds: 10,000 a second.
@@ -42,16 +43,16 @@ pub(crate) fn records(range: std::ops::Range<u64>) -> String {
 
 /// Packets of text, in batches as they come from a socket.
 pub(crate) fn packets(text: &str, origin: &mut Origin) -> Vec<Packets> {
-    let parser = Parser::new(Namespace::tcpdump()).unwrap().keep_info(true);
+    let parser = Parser::new(Namespace::tcpdump()).unwrap().keep_info();
     let mut rest = text.as_bytes();
     let mut framer = Framer::new();
     let mut all = Vec::new();
     while !rest.is_empty() {
-        let (read, eof) = match rest.len() {
-            n if n > 64 << 10 => (&rest[..64 << 10], false),
-            _ => (rest, true),
+        let (read, tail) = match rest.len() {
+            n if n > 64 << 10 => (&rest[..64 << 10], Tail::Open),
+            _ => (rest, Tail::Final),
         };
-        let cut = framer.next_batch(read, eof).expect("a record in 64 KiB");
+        let cut = framer.next_batch(read, tail).expect("a record in 64 KiB");
         let batch = Batch::new(read[..cut.len].to_vec(), framer.style());
         let mut packets = parser.parse(batch);
         origin.place(&mut packets);

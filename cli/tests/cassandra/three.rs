@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dumpstream::{Namespace, Origin, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Origin, Parser};
 use dumpstream_flow::{Lane, LaneOptions, OnFull, SinkUrl};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session_builder::SessionBuilder;
@@ -195,7 +196,7 @@ fn driver_alone(listener: &TcpListener, schema: &str, table: &str) -> u64 {
         // Many at once: some then wait for a node that stands still, and some for one that finds no
         // quorum.
         let mut writes = JoinSet::new();
-        for batch in Reader::new(connection) {
+        for batch in Batches::new(connection) {
             let mut packets = parser.parse(batch.unwrap());
             origin.place(&mut packets);
             let rows: Vec<_> = packets
@@ -284,6 +285,7 @@ pub(crate) fn two_nodes_down() {
             match on_full {
                 OnFull::Block => assert!(still.dropped == 0 && !still.stalled.is_zero()),
                 OnFull::Drop => assert!(still.dropped > 0 && still.stalled.is_zero()),
+                other => panic!("{other:?} is not tested"),
             }
             let session = ask::session("127.0.0.1:9042").await;
             let table = format!("{keyspace}.packets");
@@ -312,6 +314,7 @@ pub(crate) fn two_nodes_down() {
             match on_full {
                 OnFull::Block => ask::each_once(&rows, sent),
                 OnFull::Drop => assert_eq!(rows.len() as u64, counters.delivered),
+                other => panic!("{other:?} is not tested"),
             }
         });
         cluster.settle();

@@ -63,9 +63,9 @@ fn records() -> Vec<Vec<u8>> {
             continue;
         }
         let text = &sample.text;
-        let mut framer = dumpstream::Framer::new();
+        let mut framer = dumpstream::framing::Framer::new();
         let mut at = 0;
-        while let Some(cut) = framer.next(&text[at..], true) {
+        while let Some(cut) = framer.next(&text[at..], dumpstream::framing::Tail::Final) {
             records.push(text[at..at + cut.len].to_vec());
             at += cut.len;
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use dumpstream::{CutKind, Framer};
+use dumpstream::framing::{CutKind, Framer, Tail};
 use dumpstream_flow::net::{Access, Listener, Outcome, Retry};
 use given::{tool, trial};
 use libtest_mimic::{Failed, Trial};
@@ -283,7 +283,7 @@ fn recorded(options: &[&str]) -> Result<String, Failed> {
 /// The records of a text, each without its stamp.
 fn without_stamps(text: &str) -> Vec<String> {
     let (mut framer, mut rest, mut records) = (Framer::new(), text, Vec::new());
-    while let Some(cut) = framer.next(rest.as_bytes(), true) {
+    while let Some(cut) = framer.next(rest.as_bytes(), Tail::Final) {
         let (record, after) = rest.split_at(cut.len);
         assert_eq!(cut.kind, CutKind::Records);
         records.push(

@@ -9,7 +9,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use capture::PRINTERS;
-use dumpstream::{Namespace, Packet, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Packet, Parser};
 use given::{Random, tool, trial};
 use libtest_mimic::Trial;
 
@@ -100,7 +101,7 @@ fn a_senders_text_changes_no_typed_field() {
         let layout = LAYOUTS[chunk % LAYOUTS.len()];
         let text = printed(bytes, layout);
         let (mut n, mut first) = (0, None::<dumpstream::Packets>);
-        for batch in Reader::new(&text[..]) {
+        for batch in Batches::new(&text[..]) {
             let packets = parser.parse(batch.expect("a slice can be read"));
             let columns = packets.columns().to_vec();
             for (i, packet) in packets.iter().enumerate() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// What became of the packets that were offered to a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Packets offered.
     pub packets: u64,

@@ -8,6 +8,7 @@ const STEPS: usize = 16;
 /// The time from the arrival of a packet's text until its sink acknowledged it. `None` when no
 /// packet had a time of arrival, as with text from a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Latency {
     /// Half of the packets took no longer than this.
     pub p50: Option<Duration>,

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use dumpstream::{Batch, Framer, Origin, Packets, Parser};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Origin, Packets, Parser};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tracing::warn;
 
@@ -97,8 +98,12 @@ impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
     fn record(&mut self) -> Result<Packets, String> {
         let reject = Reject::read(&self.line)?;
         let mut framer = Framer::new();
-        framer.next(&reject.raw, true);
-        let batch = Batch::new(reject.raw, framer.style()).truncated(reject.truncated);
+        framer.next(&reject.raw, Tail::Final);
+        let kind = match reject.truncated {
+            true => CutKind::Truncated,
+            false => CutKind::Records,
+        };
+        let batch = Batch::new(reject.raw, framer.style()).cut(kind);
         let mut packets = self.parser.parse(batch);
         if packets.len() != 1 {
             return Err(format!(

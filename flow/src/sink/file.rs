@@ -292,7 +292,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+    use dumpstream::framing::{Batch, Framer, Tail};
+    use dumpstream::{Namespace, Origin, Parser};
 
     /// Files of which each has a beginning and an end, and no lines.
     #[derive(Default)]
@@ -322,7 +323,7 @@ mod tests {
     fn packets(rows: usize) -> Packets {
         let text = "1700000000.000001 IP 10.0.0.1.53 > 10.0.0.2.9: 1 A? a. (27)\n".repeat(rows);
         let mut framer = Framer::new();
-        framer.next_batch(text.as_bytes(), true).unwrap();
+        framer.next_batch(text.as_bytes(), Tail::Final).unwrap();
         let batch = Batch::new(text.into_bytes(), framer.style());
         let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
         Origin::new("s").stream("x").place(&mut packets);

@@ -151,7 +151,8 @@ mod tests {
     use crate::sink::hangup::Hangup;
     use crate::sink::{Sink, SinkError};
     use dumpstream::Packets;
-    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+    use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+    use dumpstream::{Namespace, Origin, Parser};
 
     /// Keeps what is written, or refuses it.
     #[derive(Clone, Default)]
@@ -200,8 +201,8 @@ mod tests {
 
     fn packets(namespace: &Namespace) -> Packets {
         let mut framer = Framer::new();
-        framer.next_batch(TEXT, true).unwrap();
-        let batch = Batch::new(TEXT.to_vec(), framer.style()).truncated(true);
+        framer.next_batch(TEXT, Tail::Final).unwrap();
+        let batch = Batch::new(TEXT.to_vec(), framer.style()).cut(CutKind::Truncated);
         let mut packets = Parser::new(namespace.clone()).unwrap().parse(batch);
         Origin::new("s\x1b").stream("x").place(&mut packets);
         packets

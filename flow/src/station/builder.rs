@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dumpstream::{DEFAULT_MAX_RECORD, Parser};
+use dumpstream::Parser;
+use dumpstream::limits::DEFAULT_MAX_RECORD;
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, Station};
@@ -114,7 +115,7 @@ impl StationBuilder {
         self
     }
 
-    /// The most bytes of a record; see [`Framer::max_record`](dumpstream::Framer::max_record).
+    /// The most bytes of a record; see [`Framer::max_record`](dumpstream::framing::Framer::max_record).
     pub fn max_record(mut self, bytes: usize) -> StationBuilder {
         self.max_record = bytes;
         self

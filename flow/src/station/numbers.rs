@@ -255,7 +255,8 @@ impl Drop for Numbering<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+    use dumpstream::framing::{Batch, Framer, Tail};
+    use dumpstream::{Namespace, Origin, Parser};
 
     /// An input of a sensor, which takes numbers.
     struct Input<'a>(&'a str, Numbering<'a>);
@@ -269,7 +270,9 @@ mod tests {
             let line = |n| format!("{n:>5}  1700000000.000001 IP 192.0.2.1 > 192.0.2.2: ICMP\n");
             let text: String = range.into_iter().map(line).collect();
             let mut framer = Framer::new();
-            framer.next_batch(text.as_bytes(), true).expect("a record");
+            framer
+                .next_batch(text.as_bytes(), Tail::Final)
+                .expect("a record");
             let batch = Batch::new(text.into_bytes(), framer.style());
             let parser = Parser::new(Namespace::tcpdump()).expect("it is valid");
             let mut packets = parser.parse(batch);

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dumpstream::{Framer, Origin, Value};
+use dumpstream::framing::Framer;
+use dumpstream::{Origin, Value};
 use dumpstream_flow::BatchCodec;
 use dumpstream_flow::net::{Access, Listener, Retry};
 use dumpstream_flow::run::{Error, Source, run};

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dumpstream::{Batch, Framer, Namespace, Origin, Packets, Parser};
+use dumpstream::framing::{Batch, Framer, Tail};
+use dumpstream::{Namespace, Origin, Packets, Parser};
 use dumpstream_flow::{BoxFuture, Counters, Lane, LaneOptions, OnFull, Sink, SinkError, Written};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -117,7 +118,7 @@ fn input(stream: &str, batches: usize, each: usize) -> Vec<Packets> {
                 text += &given::udp(stamp, 1, "10.0.0.1.1", "10.0.0.2.2", 0);
             }
             // It learns the style; where it cuts is another test's business.
-            framer.next_batch(text.as_bytes(), true).unwrap();
+            framer.next_batch(text.as_bytes(), Tail::Final).unwrap();
             let mut packets = parser.parse(Batch::new(text.into_bytes(), framer.style()));
             assert_eq!(packets.len(), each);
             origin.place(&mut packets);
@@ -480,7 +481,7 @@ async fn latency_is_from_arrival_to_acknowledgement() {
     let parser = Parser::new(Namespace::tcpdump()).unwrap();
     let text = b"1700000000.000001 IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 0\n";
     let mut framer = Framer::new();
-    framer.next_batch(text, true).unwrap();
+    framer.next_batch(text, Tail::Final).unwrap();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dumpstream::{Batch, Column, Framer, Namespace, Origin, Packets, Parser};
+use dumpstream::framing::{Batch, Framer, Tail};
+use dumpstream::{Column, Namespace, Origin, Packets, Parser};
 use dumpstream_flow::{Sink, SinkContext, SinkError, SinkUrl, Written};
 use jiff::civil::{Date, date};
 use rusqlite::types::Value;
@@ -107,7 +108,7 @@ fn context(namespace: &Namespace) -> SinkContext {
 
 fn parse(namespace: &Namespace, text: &[u8]) -> Packets {
     let mut framer = Framer::new();
-    framer.next_batch(text, true).unwrap();
+    framer.next_batch(text, Tail::Final).unwrap();
     Parser::new(namespace.clone())
         .unwrap()
         .parse(Batch::new(text.to_vec(), framer.style()))
@@ -143,7 +144,7 @@ fn stream(
     let mut from = 1;
     ends.into_iter().map(move |to| {
         let text: String = (from..=to).map(record).collect();
-        framer.next_batch(text.as_bytes(), true).unwrap();
+        framer.next_batch(text.as_bytes(), Tail::Final).unwrap();
         let mut packets = parser.parse(Batch::new(text.into_bytes(), framer.style()));
         assert_eq!(packets.len() as u32, to + 1 - from);
         origin.place(&mut packets);

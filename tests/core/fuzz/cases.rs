@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use dumpstream::{Batch, CutKind, Engine, Framer, Namespace, Packets, Parser, Reader, Sequence};
+use dumpstream::framing::{Batch, Batches, CutKind, Framer, Tail};
+use dumpstream::{Engine, Namespace, Packets, Parser, Sequence};
 use given::harmless;
 
 /// A case in which a pattern is compiled must not be longer.
@@ -32,7 +33,11 @@ pub(crate) fn framer(data: &[u8]) {
     let (mut framer, mut at, mut end) = (framer, 0, 0);
     while at < text.len() {
         end = (end + usize::from(cut) + 1).min(text.len());
-        while let Some(cut) = framer.next_batch(&text[at..end], end == text.len()) {
+        let tail = match end == text.len() {
+            true => Tail::Final,
+            false => Tail::Open,
+        };
+        while let Some(cut) = framer.next_batch(&text[at..end], tail) {
             assert!(cut.len > 0);
             at += cut.len;
         }
@@ -55,11 +60,14 @@ fn cuts(
     let (mut at, mut end) = (0, 0);
     while at < text.len() {
         end = (end + step).min(text.len());
-        let eof = end == text.len();
+        let tail = match end == text.len() {
+            true => Tail::Final,
+            false => Tail::Open,
+        };
         loop {
             let cut = match batches {
-                true => framer.next_batch(&text[at..end], eof),
-                false => framer.next(&text[at..end], eof),
+                true => framer.next_batch(&text[at..end], tail),
+                false => framer.next(&text[at..end], tail),
             };
             let Some(cut) = cut else { break };
             assert!(cut.len > 0 && cut.len <= end - at);
@@ -68,7 +76,7 @@ fn cuts(
             } else {
                 // The parser's walk finds the records of a batch.
                 let batch = Batch::new(text[at..at + cut.len].to_vec(), framer.style());
-                let packets = SLOT.parse(batch.truncated(cut.kind == CutKind::Truncated));
+                let packets = SLOT.parse(batch.cut(cut.kind));
                 assert!(batches || packets.len() <= 1);
                 messages += packets.messages();
                 let shown =
@@ -90,7 +98,7 @@ pub(crate) fn grammar(data: &[u8]) {
     let mut sequence = Sequence::new();
     let mut guard = dumpstream::AsciiGuard::new();
     let (mut records, mut suspects) = (0, 0);
-    for batch in Reader::new(data) {
+    for batch in Batches::new(data) {
         let batch = batch.expect("a slice can be read");
         let bytes = batch.bytes().len() as u64;
         let mut packets = SLOT.parse(batch);
@@ -121,7 +129,7 @@ pub(crate) fn grammar(data: &[u8]) {
 
 /// Both engines give the same values.
 pub(crate) fn slot_against_regex(data: &[u8]) {
-    for batch in Reader::new(data) {
+    for batch in Batches::new(data) {
         let batch = batch.expect("a slice can be read");
         same(&SLOT.parse(batch.clone()), &REGEX.parse(batch));
     }
@@ -159,7 +167,7 @@ pub(crate) fn namespace(data: &[u8]) {
             );
             let parser = Parser::new(namespace).expect("it was checked");
             let regex = parser.clone().engine(Engine::Regex);
-            for batch in Reader::new(text) {
+            for batch in Batches::new(text) {
                 let batch = batch.expect("a slice can be read");
                 same(&parser.parse(batch.clone()), &regex.parse(batch));
             }
@@ -182,7 +190,7 @@ const RECORD: &[u8] = b"22:13:20.123456 IP (tos 0x0, ttl 64, id 1, offset 0, fla
 fn parser() -> Parser {
     Parser::new(Namespace::tcpdump().keep_payload())
         .expect("it is valid")
-        .keep_info(true)
+        .keep_info()
 }
 
 static SLOT: LazyLock<Parser> = LazyLock::new(parser);

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use dumpstream::{Namespace, Packets, Parser, Reader};
+use dumpstream::framing::Batches;
+use dumpstream::{Namespace, Packets, Parser};
 use dumpstream_flow::{SinkContext, SinkUrl};
 use given::harmless;
 
@@ -28,7 +29,7 @@ pub(crate) fn terminal(data: &[u8]) {
         text
     );
     let data = &data[..data.len().min(SHORT)];
-    for batch in Reader::new(data) {
+    for batch in Batches::new(data) {
         let mut packets = PARSER.parse(batch.expect("a slice can be read"));
         dumpstream::Origin::new(text.chars().take(20).collect::<String>()).place(&mut packets);
         // An explanation compiles every pattern in pieces: too slow for each case.
@@ -79,7 +80,7 @@ fn written(packets: Packets) -> String {
 static PARSER: LazyLock<Parser> = LazyLock::new(|| {
     Parser::new(Namespace::tcpdump().keep_payload())
         .expect("it is valid")
-        .keep_info(true)
+        .keep_info()
 });
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {

@@ -201,7 +201,8 @@ fn work(key: Key, open: Open) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dumpstream::{Batch, Framer, Namespace, Origin, Parser};
+    use dumpstream::framing::{Batch, Framer, Tail};
+    use dumpstream::{Namespace, Origin, Parser};
     use std::time::Duration;
 
     fn packets(origin: &mut Origin, times: impl Iterator<Item = u64>) -> Packets {
@@ -209,7 +210,7 @@ mod tests {
             .map(|t| format!("17000000{t:02}.000000 IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 1\n"))
             .collect();
         let mut framer = Framer::new();
-        framer.next_batch(text.as_bytes(), true).unwrap();
+        framer.next_batch(text.as_bytes(), Tail::Final).unwrap();
         let batch = Batch::new(text.into_bytes(), framer.style());
         let mut packets = Parser::new(Namespace::tcpdump()).unwrap().parse(batch);
         origin.place(&mut packets);
@@ -273,7 +274,7 @@ mod tests {
     fn rows_without_a_key_are_counted() {
         let mut framer = Framer::new();
         let text = b"1700000000.000000 IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 1\n";
-        framer.next_batch(text, true).unwrap();
+        framer.next_batch(text, Tail::Final).unwrap();
         let batch = Batch::new(text.to_vec(), framer.style());
         let rows = [Parser::new(Namespace::tcpdump()).unwrap().parse(batch)];
         let placing = Placing::new(Duration::from_secs(60), 1);

@@ -55,7 +55,9 @@ impl Handing {
             (line.time, source.unwrap_or(TimeSource::Unplaced)),
             get(Content::Raw).unwrap_or_default(),
         );
-        self.stored.truncated(truncated);
+        if truncated {
+            self.stored.truncated();
+        }
         for (i, source) in sources.iter().enumerate() {
             let Content::Field(column, kind) = *source else {
                 continue;
