@@ -3,6 +3,7 @@
 mod ascii;
 mod cuts;
 mod explain;
+mod footprint;
 mod fuzz;
 mod golden;
 mod imports;
