@@ -4,6 +4,7 @@ mod api;
 mod ascii;
 mod cuts;
 mod explain;
+mod footprint;
 mod fuzz;
 mod golden;
 mod imports;
