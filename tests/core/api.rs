@@ -97,7 +97,7 @@ impl Api<'_> {
                         self.reexport(path, &from, &name, public);
                     }
                 }
-                other => self.item(path, other, public),
+                other => self.item(other, public),
             }
         }
     }
@@ -111,7 +111,7 @@ impl Api<'_> {
                     .find(|item| named(item).as_ref() == Some(&original));
                 let item = item.unwrap_or_else(|| panic!("{from} in {module}"));
                 assert_eq!(original, name, "a rename within the crate");
-                self.item(&module, item, public);
+                self.item(item, public);
             }
             None => {
                 let public = format!("{public}::{name}");
@@ -126,6 +126,7 @@ impl Api<'_> {
         let absolute = match from.split_once("::") {
             Some(("crate", rest)) => rest.to_owned(),
             Some(("self", rest)) => below(path, rest),
+            Some(("super", rest)) => below(path.rsplit_once("::").map_or("", |(up, _)| up), rest),
             _ => below(path, from),
         };
         let (module, name) = absolute.rsplit_once("::").unwrap_or(("", &absolute));
@@ -150,7 +151,7 @@ impl Api<'_> {
     }
 
     /// One item, if it is public.
-    fn item(&mut self, module: &str, item: &Item, public: &str) {
+    fn item(&mut self, item: &Item, public: &str) {
         let Some(name) = named(item) else { return };
         let path = format!("{public}::{name}");
         let (vis, attrs) = match item {
@@ -186,13 +187,15 @@ impl Api<'_> {
                     }
                 }
                 self.derived(&path, &item.attrs);
-                self.members(module, &name, &path);
+                self.members(&name, &path);
             }
             Item::Enum(item) => {
                 let generics = text(&item.generics);
                 self.add(&path, &format!("{marks}enum {path}{generics}"));
                 for variant in &item.variants {
-                    let fields = match &variant.fields {
+                    let mut fields = variant.fields.clone();
+                    fields.iter_mut().for_each(|field| field.attrs.clear());
+                    let fields = match &fields {
                         Fields::Unit => String::new(),
                         fields => text(fields),
                     };
@@ -200,7 +203,7 @@ impl Api<'_> {
                         .insert(format!("{path}::{}{fields}", variant.ident));
                 }
                 self.derived(&path, &item.attrs);
-                self.members(module, &name, &path);
+                self.members(&name, &path);
             }
             _ => unreachable!("these kinds were told apart above"),
         }
@@ -221,27 +224,30 @@ impl Api<'_> {
 
     /// What is implemented for a type, wherever: no two types of the crate that are public have one
     /// name.
-    fn members(&mut self, _: &str, name: &str, path: &str) {
+    fn members(&mut self, name: &str, path: &str) {
         for (module, items) in self.modules {
             for item in items {
                 let Item::Impl(block) = item else { continue };
                 let of = text(&block.self_ty);
                 let base = of.split('<').next().unwrap_or_default();
+                let base = base.rsplit(['&', ' ']).next().unwrap_or_default();
                 // A private type of the same name has its implementations beside it.
                 let own = items.iter().any(|item| {
                     named(item).is_some_and(|n| n == base)
                         && !matches!(item, Item::Struct(s) if open(&s.vis))
                         && !matches!(item, Item::Enum(e) if open(&e.vis))
                 });
-                let foreign = self.resolve_type(module, base, name);
-                if base.trim_start_matches('&') != name || own || !foreign {
+                let same = base == name && self.is_public_type(module, base);
+                if base != name || own || !same {
                     continue;
                 }
                 let marks = features(&block.attrs) + self.gate(module);
                 if let Some((of_trait, _)) = &block.trait_ {
                     let shown = of.replacen(name, path, 1);
-                    self.lines
-                        .insert(format!("{marks}impl {} for {shown}", text(of_trait)));
+                    self.lines.insert(format!(
+                        "{marks}impl {} for {shown}",
+                        text(of_trait.segments.last().expect("a trait has a name"))
+                    ));
                     continue;
                 }
                 for member in &block.items {
@@ -268,20 +274,12 @@ impl Api<'_> {
         }
     }
 
-    /// Whether `base` within a module can be the public type `name`: it is defined there, or it comes
-    /// from where a public one is.
-    fn resolve_type(&self, module: &str, base: &str, name: &str) -> bool {
-        let base = base.trim_start_matches('&');
-        if base != name {
-            return false;
-        }
-        let mut at = module.to_owned();
-        let found = self.resolve(&at, base);
-        let Some((home, name)) = found else {
+    /// Whether a name within a module is a public type's.
+    fn is_public_type(&self, module: &str, base: &str) -> bool {
+        let Some((home, name)) = self.resolve(module, base) else {
             return false;
         };
-        at = home;
-        self.modules[&at].iter().any(|item| match item {
+        self.modules[&home].iter().any(|item| match item {
             Item::Struct(item) => item.ident == name && open(&item.vis),
             Item::Enum(item) => item.ident == name && open(&item.vis),
             _ => false,
@@ -390,6 +388,7 @@ fn text(tokens: &impl ToTokens) -> String {
         (",(", ", ("),
         (":(", ": ("),
         ("<'_ >", "<'_>"),
+        ("=(", "= ("),
     ] {
         out = out.replace(from, to);
     }
