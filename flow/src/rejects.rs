@@ -14,6 +14,7 @@
 //! | `raw` | the text of the record, if it is UTF-8 |
 //! | `raw_latin1` | otherwise, each byte as the character of that number: nothing is lost |
 
+mod line;
 mod reject;
 
 use std::fmt;
@@ -24,11 +25,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use dumpstream::Packets;
 use dumpstream::spell::Text;
-use dumpstream::{Packet, Packets};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::line::line;
 pub(crate) use self::reject::Reject;
 use crate::place::append;
 
@@ -295,45 +297,6 @@ fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak
             }
         };
     }
-}
-
-fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String, String)>) {
-    let string = |text: &mut Text, key: &str, value: &str| {
-        text.out.extend_from_slice(key.as_bytes());
-        text.json(value.as_bytes());
-    };
-    match refused {
-        None => text.out.extend_from_slice(b"{\"reason\":\"unparsed\""),
-        Some((sink, detail)) => {
-            text.out.extend_from_slice(b"{\"reason\":\"refused\"");
-            string(text, ",\"sink\":", sink);
-            string(text, ",\"detail\":", detail);
-        }
-    }
-    string(text, ",\"sensor\":", packet.sensor());
-    string(text, ",\"stream\":", packet.stream());
-    text.out.extend_from_slice(b",\"record\":");
-    // Ordinals and offsets count what was read, so they never come near 2⁶³.
-    text.int(packet.record() as i64);
-    if let Some(offset) = packet.offset() {
-        text.out.extend_from_slice(b",\"offset\":");
-        text.int(offset as i64);
-    }
-    text.out.extend_from_slice(b",\"time\":\"");
-    text.timestamp(packet.time());
-    text.out.push(b'"');
-    string(text, ",\"time_source\":", packet.time_source().name());
-    if packet.truncated() {
-        text.out.extend_from_slice(b",\"truncated\":true");
-    }
-    match str::from_utf8(packet.raw()) {
-        Ok(raw) => string(text, ",\"raw\":", raw),
-        Err(_) => {
-            let raw: String = packet.raw().iter().map(|b| char::from(*b)).collect();
-            string(text, ",\"raw_latin1\":", &raw);
-        }
-    }
-    text.out.extend_from_slice(b"}\n");
 }
 
 #[cfg(test)]

@@ -30,9 +30,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// - [`Sink::write`] answers for every row that it is given: delivered, rejected or dropped.
 /// - Rows of one stream arrive in the order of their ordinals; a gap means that the lane dropped
-/// rows.
+///   rows.
 /// - Writing a row twice changes nothing if the destination can identify rows: a row *is* its
-/// (sensor, stream, record).
+///   (sensor, stream, record).
 /// - An `Err` means that the sink is dead for good; nothing is written to it after that.
 /// - A write whose future is dropped may have written all, some or none of its rows.
 pub trait Sink: Send + Sync {

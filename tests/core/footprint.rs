@@ -1,7 +1,8 @@
 //! What packets say that they hold is what was allocated for them.
 
 use allocation_counter::measure;
-use dumpstream::{Batch, CutKind, Engine, Framer, Namespace, Origin, Packets, Parser};
+use dumpstream::framing::{Batch, CutKind, Framer, Tail};
+use dumpstream::{Engine, Namespace, Origin, Packets, Parser};
 
 /// Parses and places the text again and again, in batches of about `window` bytes, until a
 /// thousand packets are held.
@@ -14,7 +15,12 @@ fn hold(parser: &Parser, text: &[u8], window: usize, held: &mut Vec<Packets>) {
         let (mut at, mut end) = (0, 0);
         let before = packets;
         while at < text.len() {
-            let Some(cut) = framer.next_batch(&text[at..end], end == text.len()) else {
+            let tail = if end == text.len() {
+                Tail::Final
+            } else {
+                Tail::Open
+            };
+            let Some(cut) = framer.next_batch(&text[at..end], tail) else {
                 end = text.len().min(end + window);
                 continue;
             };

@@ -20,8 +20,11 @@ use scylla::value::CqlValue;
 
 use super::address::Address;
 use super::fault;
-use super::schema::{self, Difference, Found, FoundColumn, Note};
+use super::found::{self, Difference, Found, FoundColumn};
+use super::note::Note;
+use super::schema;
 use super::target::Target;
+use super::waiting::{Halt, Pending};
 use crate::causes::causes;
 
 /// Time limit of a request: longer than the server's own limit for a write (2 s) and a read (5 s),
@@ -45,12 +48,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(PATIENCE, work).await.ok()
 }
-
-/// Time between two checks for something that does not exist yet.
-const POLL: Duration = Duration::from_secs(1);
-
-/// What is waited for is reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
 
 /// Connections to each node. With batches, one is as fast as four; there are two, so that one that
 /// breaks is not the last.
@@ -137,72 +134,6 @@ fn tls(_: SessionBuilder, ca: &Path) -> Result<SessionBuilder, String> {
     ))
 }
 
-/// Why the tables are not ready.
-#[derive(Clone, Debug)]
-pub(crate) enum Pending {
-    /// Something does not exist yet: what, and what would create it.
-    Wait(String),
-    /// No waiting can repair it.
-    Never(Halt),
-}
-
-/// Why a sink ends.
-#[derive(Clone, Debug)]
-pub(crate) enum Halt {
-    Refused(String),
-    Column {
-        column: String,
-        found: String,
-        wanted: &'static str,
-    },
-}
-
-impl Halt {
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Halt::Refused(why) => why.clone(),
-            Halt::Column {
-                column,
-                found,
-                wanted,
-            } => format!("column `{column}` is {found} there but must be {wanted}"),
-        }
-    }
-}
-
-/// Reports what is waited for: once, again when it changes, and once a minute.
-#[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    sink: &'a str,
-    said: Option<(String, tokio::time::Instant)>,
-}
-
-impl<'a> Waiting<'a> {
-    pub(crate) fn new(sink: &'a str) -> Waiting<'a> {
-        Waiting { sink, said: None }
-    }
-
-    /// Waits a moment.
-    pub(crate) async fn wait(&mut self, what: String) {
-        let new = match &self.said {
-            Some((said, at)) => *said != what || at.elapsed() >= REMIND,
-            None => true,
-        };
-        if new {
-            tracing::warn!(sink = %self.sink, "Waiting: {what}");
-            self.said = Some((what, tokio::time::Instant::now()));
-        }
-        tokio::time::sleep(POLL).await;
-    }
-
-    /// Ends the wait.
-    pub(crate) fn over(self) {
-        if self.said.is_some() {
-            tracing::warn!(sink = %self.sink, "Resumed.");
-        }
-    }
-}
-
 /// Checks the tables, and creates what is missing if the URL says so.
 ///
 /// # Errors
@@ -250,14 +181,14 @@ pub(crate) async fn ensure(
             }
         };
         ttl = found.ttl;
-        let placed = schema::placed(address, &found)
+        let placed = found::placed(address, &found)
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}"))))?;
         if placed != note {
             return Err(Pending::Never(Halt::Refused(format!(
                 "table {table} was recreated with another bucket or number of shards"
             ))));
         }
-        match schema::compare(address, table, &target.layout, &found) {
+        match found::compare(address, table, &target.layout, &found) {
             Ok(()) => {}
             Err(Difference::Lacks(statements)) if address.create => {
                 for statement in statements {
@@ -302,7 +233,7 @@ pub(crate) async fn note(
 ) -> Result<Note, Pending> {
     match look(session, address, table).await? {
         None => Ok(Note::of(address)),
-        Some(found) => schema::placed(address, &found)
+        Some(found) => found::placed(address, &found)
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}")))),
     }
 }

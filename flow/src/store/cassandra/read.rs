@@ -26,11 +26,13 @@ use self::merge::{Merge, Wanted};
 use self::partitions::{Partitions, Sensor};
 use self::row::{Line, RawRow, fixed, long};
 use super::address::Address;
-use super::cluster::{self, PATIENCE, Pending};
+use super::cluster::{self, PATIENCE};
+use super::found;
 use super::layout::{Content, Layout, MILLISECOND};
 use super::name::quoted;
+use super::note::Note;
 use super::paging::{self, consistency};
-use super::schema::Note;
+use super::waiting::Pending;
 use crate::causes::causes;
 use crate::sink::SinkError;
 
@@ -125,7 +127,7 @@ impl Reader {
                 address.keyspace()
             ))
         })?;
-        let note = super::schema::placed(address, &found).map_err(refused)?;
+        let note = found::placed(address, &found).map_err(refused)?;
         let columns = parser.columns();
         let layout = Layout::packets(&columns, note.placing(), raw).map_err(refused)?;
         let mut sources = Vec::new();

@@ -1,19 +1,14 @@
 //! The tables: how they are created, and what an existing one is missing.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use dumpstream::Column;
 
-use super::address::{Address, DEFAULT_BUCKET, DEFAULT_SHARDS, LARGEST_BUCKET, LARGEST_SHARDS};
-use super::layout::{Layout, Placing};
+use super::address::Address;
+use super::layout::Layout;
 use super::name::quoted;
-
-/// Number of compaction windows during the life of rows: fewer than the recommended limit of 50.
-const WINDOWS: u64 = 30;
-
-/// The compaction window if rows live for ever, in minutes: a week, 52 files a year.
-const ENDLESS_WINDOW: u64 = 7 * 24 * 60;
+use super::note::Note;
+use super::window::window;
 
 /// `gc_grace_seconds`: as long as a node keeps hints for one that is down (3 h). Zero would disable
 /// hints.
@@ -25,47 +20,6 @@ const ROW: u64 = 150;
 
 /// The largest recommended partition, in bytes.
 const LARGEST_PARTITION: u64 = 100 << 20;
-
-/// What the comment of a table says, so that every writer and reader places rows alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    pub(crate) bucket: Duration,
-    pub(crate) shards: u16,
-}
-
-impl Note {
-    /// For a table that is created as the URL says.
-    pub(crate) fn of(address: &Address) -> Note {
-        Note {
-            bucket: address.bucket.unwrap_or(DEFAULT_BUCKET),
-            shards: address.shards.unwrap_or(DEFAULT_SHARDS),
-        }
-    }
-
-    pub(crate) fn placing(self) -> Placing {
-        Placing::new(self.bucket, self.shards)
-    }
-
-    fn text(self) -> String {
-        let Note { bucket, shards } = self;
-        format!("dumpstream: bucket {}s, shards {shards}", bucket.as_secs())
-    }
-
-    /// Parses a comment, within the limits of a URL, because anybody can change a comment.
-    pub(crate) fn read(comment: &str) -> Option<Note> {
-        let (bucket, shards) = comment
-            .strip_prefix("dumpstream: bucket ")?
-            .split_once("s, shards ")?;
-        let note = Note {
-            bucket: Duration::from_secs(bucket.parse().ok()?),
-            shards: shards.parse().ok()?,
-        };
-        let possible = !note.bucket.is_zero()
-            && note.bucket <= LARGEST_BUCKET
-            && (1..=LARGEST_SHARDS).contains(&note.shards);
-        possible.then_some(note)
-    }
-}
 
 /// The second table's name.
 pub(crate) fn by_host_name(table: &str) -> String {
@@ -109,142 +63,6 @@ pub(crate) fn create_table(
     )
     .expect("a String takes it");
     text
-}
-
-/// The compaction window: a thirtieth of the rows' life, in whole units.
-fn window(ttl: u64) -> (u64, &'static str) {
-    let minutes = match ttl {
-        0 => ENDLESS_WINDOW,
-        ttl => ttl.div_ceil(60 * WINDOWS),
-    };
-    match minutes {
-        0..60 => (minutes, "MINUTES"),
-        60..1440 => (minutes.div_ceil(60), "HOURS"),
-        _ => (minutes.div_ceil(1440), "DAYS"),
-    }
-}
-
-/// What exists of a table.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) columns: Vec<FoundColumn>,
-    pub(crate) comment: String,
-    /// `default_time_to_live`, in seconds.
-    pub(crate) ttl: u64,
-}
-
-/// An existing column.
-#[derive(Clone, Debug)]
-pub(crate) struct FoundColumn {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    /// `partition_key`, `clustering`, `regular` or `static`.
-    pub(crate) role: String,
-    pub(crate) position: i32,
-    pub(crate) descending: bool,
-}
-
-/// Why an existing table cannot be written to as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Difference {
-    /// These statements would repair it.
-    Lacks(Vec<String>),
-    /// A column has another type.
-    Column {
-        column: String,
-        found: String,
-        wanted: &'static str,
-    },
-    /// Nothing repairs it: a sentence.
-    Other(String),
-}
-
-/// Compares an existing table with what the namespace and the URL ask for.
-pub(crate) fn compare(
-    address: &Address,
-    table: &str,
-    layout: &Layout,
-    found: &Found,
-) -> Result<(), Difference> {
-    let key = |role: &str| {
-        let mut key: Vec<_> = found.columns.iter().filter(|c| c.role == role).collect();
-        key.sort_by_key(|c| c.position);
-        key.into_iter().map(|c| c.name.as_str()).collect::<Vec<_>>()
-    };
-    if key("partition_key") != layout.partition || key("clustering") != layout.clustering {
-        return Err(Difference::Other(format!(
-            "its primary key is (({}), {}), but must be (({}), {}); name another table",
-            key("partition_key").join(", "),
-            key("clustering").join(", "),
-            layout.partition.join(", "),
-            layout.clustering.join(", ")
-        )));
-    }
-    if let Some(column) = found.columns.iter().find(|c| c.descending) {
-        return Err(Difference::Other(format!(
-            "its rows are in descending order of `{}`; name another table",
-            column.name
-        )));
-    }
-    let mut lacks = Vec::new();
-    for cell in &layout.cells {
-        match found.columns.iter().find(|c| c.name == cell.name) {
-            None => lacks.push(format!(
-                "ALTER TABLE {}.{table} ADD {} {}",
-                address.keyspace,
-                quoted(&cell.name),
-                cell.kind
-            )),
-            Some(column) if column.kind != cell.kind => {
-                return Err(Difference::Column {
-                    column: cell.name.clone(),
-                    found: column.kind.clone(),
-                    wanted: cell.kind,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    if let Some(ttl) = address.ttl.filter(|ttl| ttl.as_secs() != found.ttl) {
-        let (size, unit) = window(ttl.as_secs());
-        lacks.push(format!(
-            "ALTER TABLE {}.{table} WITH default_time_to_live = {} AND compaction = {{'class': \
-             'TimeWindowCompactionStrategy', 'compaction_window_unit': '{unit}', \
-             'compaction_window_size': {size}}}",
-            address.keyspace,
-            ttl.as_secs()
-        ));
-    }
-    match lacks.is_empty() {
-        true => Ok(()),
-        false => Err(Difference::Lacks(lacks)),
-    }
-}
-
-/// How an existing table places its rows: as its comment says, which the URL must not contradict.
-/// If the comment does not say it, the URL must. A guess would duplicate rows, and miss them when
-/// reading.
-pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
-    let Some(note) = Note::read(&found.comment) else {
-        if address.bucket.is_some() && address.shards.is_some() {
-            return Ok(Note::of(address));
-        }
-        return Err(
-            "its comment does not say how its rows are placed (`dumpstream: bucket 60s, shards \
-             4`); restore the comment, or add the bucket= and shards= that it was created with"
-                .to_owned(),
-        );
-    };
-    let bucket = address.bucket.is_none_or(|b| b == note.bucket);
-    if bucket && address.shards.is_none_or(|n| n == note.shards) {
-        return Ok(note);
-    }
-    Err(format!(
-        "its rows are placed by bucket={}s&shards={}, which cannot be changed; omit both from \
-         the URL, or name another table",
-        note.bucket.as_secs(),
-        note.shards
-    ))
 }
 
 /// The statements that create the keyspace and its tables, with comments, as `dumpstream schema
@@ -303,6 +121,7 @@ fn partition(note: Note, rate: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::found::{Difference, Found, FoundColumn, compare, placed};
     use super::*;
     use dumpstream::Namespace;
 

@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::writing::Writing;
 use super::address::Address;
-use super::cluster::{self, Halt, Pending, Waiting};
+use super::cluster;
 use super::fault;
 use super::layout::{Hosts, Layout};
+use super::note::Note;
 use super::pace::Pace;
-use super::schema::{self, Note};
+use super::schema;
 use super::target::Target;
+use super::waiting::{Halt, Pending, Waiting};
 use crate::clock;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
