@@ -182,7 +182,7 @@ mod tests {
         Origin::new("s").stream("x").place(&mut packets);
         let mut builder = PacketsBuilder::new(&parser);
         for packet in packets.iter() {
-            assert!(builder.len() == 0 || builder.continues("s", "x", packet.record()));
+            assert!(builder.is_empty() || builder.continues("s", "x", packet.record()));
             let identity = (packet.sensor(), packet.stream(), packet.record());
             let (time, source) = (packet.time(), packet.time_source());
             builder.row(identity, (time, source), packet.raw());

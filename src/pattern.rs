@@ -33,7 +33,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 /// What is wrong with a pattern's syntax, and at which of its bytes, if that is known.
 #[cfg(feature = "explain")]
 pub(crate) fn syntax_fault(pattern: &str) -> Option<(String, Option<usize>)> {
-    Some(match parsed(pattern).err()? {
+    Some(match *parsed(pattern).err()? {
         regex_syntax::Error::Parse(e) => (e.kind().to_string(), Some(e.span().start.offset)),
         regex_syntax::Error::Translate(e) => (e.kind().to_string(), Some(e.span().start.offset)),
         other => (other.to_string(), Some(0)),
@@ -60,12 +60,13 @@ fn hir(pattern: &str) -> Option<Hir> {
 }
 
 #[cfg(feature = "explain")]
-fn parsed(pattern: &str) -> Result<Hir, regex_syntax::Error> {
+fn parsed(pattern: &str) -> Result<Hir, Box<regex_syntax::Error>> {
     regex_syntax::ParserBuilder::new()
         .unicode(false)
         .utf8(false)
         .build()
         .parse(pattern)
+        .map_err(Box::new)
 }
 
 #[cfg(all(test, feature = "explain"))]
