@@ -104,7 +104,7 @@ fn every_cut_of_every_sample() {
                 .filter(|(end, _)| *end > cut)
                 .nth(2)
                 .map_or(text.len(), |(end, _)| (*end + 200).min(text.len()));
-            let mut after = Feed::new(&text, before.framer.clone(), false);
+            let mut after = Feed::new(text, before.framer.clone(), false);
             after.done = before.done;
             after.pieces = before.pieces.clone();
             let tail = match settled == text.len() {
