@@ -34,11 +34,9 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 #[cfg(feature = "explain")]
 pub(crate) fn syntax_fault(pattern: &str) -> Option<(String, Option<usize>)> {
     Some(match *parsed(pattern).err()? {
-        regex_syntax::Error::Parse(ref e) => (e.kind().to_string(), Some(e.span().start.offset)),
-        regex_syntax::Error::Translate(ref e) => {
-            (e.kind().to_string(), Some(e.span().start.offset))
-        }
-        ref other => (other.to_string(), Some(0)),
+        regex_syntax::Error::Parse(e) => (e.kind().to_string(), Some(e.span().start.offset)),
+        regex_syntax::Error::Translate(e) => (e.kind().to_string(), Some(e.span().start.offset)),
+        other => (other.to_string(), Some(0)),
     })
 }
 
@@ -63,9 +61,12 @@ fn hir(pattern: &str) -> Option<Hir> {
 
 #[cfg(feature = "explain")]
 fn parsed(pattern: &str) -> Result<Hir, Box<regex_syntax::Error>> {
-    let mut builder = regex_syntax::ParserBuilder::new();
-    builder.unicode(false).utf8(false);
-    builder.build().parse(pattern).map_err(Box::new)
+    regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .parse(pattern)
+        .map_err(Box::new)
 }
 
 #[cfg(all(test, feature = "explain"))]

@@ -222,7 +222,6 @@ impl SinkError {
 
 /// What a full lane does with the next packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum OnFull {
     /// The source waits.
     Block,

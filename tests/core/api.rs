@@ -290,11 +290,11 @@ impl Api<'_> {
     fn gate(&self, module: &str) -> &'static str {
         let (parent, name) = module.rsplit_once("::").unwrap_or(("", module));
         let declared = self.modules.get(parent).into_iter().flatten();
-        let gated = declared.filter_map(|item| match item {
+        let mut gated = declared.filter_map(|item| match item {
             Item::Mod(item) if item.ident == name => Some(features(&item.attrs)),
             _ => None,
         });
-        match gated.last() {
+        match gated.next() {
             Some(gate) if !gate.is_empty() => "[explain] ",
             _ if parent.is_empty() => "",
             _ => self.gate(parent),
@@ -397,5 +397,5 @@ fn text(tokens: &impl ToTokens) -> String {
         .replace(")->", ") ->")
         .replace("->", "-> ")
         .replace("->  ", "-> ");
-    out.replace("dyn(", "dyn (").replace("use<", "use<")
+    out.replace("dyn(", "dyn (")
 }
