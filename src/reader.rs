@@ -1,6 +1,7 @@
 //! The first noun of a program: any [`io::Read`] as parsed and placed packets.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 
 use crate::ascii::AsciiGuard;
@@ -161,7 +162,9 @@ impl<R: io::Read> Iterator for Reader<R> {
 }
 
 /// Why a [`Reader`] ended before its input did.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is its text and its cause's, so that a `main` that returns it reports the remedy.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The input cannot be read.
@@ -173,6 +176,15 @@ pub enum ReadError {
          print it again without -A"
     )]
     AsciiText,
+}
+
+impl fmt::Debug for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Io(cause) => write!(f, "{self}: {cause}"),
+            ReadError::AsciiText => write!(f, "{self}"),
+        }
+    }
 }
 
 #[cfg(test)]

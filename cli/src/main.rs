@@ -50,7 +50,12 @@ use self::paint::Paint;
 ///     sudo tcpdump -i any -nn -v -l 'not port 4444' | nc 127.0.0.1 4444
 ///     dumpstream query "SELECT source, count(*) FROM packets GROUP BY 1"
 #[derive(Debug, Parser)]
-#[command(version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(
+    name = "dumpstream",
+    version,
+    verbatim_doc_comment,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -172,10 +172,10 @@ mod tests {
             ("-1h", "-2h"),
         ] {
             let error = range(from, to).unwrap_err().to_string();
-            assert!(error.contains(&format!("--to {to}: ")), "{error}");
+            assert!(error.contains(&format!("--to {to} is empty: ")), "{error}");
         }
         let error = range("", "yesterday").unwrap_err().to_string();
-        assert!(error.starts_with("--to yesterday: type 2026"), "{error}");
+        assert!(error.starts_with("--to yesterday: give 2026"), "{error}");
     }
 
     #[test]

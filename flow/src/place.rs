@@ -1,13 +1,13 @@
-//! A file that rows are added to: where it can be, and where its last row ends.
+//! Files that rows are appended to: where they can be, and where their last row ends.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Whether a path can be that of a file.
+/// Refuses a path that cannot be a file.
 ///
 /// # Errors
-/// Why not, with the remedy.
+/// The reason, and the remedy.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Err("is a directory; name a file in it".to_owned());
@@ -15,19 +15,19 @@ pub(crate) fn check(path: &Path) -> Result<(), String> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     match parent.filter(|p| !p.is_dir()) {
         Some(parent) => Err(format!(
-            "there is no directory `{}`; make it first",
+            "directory `{}` does not exist; create it first",
             parent.display()
         )),
         None => Ok(()),
     }
 }
 
-/// Opens a file to write at its end, wherever that is by then: another program may cut it.
-/// `options` may say more, such as who may read a file that is made. Its length comes with it; what
-/// a crash has left of a last row is ended by `row_end`, so that the next stands alone.
+/// Opens a file for appending: another program may truncate it meanwhile. `options` may add more,
+/// such as the mode of a new file. Also returns the file's length. If a crash has left half a row,
+/// that row is ended by `row_end`, so that the next one stands alone.
 ///
 /// # Errors
-/// What the system says when it cannot be opened.
+/// The system's error if the file cannot be opened.
 pub(crate) fn append(
     path: &Path,
     options: &mut OpenOptions,
@@ -41,7 +41,7 @@ pub(crate) fn append(
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)
         });
-        // A file that we may not read is added to as it is.
+        // A file that we may not read is appended to as it is.
         if read.is_ok() && last != [end] {
             file.write_all(&[end])?;
             length += 1;

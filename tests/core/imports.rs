@@ -184,7 +184,8 @@ fn expand(before: &str, tree: &str, paths: &mut Vec<String>) {
         return;
     };
     let before = format!("{before}{}", tree[..open].trim());
-    let inner = &tree[open + 1..tree.rfind('}').unwrap_or(tree.len())];
+    let close = tree.rfind('}').filter(|close| *close > open);
+    let inner = &tree[open + 1..close.unwrap_or(tree.len())];
     let (mut depth, mut from) = (0, 0);
     for (at, c) in inner.char_indices() {
         match c {

@@ -110,7 +110,7 @@ fn embed_refuses_what_packets_can_forge() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("record it without -A"), "{told}");
+    assert!(told.contains("print it again without -A"), "{told}");
 }
 
 #[test]

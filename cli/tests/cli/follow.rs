@@ -220,8 +220,8 @@ fn what_cannot_be_followed_is_told() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.gz"), gz(b"x")).unwrap();
     fs::create_dir(folder.path().join("d")).unwrap();
-    ran(folder.path(), &["parse", "--follow"]).failed(2, &["file's name"]);
-    ran(folder.path(), &["parse", "--follow", "-"]).failed(2, &["file's name"]);
+    ran(folder.path(), &["parse", "--follow"]).failed(2, &["needs a file name"]);
+    ran(folder.path(), &["parse", "--follow", "-"]).failed(2, &["needs a file name"]);
     let named = ["parse", "--follow", "a.gz", "--stream", "s"];
     ran(folder.path(), &named).failed(2, &["--stream s"]);
     ran(folder.path(), &["parse", "--follow", "a.gz"]).failed(1, &["a.gz", "compressed"]);

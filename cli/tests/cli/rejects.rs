@@ -102,7 +102,7 @@ fn unparsed_records_are_kept_with_their_place() {
     )
     .quiet();
     let one = [&DATED[..], &["--rejects", "x", "-o", "jsonl:x", "good.txt"]].concat();
-    ran(folder.path(), &one).failed(2, &["one file"]);
+    ran(folder.path(), &one).failed(2, &["name the same file"]);
 }
 
 #[test]
@@ -304,7 +304,10 @@ fn rejects_that_are_damaged_are_told() {
     assert!(!run.err.contains('\x1b'));
     assert!(!run.err.contains("reading stopped"), "{}", run.err);
     let text = ran(folder.path(), &["parse", "--from-rejects", "a.txt"]);
-    text.failed(1, &["a.txt: it has no rejected record", "no JSON object"]);
+    text.failed(
+        1,
+        &["a.txt: no rejected records found", "not a JSON object"],
+    );
     ran(folder.path(), &["parse", "--from-rejects", "gone"]).failed(1, &["gone", "No such file"]);
 }
 

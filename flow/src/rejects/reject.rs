@@ -72,12 +72,12 @@ mod tests {
         let good = r#"{"sensor":"s","stream":"t","record":1,"time":"2026-11-24T00:00:00Z","time_source":"date","raw":"x"}"#;
         assert!(Reject::read(good.as_bytes()).is_ok());
         for (from, to, why) in [
-            (r#""raw""#, r#""war""#, "needs raw"),
+            (r#""raw""#, r#""war""#, "needs either raw"),
             (":1,", ":0,", "record"),
             ("date", "guess", "guess"),
             ("-24T", "-99T", "day"),
             ("}", "", "EOF"),
-            ("{", "1.2 IP {", "no JSON object"),
+            ("{", "1.2 IP {", "not a JSON object"),
         ] {
             let wrong = Reject::read(good.replace(from, to).as_bytes()).unwrap_err();
             assert!(wrong.contains(why), "{wrong}");

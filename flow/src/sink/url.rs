@@ -256,7 +256,7 @@ mod tests {
         assert!(error("jsonl:x?rotate_size=1h").contains("100MB"));
         assert!(error("csv:-?rotate=1h").contains("standard output"));
         assert!(error("null:?rotate=1h").contains("unknown parameter"));
-        assert!(error("jsonl:").contains("file's name"));
+        assert!(error("jsonl:").contains("needs a file name"));
         assert!(error("null:x").contains("`null:`"));
     }
 
