@@ -106,7 +106,7 @@ pub enum Found {
     Slot,
     /// The field's patterns: the grammar does not cover the text of a part that the field searches.
     RegexOdd,
-    /// The field's patterns: [`Engine::Regex`](crate::Engine::Regex) was requested.
+    /// The field's patterns: [`Engine::Regex`] was requested.
     RegexAsked,
     /// The field's patterns: a built-in field of this name has others.
     RegexEdited,

@@ -6,8 +6,8 @@
 //! bytes → Framer → Batch → Parser → Packets → Origin.place → Lane → Sink → Written
 //! ```
 //!
-//! A [`Framer`] finds where one packet's printout ends and the next begins. A [`Batch`] owns the
-//! whole records of one read. A [`Parser`] is a compiled [`Namespace`], the names, patterns and
+//! A [`Framer`](framing::Framer) finds where one packet's printout ends and the next begins. A
+//! [`Batch`](framing::Batch) owns the whole records of one read. A [`Parser`] is a compiled [`Namespace`], the names, patterns and
 //! types of `packet_parse.json`; it makes [`Packets`] of a batch and cannot fail: what it cannot
 //! read is data with missing values. An [`Origin`] gives an input's packets their ordinals and
 //! their place in time. A `Lane` queues them for one `Sink`, whose `Written` is the

@@ -5,7 +5,7 @@ use super::{Field, Namespace, NamespaceError, Position, in_order};
 use crate::pattern;
 
 impl Namespace {
-    /// Reads a namespace as [`Namespace::from_str`] does, compiles its patterns, and looks for
+    /// Reads a namespace as [`Namespace::from_str`](std::str::FromStr::from_str) does, compiles its patterns, and looks for
     /// those that provably never match; gives everything that is wrong at once.
     ///
     /// ```
