@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use dumpstream_flow::Datum;
 use unicode_width::UnicodeWidthStr;
 
-use self::cell::{blob, csv, formula, quoted, shown, text};
+use self::cell::{blob, csv, quoted, shown, text};
 use super::paint::Paint;
 use super::visible;
 
@@ -37,7 +37,7 @@ pub(super) struct Layout {
     pub(super) format: Format,
     /// The header's colours.
     pub(super) paint: Paint,
-    /// Whether the output is a terminal; CSV is then escaped for it, too.
+    /// Whether the output is a terminal; a wide table then omits columns.
     pub(super) terminal: bool,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Printer<'a> {
     pub(super) fn begin(&mut self, names: Vec<String>) -> io::Result<()> {
         self.names = names;
         if self.layout.format == Format::Csv {
-            let cells = self.names.iter().map(|n| csv(n, self.layout.terminal));
+            let cells = self.names.iter().map(|n| csv(n.as_bytes()));
             let header = cells.collect::<Vec<_>>().join(",");
             write!(self.out, "{header}\r\n")?;
         }
@@ -92,8 +92,8 @@ impl<'a> Printer<'a> {
         match self.layout.format {
             Format::Csv => {
                 let cells = values.iter().map(|value| match value {
-                    Datum::Text(t) => csv(&formula(&text(t)), self.layout.terminal).into_owned(),
-                    Datum::Bytes(b) => csv(&formula(&blob(b)), self.layout.terminal).into_owned(),
+                    Datum::Text(t) => csv(t),
+                    Datum::Bytes(b) => csv(blob(b).as_bytes()),
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
@@ -322,7 +322,7 @@ mod tests {
         let sql = "SELECT CAST('a' || char(10) || 'b' AS BLOB) AS raw";
         assert_eq!(printed(Format::Table, sql), "raw\na\\u{a}b\n");
         assert_eq!(printed(Format::Jsonl, sql), "{\"raw\":\"a\\nb\"}\n");
-        assert_eq!(printed(Format::Csv, sql), "raw\r\n\"a\nb\"\r\n");
+        assert_eq!(printed(Format::Csv, sql), "raw\r\na\\nb\r\n");
         assert_eq!(
             printed(Format::Table, "SELECT x'00ff' AS raw"),
             "raw\n00ff\n"
@@ -342,10 +342,11 @@ mod tests {
 
     #[test]
     fn csv_and_its_formulas() {
-        let sql = "SELECT '=1+1' AS a, -5 AS b, 'x,\"y\"' AS c, NULL AS d, '-' AS e, 1.0 AS f";
+        let sql = "SELECT '=1+1' AS a, -5 AS b, 'x,\"y\"' AS c, NULL AS d, '-' AS e, 1.0 AS f, \
+                   '' AS g";
         assert_eq!(
             printed(Format::Csv, sql),
-            "a,b,c,d,e,f\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0\r\n"
+            "a,b,c,d,e,f,g\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0,\"\"\r\n"
         );
     }
 

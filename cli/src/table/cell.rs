@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use dumpstream_flow::Datum;
 
-use super::super::visible;
-
 /// The text of a cell, a byte that is not UTF-8 as `\xHH`.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
@@ -41,23 +39,10 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Marks text that a spreadsheet would run as a formula with a leading `'`, which it hides.
-pub(super) fn formula(text: &str) -> Cow<'_, str> {
-    match text.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
-        _ => Cow::Borrowed(text),
-    }
-}
-
-/// Quotes a cell as RFC 4180 requires.
-pub(super) fn csv(text: &str, terminal: bool) -> Cow<'_, str> {
-    let text = if terminal {
-        visible::line(text)
-    } else {
-        Cow::Borrowed(text)
-    };
-    match text.contains(['"', ',', '\r', '\n']) {
-        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
-        false => text,
-    }
+/// A text as a cell of CSV, by the rule of the sink `csv:`: a row is always one line, an empty text
+/// is `""` and an absent one nothing, and no cell is a formula.
+pub(super) fn csv(text: &[u8]) -> String {
+    let mut cell = dumpstream::spell::Text::new();
+    cell.csv(text);
+    String::from_utf8_lossy(&cell.out).into_owned()
 }
