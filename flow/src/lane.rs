@@ -72,7 +72,7 @@ impl Default for LaneOptions {
 /// A queue of packets in front of one sink. Clones share it.
 ///
 /// ```
-/// use dumpstream::{Lane, LaneOptions, SinkContext, SinkUrl};
+/// use dumpstream_flow::{Lane, LaneOptions, SinkContext, SinkUrl};
 /// # let runtime = tokio::runtime::Runtime::new()?;
 /// # runtime.block_on(async {
 /// # let context = SinkContext { columns: [].into(), namespace: "tcpdump".into(), hash: 0,

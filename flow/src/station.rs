@@ -27,12 +27,12 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// What all inputs of a process share. Clones share it, too.
 ///
 /// [`run`](crate::run()) reads inputs, any number side by side;
-/// [`bridge::listen`](crate::net::listen) does so for connections. [`Station::stop`] ends them all
+/// [`net::listen`](crate::net::listen) does so for connections. [`Station::stop`] ends them all
 /// as their own end would. Either way, [`Station::drain`] is the last step.
 ///
 /// ```
-/// use dumpstream_flow::run::Source;
-/// use dumpstream::{Namespace, Origin, Parser, Station};
+/// use dumpstream::{Namespace, Origin, Parser};
+/// use dumpstream_flow::{Station, run::Source};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let station = Station::builder(Parser::new(Namespace::tcpdump())?)

@@ -11,7 +11,7 @@ use crate::run::Error;
 /// The networks whose hosts may connect; by default loopback only.
 ///
 /// ```
-/// use dumpstream::bridge::Access;
+/// use dumpstream_flow::net::Access;
 /// let access: Access = "192.0.2.0/24,2001:db8::1".parse()?;
 /// assert!(access.allows("192.0.2.7".parse()?));
 /// assert!(access.allows("::ffff:192.0.2.7".parse()?), "as a listener on `::` sees it");

@@ -139,7 +139,7 @@ impl Schemes {
 /// `parse` uses the schemes of this crate; [`Schemes::url`] also those of a program.
 ///
 /// ```
-/// use dumpstream::{OnFull, SinkUrl};
+/// use dumpstream_flow::{OnFull, SinkUrl};
 ///
 /// let url: SinkUrl = "jsonl:out.jsonl?on_full=drop".parse()?;
 /// assert_eq!((url.scheme(), url.place()), ("jsonl", "out.jsonl"));
