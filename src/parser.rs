@@ -148,6 +148,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
     let mut search = Search::default();
     // One cell a column, of a row that is not made of slots alone.
     let mut line = vec![0; width];
+    let mut packed = [0; 64];
     let mut start = 0;
     while start < inner.batch.bytes.len() {
         let end = grammar::record(
@@ -177,7 +178,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             // The columns are the slots, and the instant's is the row's.
             row.timed = row.present & TIME != 0;
             row.present &= !TIME;
-            inner.pack(row.present, &slots.cells);
+            inner.pack_slots(row.present as u64, &slots.cells, &mut packed);
         } else {
             for (column, slot) in plan.slots.iter().enumerate() {
                 if let Some(slot) = *slot

@@ -152,14 +152,15 @@ impl Parts {
 /// The typed values of one record.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
-    pub(crate) cells: [u64; SLOTS.len()],
+    /// By slot; as many as the mask has bits, so that none of them is out of range.
+    pub(crate) cells: [u64; 64],
     pub(crate) mask: u64,
 }
 
 impl Slots {
     pub(crate) fn new() -> Slots {
         Slots {
-            cells: [0; SLOTS.len()],
+            cells: [0; 64],
             mask: 0,
         }
     }
