@@ -57,6 +57,9 @@ enum State {
     Seeking(Skip),
 }
 
+/// The byte-order mark of UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judged {
@@ -176,10 +179,14 @@ impl Framer {
         if src.is_empty() {
             return None;
         }
-        if let State::Seeking(reason) = self.state
-            && let Some(cut) = self.seek(src, eof, reason)?
-        {
-            return Some(cut);
+        if let State::Seeking(reason) = self.state {
+            let first = reason == Skip::Preamble && self.skipped.total() == 0;
+            if first && BOM.starts_with(&src[..src.len().min(BOM.len())]) {
+                return self.skip_bom(src, eof);
+            }
+            if let Some(cut) = self.seek(src, eof, reason)? {
+                return Some(cut);
+            }
         }
         let found = if batch && self.settled() && self.style.known() {
             self.last(src, eof)
@@ -225,6 +232,19 @@ impl Framer {
         Some(Cut {
             len: src.len(),
             kind,
+        })
+    }
+
+    /// The text of an editor begins with its mark: the first head stands behind it. `None`: the
+    /// mark is not complete.
+    fn skip_bom(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
+        let len = BOM.len().min(src.len());
+        (len == BOM.len() || eof).then(|| {
+            self.skipped.preamble += len as u64;
+            Cut {
+                len,
+                kind: CutKind::Skipped(Skip::Preamble),
+            }
         })
     }
 

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use dumpstream::spell::acts;
+use dumpstream::spell::visible;
 
 /// Options of tcpdump: numeric addresses, full headers, absolute sequence numbers, stamps that do
 /// not depend on a time zone, packet numbers.
@@ -198,7 +198,7 @@ fn listen(stderr: ChildStderr) -> Option<String> {
         }
         let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
         if line.is_empty() || USUAL.iter().any(|usual| line.starts_with(usual)) {
-            tracing::debug!("{}", harmless(&line));
+            tracing::debug!("{}", visible(&line));
             continue;
         }
         if let Some(message) = last.replace(line) {
@@ -213,25 +213,5 @@ fn listen(stderr: ChildStderr) -> Option<String> {
 }
 
 fn pass_on(message: &str) {
-    tracing::warn!("{}", harmless(message));
-}
-
-/// Escapes a message, which may quote the capture.
-fn harmless(message: &str) -> String {
-    let escape = |c: char| match acts(c) {
-        true => c.escape_unicode().to_string(),
-        false => c.to_string(),
-    };
-    message.chars().map(escape).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn what_tcpdump_says_does_not_act() {
-        let said = harmless("caf\u{e9} \u{1b}[2J\u{202e}gpj.exe\u{2028}");
-        assert_eq!(said, "caf\u{e9} \\u{1b}[2J\\u{202e}gpj.exe\\u{2028}");
-    }
+    tracing::warn!("{}", visible(message));
 }
