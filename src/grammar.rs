@@ -15,8 +15,11 @@ mod ip;
 mod ip6;
 mod leaf;
 mod link;
+mod tail;
 mod tcp;
+mod tcp3;
 mod udp;
+mod unheaded;
 mod walk;
 
 use self::walk::Walk;

@@ -96,6 +96,7 @@ pub mod run;
 mod scan;
 mod schema;
 mod sequence;
+mod service;
 #[cfg(feature = "net")]
 mod sink;
 pub mod spell;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::batch::Batch;
-use crate::cell::{FIXED, LENGTH_BITS, wide_index};
+use crate::cell::{LENGTH_BITS, fixed, wide_index};
 use crate::plan::Plan;
 use crate::table::{Inner, NO_NUMBER, Row};
 use crate::time_source::TimeSource;
@@ -187,7 +187,7 @@ impl<'a> Packet<'a> {
         let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
         match cell >> LENGTH_BITS & 3 {
             0 => &inner.batch.bytes[start..start + len],
-            1 => FIXED[start].as_bytes(),
+            1 => &fixed(start).as_bytes()[..len],
             _ => &inner.joined[start..start + len],
         }
     }

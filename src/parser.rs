@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::bytes::CaptureLocations;
 
 use crate::batch::Batch;
-use crate::cell::{FIXED, Home, text_cell};
+use crate::cell::{Home, text_cell};
 use crate::grammar::{self, Parts, Piece, Slots, slot};
 use crate::head::Stamp;
 use crate::message;
@@ -230,11 +230,7 @@ impl Search {
                         let (start, end) = (s.start as usize, s.end as usize);
                         (&inner.batch.bytes[start..end], Home::Batch, start)
                     }
-                    Piece::Fixed(fixed) => (
-                        FIXED[fixed as usize].as_bytes(),
-                        Home::Fixed,
-                        fixed as usize,
-                    ),
+                    Piece::Fixed(fixed) => (fixed.text().as_bytes(), Home::Fixed, fixed.index()),
                 };
                 if self.locations.len() <= pattern.id {
                     self.locations.resize_with(pattern.id + 1, || None);
@@ -262,8 +258,9 @@ impl Search {
                 }
                 let cell = match home {
                     Home::Batch => text_cell(home, offset + from, to - from),
-                    // A fixed text is found whole or, by a pattern of the user's, in part.
-                    Home::Fixed if from == 0 && to == text.len() => text_cell(home, offset, to),
+                    // A fixed text is found from its beginning or, by a pattern of the user's,
+                    // elsewhere.
+                    Home::Fixed if from == 0 => text_cell(home, offset, to),
                     _ if typed == Typed::Text => {
                         let at = inner.joined.len();
                         inner.joined.extend_from_slice(&text[from..to]);

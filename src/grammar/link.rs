@@ -145,8 +145,16 @@ fn packet<'a>(
     linked: bool,
 ) -> Option<Await> {
     let waits = network(walk, i);
-    if waits.is_some() || !linked {
+    if waits.is_some() {
         return waits;
+    }
+    if !linked {
+        // OpenBSD's printers, and tcpdump's up to 3.7, have no word before the addresses.
+        return match address(i) {
+            Some(Fixed::Four) => ip::ip(walk, i),
+            Some(_) => ip6::ip6(walk, i),
+            None => ip::ipsec(walk, i),
+        };
     }
     match ethertype {
         Some(0x0800) => ip::ip(walk, i).or_else(|| Some(damaged(walk, i))),
@@ -220,9 +228,10 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
         arp::arp(walk, i);
         return Some(Await::Nothing);
     }
-    match address(i)? {
-        Fixed::Four => ip::ip(walk, i),
-        _ => ip6::ip6(walk, i),
+    match address(i) {
+        Some(Fixed::Four) => ip::ip(walk, i),
+        Some(_) => ip6::ip6(walk, i),
+        None => ip::ipsec(walk, i),
     }
 }
 
@@ -232,9 +241,12 @@ fn arp_wordless(i: &[u8]) -> bool {
     starts.iter().any(|start| i.starts_with(start))
 }
 
-/// `A ` or `A.P `: of which version the address is.
+/// `A > ` or `A.P > `: of which version the address is.
 fn address(i: &[u8]) -> Option<Fixed> {
-    let (_, address) = word(i);
+    let (rest, address) = word(i);
+    if !rest.starts_with(b" > ") {
+        return None;
+    }
     if let Ok((rest, _)) = super::leaf::ipv4(address) {
         return matches!(rest, b"" | [b'.', ..]).then_some(Fixed::Four);
     }

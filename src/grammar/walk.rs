@@ -2,17 +2,18 @@
 
 use std::net::IpAddr;
 
-use crate::cell::{FIXED, Fixed, Home, inet_cell, text_cell};
+use crate::cell::{Fixed, Home, inet_cell, text_cell};
 use crate::head::{Head, Stamp};
 use crate::part::Part;
 
 /// The built-in columns, in the order of `packet_parse.json`; a slot is an index into it.
 macro_rules! slots {
     ($($slot:ident $name:literal),* $(,)?) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "indices, read as constants")]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "indices, read as constants")]
         #[derive(Clone, Copy)]
         #[repr(u8)]
         enum Index { $($slot),* }
+        #[allow(dead_code, reason = "some columns only the patterns fill")]
         pub(crate) mod slot {
             $(pub(crate) const $slot: usize = super::Index::$slot as usize;)*
         }
@@ -32,7 +33,8 @@ slots! {
     SEQ "seq", SEQ_END "seq_end", ACK "ack", WIN "win", URG "urg", TCP_OPTIONS "tcp_options",
     MSS "mss", WSCALE "wscale", TS_VAL "ts_val", TS_ECR "ts_ecr",
     PAYLOAD_LENGTH "payload_length", ICMP "icmp", ICMP_ID "icmp_id", ICMP_SEQ "icmp_seq",
-    ARP_OP "arp_op", ARP_MAC "arp_mac", INFO "info",
+    ARP_OP "arp_op", ARP_MAC "arp_mac", SOURCE_NAME "source_name",
+    DESTINATION_NAME "destination_name", INFO "info",
 }
 
 /// `start..end` of a batch.
@@ -62,6 +64,7 @@ pub(crate) struct Parts {
     spans: [Span; UDP_CLOSING + 1],
     ip_version: Option<Fixed>,
     protocol: Option<Fixed>,
+    tcp: Option<Fixed>,
     /// Bits of the parts that are there, and of the second UDP piece.
     present: u32,
     /// Bits of the parts whose fields only the regexes can tell.
@@ -81,6 +84,7 @@ impl Parts {
             spans: [Span::default(); UDP_CLOSING + 1],
             ip_version: None,
             protocol: None,
+            tcp: None,
             present: 0,
             odd: 0,
             more: [Span::default(); MOST_LINES],
@@ -93,6 +97,7 @@ impl Parts {
     pub(super) fn clear(&mut self) {
         self.ip_version = None;
         self.protocol = None;
+        self.tcp = None;
         self.present = 0;
         self.odd = 0;
         self.lines = 0;
@@ -113,10 +118,10 @@ impl Parts {
             _ => None,
         };
         let span = |i: usize| (self.present >> i & 1 == 1).then(|| Piece::Span(self.spans[i]));
-        let second = if part == Part::Udp {
-            span(UDP_CLOSING)
-        } else {
-            None
+        let second = match part {
+            Part::Udp => span(UDP_CLOSING),
+            Part::Tcp => self.tcp.map(Piece::Fixed),
+            _ => None,
         };
         fixed
             .map(Piece::Fixed)
@@ -236,6 +241,14 @@ impl<'a> Walk<'_, 'a> {
         self.slots.set(slot, n);
     }
 
+    /// A number, unless one stood before.
+    #[inline]
+    pub(super) fn first(&mut self, slot: usize, n: u64) {
+        if self.slots.mask >> slot & 1 == 0 {
+            self.number(slot, n);
+        }
+    }
+
     #[inline]
     pub(super) fn flag(&mut self, slot: usize, flag: bool) {
         self.slots.set(slot, u64::from(flag));
@@ -251,8 +264,23 @@ impl<'a> Walk<'_, 'a> {
         self.parts.protocol = Some(fixed);
         self.slots.set(
             slot::PROTOCOL,
-            text_cell(Home::Fixed, fixed as usize, FIXED[fixed as usize].len()),
+            text_cell(Home::Fixed, fixed.index(), fixed.text().len()),
         );
+    }
+
+    /// The second text of [`Part::Tcp`]: flags that the record does not spell as tcpdump 4 does,
+    /// and that there is no data where an older one shows this by printing no sequence number.
+    pub(super) fn tcp_flags(&mut self, fixed: Fixed) {
+        self.parts.tcp = Some(fixed);
+        let len = match fixed {
+            Fixed::NoData(bits) => Fixed::Flags(bits).text().len(),
+            other => other.text().len(),
+        };
+        let cell = text_cell(Home::Fixed, fixed.index(), len);
+        self.slots.set(slot::FLAGS, cell);
+        if matches!(fixed, Fixed::NoData(_)) {
+            self.slots.set(slot::PAYLOAD_LENGTH, 0);
+        }
     }
 
     /// A protocol that the text names.
