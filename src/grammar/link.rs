@@ -150,7 +150,8 @@ fn packet<'a>(
     }
     if !linked {
         // OpenBSD's printers, and tcpdump's up to 3.7, have no word before the addresses.
-        return match address(i) {
+        // Longer link addresses look like IPv6's.
+        return match address(i).filter(|_| ip::named(i).is_some()) {
             Some(Fixed::Four) => ip::ip(walk, i),
             Some(_) => ip6::ip6(walk, i),
             None => ip::ipsec(walk, i),

@@ -21,7 +21,7 @@ pub(super) enum Says {
 }
 
 /// How the bodies of protocols without ports begin; see [`carried`] for their names.
-const PORTLESS: [(&[u8], Fixed); 39] = [
+const PORTLESS: [(&[u8], Fixed); 41] = [
     (b"ICMP ", Fixed::Icmp),
     (b"icmp: ", Fixed::Icmp),
     (b"icmp ", Fixed::Icmp),
@@ -40,6 +40,7 @@ const PORTLESS: [(&[u8], Fixed); 39] = [
     (b"vrrp ", Fixed::Vrrp),
     (b"CARPv", Fixed::Carp),
     (b"RSVPv", Fixed::Rsvp),
+    (b"ERROR: RSVP ", Fixed::Rsvp),
     (b"EIGRP", Fixed::Eigrp),
     (b"ESP(", Fixed::Esp),
     (b"esp ", Fixed::Esp),
@@ -48,6 +49,7 @@ const PORTLESS: [(&[u8], Fixed); 39] = [
     (b"IPComp(", Fixed::Ipcomp),
     (b"ipcomp ", Fixed::Ipcomp),
     (b"PGM, ", Fixed::Pgm),
+    (b"EGPv", Fixed::Egp),
     (b"egp: ", Fixed::Egp),
     (b"igrp: ", Fixed::Igrp),
     (b"mobile: ", Fixed::Mobile),
