@@ -9,13 +9,20 @@ use crate::part::Part;
 /// ones of a stream count: later, one crafted packet must not shut a sensor out.
 const PROOF: u32 = 8;
 
+/// How many records are looked at before it is decided without them: each costs a second walk.
+/// Text of `-A` shows eight IP packets long before, unless hardly anything in it is IP.
+const PATIENCE: u32 = 1 << 16;
+
 /// How far into a dump the IP header is looked for: `-AA` prints the link header first.
 const LINK_HEADER: usize = 64;
 
 /// Watches the beginning of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct AsciiGuard {
+    /// IP records with their dumps.
     seen: u32,
+    /// Records of any kind.
+    looked_at: u32,
     decided: bool,
     /// Bytes to come that the last dump covers: heads within are the packet's.
     covered: usize,
@@ -53,6 +60,10 @@ impl AsciiGuard {
                     }
                 }
             }
+            self.looked_at += 1;
+            if self.looked_at == PATIENCE {
+                return self.finish();
+            }
         }
         self.covered = self.covered.saturating_sub(batch.bytes.len());
         false
@@ -69,7 +80,8 @@ impl AsciiGuard {
         self.decided
     }
 
-    /// At the end of a stream with fewer IP records: `true` where each had its dump.
+    /// At the end of a stream with fewer IP records: `true` where each had its dump. After 65,536
+    /// records [`AsciiGuard::check`] decides so by itself.
     pub fn finish(&mut self) -> bool {
         let proven = !self.decided && self.seen > 0;
         self.decided = true;

@@ -1,5 +1,6 @@
 //! One owned buffer with every whole record of a read, and when it arrived.
 
+use crate::cell::LENGTH_BITS;
 use crate::head::Style;
 
 /// Whole records, back to back: what a [`Framer`](crate::Framer) cuts and a
@@ -19,8 +20,27 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The longest batch, in bytes: 1 GiB less one, since places in a batch have 32 bits and
+    /// lengths 30. A [`Framer`](crate::Framer) cuts none longer than
+    /// [`LARGEST_MAX_RECORD`](crate::LARGEST_MAX_RECORD), half of it.
+    pub const MAX_LEN: usize = (1 << LENGTH_BITS) - 1;
+
+    /// Whether so many bytes are not too many for one batch.
+    pub(crate) fn fits(len: usize) -> bool {
+        len <= Batch::MAX_LEN
+    }
+
     /// A batch of what a [`Framer`](crate::Framer) with this style has cut.
+    ///
+    /// # Panics
+    /// When there are more than [`Batch::MAX_LEN`] bytes: let a [`Framer`](crate::Framer) cut them.
     pub fn new(bytes: Vec<u8>, style: Style) -> Batch {
+        let len = bytes.len();
+        assert!(
+            Batch::fits(len),
+            "a batch of {len} bytes; at most {}",
+            Batch::MAX_LEN
+        );
         Batch {
             bytes,
             style,
@@ -56,5 +76,22 @@ impl Batch {
     /// When the bytes arrived, in nanoseconds since 1970 UTC.
     pub fn arrival(&self) -> Option<i64> {
         self.arrival
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::text_cell;
+
+    #[test]
+    fn every_place_in_the_longest_batch_can_be_kept() {
+        assert!(Batch::fits(Batch::MAX_LEN) && !Batch::fits(Batch::MAX_LEN + 1));
+        assert!(!Batch::fits((1 << 32) + 1), "32 bits would wrap");
+        assert!(Batch::fits(crate::LARGEST_MAX_RECORD));
+        let cell = text_cell(crate::cell::Home::Joined, Batch::MAX_LEN, Batch::MAX_LEN);
+        assert_eq!(cell >> 32, Batch::MAX_LEN as u64);
+        assert_eq!(cell >> LENGTH_BITS & 3, 2);
+        assert_eq!(cell & Batch::MAX_LEN as u64, Batch::MAX_LEN as u64);
     }
 }

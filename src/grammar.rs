@@ -65,6 +65,12 @@ fn four_blanks(line: &[u8]) -> Option<&[u8]> {
         .filter(|rest| rest.first() != Some(&b' '))
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many records this thread has walked over: what must not walk again is held to it.
+    pub(crate) static WALKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Walks over the record at `start`: fills its parts and slots, and gives its end; `Err` where
 /// one of tcpdump's own messages stands among its lines.
 #[allow(
@@ -80,6 +86,8 @@ pub(crate) fn record(
     slots: &mut Slots,
     wide: &mut Vec<u128>,
 ) -> Result<usize, Message> {
+    #[cfg(test)]
+    WALKS.set(WALKS.get() + 1);
     parts.clear();
     slots.mask = 0;
     let head = match parts.ahead.take() {

@@ -37,7 +37,9 @@
 //! [`Parser`], [`Packets`], [`Origin`], [`Reader`]. Embed it with `default-features = false`.
 //! Beside the data line stand [`Packet::explain`], which tells why a value is there or is not,
 //! [`Namespace::check`], which tells everything that is wrong with a namespace, [`Sequence`],
-//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`].
+//! which tells by the numbers of `-#` what was lost or forged, and [`JsonSchema`]. [`Record`] is a
+//! packet's text without typed values, [`PacketsBuilder`] makes packets of values that were stored,
+//! [`spell`] writes values as text and [`hash`] names a text.
 //!
 //! The shell comes by features: `net` (codecs for tokio-util, lanes, sinks, the netcat bridge and
 //! `run`, which joins them), `input` (compressed text, captures, files that grow), `sqlite` (the
@@ -61,6 +63,7 @@ mod ascii;
 mod batch;
 #[cfg(feature = "net")]
 pub mod bridge;
+mod builder;
 #[cfg(feature = "cassandra")]
 pub mod cassandra;
 mod cell;
@@ -87,6 +90,7 @@ mod part;
 mod pattern;
 mod plan;
 mod reader;
+mod record;
 #[cfg(feature = "net")]
 pub mod rejects;
 #[cfg(feature = "net")]
@@ -100,7 +104,6 @@ mod service;
 #[cfg(feature = "net")]
 mod sink;
 pub mod spell;
-mod stored;
 mod table;
 mod time_source;
 mod typed;
@@ -108,6 +111,7 @@ mod value;
 
 pub use ascii::AsciiGuard;
 pub use batch::Batch;
+pub use builder::PacketsBuilder;
 pub use explain::{Explanation, Finding, Found, Match, Miss, Piecewise, Place, Try, Verdict};
 pub use framer::{Cut, CutKind, DEFAULT_MAX_RECORD, Framer, LARGEST_MAX_RECORD, Skip, Skipped};
 pub use head::Style;
@@ -118,7 +122,7 @@ pub use namespace::{
     RESERVED,
 };
 #[cfg(feature = "net")]
-pub use net::{BatchCodec, Record, RecordCodec};
+pub use net::{BatchCodec, RecordCodec};
 pub use origin::{Origin, StampForm};
 pub use packet::{Missing, Packet, Packets};
 pub use parser::Parser;
@@ -126,6 +130,7 @@ pub use part::Part;
 pub use pattern::{MAX_COMPILED, MAX_PATTERN, Reach};
 pub use plan::Engine;
 pub use reader::Reader;
+pub use record::Record;
 #[cfg(feature = "net")]
 pub use rejects::Rejects;
 #[cfg(feature = "net")]

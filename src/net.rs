@@ -5,15 +5,12 @@
 
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
 
 use crate::batch::Batch;
 use crate::framer::{Cut, CutKind, Framer, Skipped};
-use crate::grammar::{self, Keep, Parts, Piece, Slots};
-use crate::head::Style;
-use crate::message::without_messages;
-use crate::part::Part;
+use crate::record::Record;
 
 /// Decodes [`Batch`]es: as many whole records as the buffer holds. What [`run`](crate::run()) uses.
 #[derive(Clone, Debug, Default)]
@@ -145,17 +142,11 @@ impl RecordCodec {
             buf.advance(cut.len);
             return None;
         }
-        let text = &buf[..cut.len];
-        let style = self.framer.style();
-        let raw = match without_messages(text, &style) {
-            Some((kept, removed)) => {
-                self.messages += removed;
-                kept.into()
-            }
-            None => Bytes::copy_from_slice(text),
-        };
+        let text = buf[..cut.len].to_vec();
         buf.advance(cut.len);
-        Some(Record::new(raw, &style, cut.kind == CutKind::Truncated))
+        let record = Record::new(text, self.framer.style(), cut.kind);
+        self.messages += record.messages();
+        Some(record)
     }
 }
 
@@ -181,88 +172,4 @@ impl Decoder for RecordCodec {
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Record>> {
         Ok(self.next(buf, true))
     }
-}
-
-/// One packet's text, without tcpdump's own messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// As it was printed.
-    raw: Bytes,
-    head: Bytes,
-    /// Where in `raw` the lines begin that the head does not have.
-    rest: usize,
-    truncated: bool,
-}
-
-impl Record {
-    fn new(raw: Bytes, style: &Style, truncated: bool) -> Record {
-        let (mut parts, mut slots, mut wide) = (Parts::new(), Slots::new(), Vec::new());
-        // Where the head ends is the grammar's to say, so that this head is the one that fields are
-        // found in.
-        let walked = grammar::record(
-            &raw,
-            0,
-            style,
-            Keep::default(),
-            &mut parts,
-            &mut slots,
-            &mut wide,
-        );
-        debug_assert!(walked.is_ok(), "messages were taken out before");
-        let payload = parts.pieces(Part::Payload).next();
-        let rest = match payload {
-            Some(Piece::Span(span)) => span.start as usize,
-            _ => raw.len(),
-        };
-        let mut printed = lines(&raw[..rest]);
-        let first = printed.next().unwrap_or_default();
-        let head = match rest - first.len() {
-            // The usual one-line head is shared, not copied.
-            0..=2 => raw.slice(..first.len()),
-            _ => {
-                let mut joined = first.to_vec();
-                for line in &mut printed {
-                    joined.push(b' ');
-                    joined.extend_from_slice(line.trim_ascii_start());
-                }
-                joined.into()
-            }
-        };
-        drop(printed);
-        Record {
-            raw,
-            head,
-            rest,
-            truncated,
-        }
-    }
-
-    /// The text as it was printed, line feeds and all.
-    pub fn raw(&self) -> &[u8] {
-        &self.raw
-    }
-
-    /// The head: the first line, and what belongs to it of the next, with one blank between them
-    /// and no line feed.
-    pub fn head(&self) -> &[u8] {
-        &self.head
-    }
-
-    /// The other lines, without their line feeds: text of the payload, with all its blanks.
-    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        lines(&self.raw[self.rest..])
-    }
-
-    /// Whether it was cut: at the limit, or by the end of the input.
-    pub fn truncated(&self) -> bool {
-        self.truncated
-    }
-}
-
-/// Lines without their line feeds, nor a carriage return before it.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').map(|line| {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        line.strip_suffix(b"\r").unwrap_or(line)
-    })
 }

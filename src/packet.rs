@@ -217,6 +217,14 @@ impl<'a> Packet<'a> {
             })
     }
 
+    /// Whether a column's text was found and does not fit its type, as a name where an address
+    /// should stand; by the column's index in [`Packets::columns`]. [`Packet::missing`] tells the
+    /// other reasons, and walks over the record again for them.
+    pub fn misfit(self, column: usize) -> bool {
+        assert!(column < self.packets.columns().len(), "no column {column}");
+        self.row().misfit >> column & 1 == 1
+    }
+
     /// How many columns were found whose text did not fit the type.
     pub fn misfits(self) -> u32 {
         self.row().misfit.count_ones()
@@ -281,5 +289,30 @@ impl Serialize for Packet<'_> {
             map.serialize_entry("truncated", &true)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::WALKS;
+    use crate::{Namespace, Parser, Reader};
+
+    #[test]
+    fn a_name_for_an_address_is_told_without_another_walk() {
+        let text = "22:13:20.123456 IP localhost.5000 > localhost.9999: UDP, length 1\n";
+        let batch = Reader::new(text.as_bytes()).next().unwrap().unwrap();
+        let parser = Parser::new(Namespace::tcpdump()).unwrap();
+        let packets = parser.parse(batch);
+        let column = |name: &str| packets.columns().iter().position(|c| c.name == name);
+        let walked = WALKS.get();
+        let packet = packets.packet(0);
+        assert!(packet.misfit(column("source").unwrap()));
+        assert!(!packet.misfit(column("ttl").unwrap()));
+        assert_eq!(packet.misfits(), 2);
+        assert_eq!(WALKS.get(), walked);
+        let misfit = ("source", Missing::Misfit);
+        assert!(packet.missing().any(|missing| missing == misfit));
+        assert_eq!(WALKS.get(), walked + 1, "the other reasons need one");
     }
 }

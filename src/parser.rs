@@ -84,17 +84,12 @@ impl Parser {
         let plan = self.plan.clone();
         // About 250 bytes a record in real text.
         let expect = batch.bytes.len() / 200 + 1;
+        let rows = Vec::with_capacity(expect);
+        let cells = Vec::with_capacity(expect * plan.columns.len());
         let mut inner = Inner {
-            rows: Vec::with_capacity(expect),
-            cells: Vec::with_capacity(expect * plan.columns.len()),
-            plan,
-            batch,
-            wide: Vec::new(),
-            joined: Vec::new(),
-            stamps: Vec::new(),
-            messages: 0,
-            identity: None,
-            first: 0,
+            rows,
+            cells,
+            ..Inner::empty(plan, batch)
         };
         if fill(&mut inner).is_err()
             && let Some((bytes, removed)) =
@@ -263,6 +258,11 @@ impl Search {
                     Home::Fixed if from == 0 => text_cell(home, offset, to),
                     _ if typed == Typed::Text => {
                         let at = inner.joined.len();
+                        // Many columns of a large batch's heads can be more than a cell counts.
+                        if u32::try_from(at).is_err() {
+                            row.misfit |= 1 << column;
+                            return;
+                        }
                         inner.joined.extend_from_slice(&text[from..to]);
                         text_cell(Home::Joined, at, to - from)
                     }

@@ -15,6 +15,7 @@ use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::AsciiGuard;
 use crate::batch::Batch;
 use crate::framer::Skipped;
 use crate::lane::Lane;
@@ -25,7 +26,6 @@ use crate::parser::Parser;
 use crate::rejects::Rejects;
 use crate::sequence::Sequence;
 use crate::value::Value;
-use crate::{AsciiGuard, Missing};
 
 mod again;
 mod error;
@@ -477,13 +477,7 @@ impl Watch {
 
     /// Whether an address stands there as a name.
     fn named(&self, packet: Packet<'_>) -> bool {
-        let (Some(source), true) = (self.source, packet.misfits() > 0) else {
-            return false;
-        };
-        packet.value(source).is_none()
-            && packet
-                .missing()
-                .any(|(name, why)| name == "source" && why == Missing::Misfit)
+        self.source.is_some_and(|source| packet.misfit(source))
     }
 
     /// Whether the packet belongs to the connection that it arrived over.

@@ -60,6 +60,22 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// No rows yet.
+    pub(crate) fn empty(plan: Arc<Plan>, batch: Batch) -> Inner {
+        Inner {
+            plan,
+            batch,
+            rows: Vec::new(),
+            cells: Vec::new(),
+            wide: Vec::new(),
+            joined: Vec::new(),
+            stamps: Vec::new(),
+            messages: 0,
+            identity: None,
+            first: 0,
+        }
+    }
+
     /// The cell of a typed value; `text` is where the text stands.
     pub(crate) fn cell(&mut self, typed: Typed, text: u64) -> u64 {
         match typed {

@@ -91,6 +91,25 @@ impl FieldType {
     }
 }
 
+impl FieldType {
+    /// Whether a value is one of this type.
+    pub(crate) fn holds(self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Text(_) => self == FieldType::Text,
+            Value::Int(_) => matches!(
+                self,
+                FieldType::Int | FieldType::Bigint | FieldType::Port | FieldType::Hex
+            ),
+            Value::Real(_) => self == FieldType::Real,
+            Value::Bool(_) => self == FieldType::Bool,
+            Value::Inet(_) => self == FieldType::Inet,
+            Value::Mac(_) => self == FieldType::Mac,
+            Value::Time(_) => self == FieldType::Time,
+            Value::Timestamp(_) => self == FieldType::Timestamp,
+        }
+    }
+}
+
 impl fmt::Display for FieldType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -147,6 +147,27 @@ fn fewer_are_suspected_and_refused_at_the_end() {
 }
 
 #[test]
+fn a_stream_without_ip_is_settled_too() {
+    let parser = parser();
+    let arp = "07:16:22.000001 ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28\n";
+    let mut text = arp.repeat(1 << 16);
+    let settled = |text: &str| {
+        let mut guard = AsciiGuard::new();
+        let mut refused = false;
+        for batch in Reader::new(text.as_bytes()) {
+            refused |= guard.check(&parser.parse(batch.expect("a slice can be read")));
+        }
+        assert!(guard.decided(), "for ever undecided");
+        assert!(!guard.suspects());
+        refused
+    };
+    assert!(!settled(&text));
+    // It is decided as at the end.
+    text.insert_str(0, &ascii(1, "hello"));
+    assert!(settled(&text));
+}
+
+#[test]
 fn heads_that_a_packet_forges_in_its_dump_defeat_nothing() {
     let parser = parser();
     let text: String = (1..=20).map(|n| ascii(n, &forged())).collect();

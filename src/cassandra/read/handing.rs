@@ -2,9 +2,9 @@
 
 use super::super::layout::Content;
 use super::row::{Line, value};
+use crate::builder::PacketsBuilder;
 use crate::packet::Packets;
 use crate::parser::Parser;
-use crate::stored::Stored;
 use crate::time_source::TimeSource;
 
 /// Rows that are handed on together.
@@ -16,19 +16,19 @@ const HANDED_BYTES: usize = 1 << 20;
 /// Gathers rows to be handed on.
 #[derive(Debug)]
 pub(super) struct Handing {
-    stored: Stored,
+    stored: PacketsBuilder,
 }
 
 impl Handing {
     pub(super) fn new(parser: &Parser) -> Handing {
         Handing {
-            stored: Stored::new(parser),
+            stored: PacketsBuilder::new(parser),
         }
     }
 
     /// What was gathered last.
     pub(super) fn rest(&mut self) -> Option<Packets> {
-        (self.stored.len() > 0).then(|| self.stored.take())
+        (!self.stored.is_empty()).then(|| self.stored.take())
     }
 
     /// Adds a row; what has to be handed on before comes back.
@@ -44,7 +44,7 @@ impl Handing {
         };
         let stream = line.stream();
         let stream = std::str::from_utf8(stream).map_err(|e| format!("a stream's name: {e}"))?;
-        let part = self.stored.len() > 0
+        let part = !self.stored.is_empty()
             && (!self.stored.continues(sensor, stream, line.record)
                 || self.stored.len() >= HANDED_ROWS
                 || self.stored.bytes() >= HANDED_BYTES);
@@ -54,11 +54,10 @@ impl Handing {
         let truncated = get(Content::Truncated).is_some_and(|b| b == [1]);
         self.stored.row(
             (sensor, stream, line.record),
-            line.time,
-            source.unwrap_or(TimeSource::Unplaced),
-            truncated,
+            (line.time, source.unwrap_or(TimeSource::Unplaced)),
             get(Content::Raw).unwrap_or_default(),
         );
+        self.stored.truncated(truncated);
         for (i, source) in sources.iter().enumerate() {
             let Content::Field(column, kind) = *source else {
                 continue;
