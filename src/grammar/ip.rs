@@ -19,6 +19,14 @@ pub(super) struct Header {
     pub(super) later_fragment: bool,
 }
 
+impl Header {
+    /// Where there is no header.
+    pub(super) const UNKNOWN: Header = Header {
+        protocol: UNKNOWN,
+        later_fragment: false,
+    };
+}
+
 /// Protocols that print `A.P > B.P`.
 pub(super) fn has_ports(protocol: u32) -> bool {
     matches!(protocol, 6 | 17 | 33 | 132)
@@ -43,11 +51,7 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     }
     // Without `-v`; without `-n` in names.
     if named(i).is_some() {
-        let header = Header {
-            protocol: UNKNOWN,
-            later_fragment: false,
-        };
-        endpoints(walk, i, header);
+        endpoints(walk, i, Header::UNKNOWN);
         return Some(Await::Nothing);
     }
     None
@@ -285,10 +289,7 @@ fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     };
     let network = &i[1..len - 1];
     walk.odd(Part::Network, network);
-    let mut header = Header {
-        protocol: UNKNOWN,
-        later_fragment: false,
-    };
+    let mut header = Header::UNKNOWN;
     if let Some(at) = memchr::memmem::find(network, b", offset ")
         && let Ok((_, offset)) = bigint(&network[at + 9..])
     {

@@ -53,8 +53,8 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     let (i, ()) = lit(b"hlim ")(i)?;
     let (i, hlim) = int(i)?;
     let (i, ()) = lit(b", next-header")(i)?;
-    let i = i.strip_prefix(b":").unwrap_or(i);
-    let (i, ()) = lit(b" ")(i)?;
+    let older = i.strip_prefix(b":");
+    let (i, ()) = lit(b" ")(older.unwrap_or(i))?;
     let (i, name) = until(b' ')(i)?;
     if name.is_empty() || !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
         return no();
@@ -62,11 +62,9 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     let (i, ()) = lit(b" (")(i)?;
     let (i, next) = int(i)?;
     let i = match i.strip_prefix(b") payload length: ") {
-        Some(i) => i,
-        None => match i.strip_prefix(b"), payload length ") {
-            Some(i) => i,
-            None => lit(b"), length: ")(i)?.0,
-        },
+        Some(i) if older.is_none() => i,
+        _ if older.is_some() => lit(b"), length: ")(i)?.0,
+        _ => lit(b"), payload length ")(i)?.0,
     };
     let (i, length) = int(i)?;
     let network = walk.between(text, i);

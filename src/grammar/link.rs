@@ -150,12 +150,7 @@ fn packet<'a>(
     }
     if !linked {
         // OpenBSD's printers, and tcpdump's up to 3.7, have no word before the addresses.
-        // Longer link addresses look like IPv6's.
-        return match address(i).filter(|_| ip::named(i).is_some()) {
-            Some(Fixed::Four) => ip::ip(walk, i),
-            Some(_) => ip6::ip6(walk, i),
-            None => ip::ipsec(walk, i),
-        };
+        return bare(walk, i);
     }
     match ethertype {
         Some(0x0800) => ip::ip(walk, i).or_else(|| Some(damaged(walk, i))),
@@ -236,6 +231,35 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     }
 }
 
+/// A packet without a word before its addresses: OpenBSD's, tcpdump's up to 3.7.
+///
+/// ```text
+/// 192.0.2.1.40000 > 198.51.100.2.80: S 1000:1000(0) win 16384 <mss 1460> (DF)
+/// ```
+fn bare<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
+    // Longer link addresses look like IPv6's; a comma stands behind them.
+    let Some((pair, body)) = ip::named(i) else {
+        return ip::ipsec(walk, i);
+    };
+    let at = memchr::memmem::find(pair, b" > ")?;
+    let six = match (version(&pair[..at]), version(&pair[at + 3..])) {
+        (Some(version), _) | (_, Some(version)) => version == Fixed::Six,
+        // Names: the body must be one of theirs, and ICMP's alone tells the version.
+        _ if !super::unheaded::wordless(body) => return None,
+        _ if body.starts_with(b"icmp6: ") => true,
+        _ if body.starts_with(b"icmp: ") => false,
+        _ => {
+            ip::endpoints(walk, i, ip::Header::UNKNOWN);
+            return Some(Await::Nothing);
+        }
+    };
+    if six {
+        ip6::ip6(walk, i)
+    } else {
+        ip::ip(walk, i)
+    }
+}
+
 /// What `arp_print` begins with.
 fn arp_wordless(i: &[u8]) -> bool {
     let starts = [&b"Ethernet (len 6), "[..], b"Request who-has ", b"Reply "];
@@ -245,9 +269,15 @@ fn arp_wordless(i: &[u8]) -> bool {
 /// `A > ` or `A.P > `: of which version the address is.
 fn address(i: &[u8]) -> Option<Fixed> {
     let (rest, address) = word(i);
-    if !rest.starts_with(b" > ") {
-        return None;
+    if rest.starts_with(b" > ") {
+        version(address)
+    } else {
+        None
     }
+}
+
+/// `A` or `A.P`: of which version the address is.
+fn version(address: &[u8]) -> Option<Fixed> {
     if let Ok((rest, _)) = super::leaf::ipv4(address) {
         return matches!(rest, b"" | [b'.', ..]).then_some(Fixed::Four);
     }

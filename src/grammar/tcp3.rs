@@ -237,10 +237,14 @@ fn options<'a>(walk: &mut Walk<'_, 'a>, list: &'a [u8]) -> Res<'a, ()> {
             walk.first(slot::TS_VAL, val);
             walk.first(slot::TS_ECR, ecr);
         }
-        let end = i.iter().position(|b| matches!(b, b',' | b'<' | b'>'));
+        let end = i
+            .iter()
+            .position(|b| matches!(b, b',' | b'<' | b'>' | b'('));
         i = &i[end.unwrap_or(i.len())..];
         match i {
             [b'>', ..] => return Ok((i, ())),
+            // A comma with a blank is nothing that these options print.
+            [b',', b' ', ..] => return no(),
             [b',', rest @ ..] => i = rest,
             _ => return no(),
         }

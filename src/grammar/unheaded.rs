@@ -137,6 +137,18 @@ pub(super) fn says(i: &[u8]) -> Says {
     }
 }
 
+/// Whether a body with names before it is that of a printer without the word `IP`.
+pub(super) fn wordless(body: &[u8]) -> bool {
+    let starts = [
+        &b"udp "[..],
+        b"[udp sum ok] udp ",
+        b"icmp: ",
+        b"icmp6: ",
+        b"tcp ",
+    ];
+    starts.iter().any(|start| body.starts_with(start)) || tcp3::begins(body)
+}
+
 /// What one end of `A > B` shows of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End<'a> {
@@ -206,9 +218,7 @@ pub(super) fn with_ports<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: (u16, 
     } else if let Some(fixed) = info::truncated(i) {
         walk.protocol(fixed);
         info::rest(walk, i, UNKNOWN, Some(ports));
-    } else if tcp3::tcp3(walk, i, ports) {
-        walk.protocol(Fixed::Tcp);
-    } else if tcp3::damaged(i) {
+    } else if tcp3::tcp3(walk, i, ports) || tcp3::damaged(i) {
         walk.protocol(Fixed::Tcp);
     } else {
         walk.protocol(Fixed::Udp);
@@ -307,7 +317,8 @@ pub(super) fn named(number: u32) -> Option<Fixed> {
 pub(super) fn protocol<'a>(walk: &mut Walk<'_, 'a>, name: &'a [u8], number: u32) {
     match named(number) {
         Some(fixed) if fixed.text().as_bytes() != name => walk.protocol(fixed),
-        None if name == b"unknown" && number < UNKNOWN => {
+        // 62 is not what the printer takes it for, and without `-v` it has a number only.
+        None if (name == b"unknown" || number == 62) && number < UNKNOWN => {
             walk.protocol(Fixed::Number(number as u8));
         }
         _ => walk.protocol_name(name),
