@@ -90,14 +90,19 @@ impl Fixed {
 }
 
 /// The text of a place that [`Fixed::index`] gave.
+#[inline]
 pub(crate) fn fixed(index: usize) -> &'static str {
-    match index.checked_sub(NAMES.len()) {
-        None => NAMES[index],
-        Some(made) => {
-            let (bytes, len) = &MADE[made];
-            str::from_utf8(&bytes[..usize::from(*len)]).expect("it is ASCII")
-        }
+    match NAMES.get(index) {
+        Some(name) => name,
+        None => made(index - NAMES.len()),
     }
+}
+
+/// Of older dialects; kept out of line.
+#[cold]
+fn made(index: usize) -> &'static str {
+    let (bytes, len) = &MADE[index];
+    str::from_utf8(&bytes[..usize::from(*len)]).expect("it is ASCII")
 }
 
 /// The bits of [`Fixed::Flags`], in the order in which tcpdump 4 prints them.
