@@ -80,6 +80,12 @@ names! {
     Route "IPv6-Route", Frag "IPv6-Frag", Rsvp "RSVP", Gre "GRE", Ah "AH", Mobile "MOBILE",
     NoNext "IPv6-NoNxt", Opts "IPv6-Opts", Eigrp "EIGRP", Ospf "OSPF", Pim "PIM",
     Ipcomp "IPComp", Vrrp "VRRP", Carp "CARP", Pgm "PGM", Mobility "Mobility Header",
+    // What stands below IP.
+    Rarp "RARP", Stp "STP", IsIs "IS-IS", EsIs "ES-IS", Clnp "CLNP", Eapol "EAPOL", Mpcp "MPCP",
+    Wlan "802.11", Usb "USB", Bluetooth "Bluetooth", AppleTalk "AppleTalk", Aarp "AARP",
+    // Directions, and ARP's operations.
+    In "In", Out "Out", Request "Request", Reply "Reply", ReverseRequest "Reverse Request",
+    ReverseReply "Reverse Reply", InverseRequest "Inverse Request", InverseReply "Inverse Reply",
 }
 
 impl Fixed {

@@ -15,6 +15,7 @@ mod skip;
 pub use self::skip::{Skip, Skipped};
 use crate::head::{self, MAX_HEAD, Style};
 use crate::message::is_message;
+use crate::pptp;
 use crate::scan::balanced;
 
 /// The longest record, in bytes, unless [`Framer::max_record`] says otherwise. The largest one
@@ -305,6 +306,9 @@ impl Framer {
         }
         let known = self.style.number.is_some();
         if let Some((head, style)) = head::head(line, &self.style) {
+            if self.state == State::Record && pptp::unended(&src[..start]) {
+                return Some(Judged::Line);
+            }
             self.style = style;
             self.fresh &= line[head.body..].starts_with(head::INVALID_HEADER);
             return Some(Judged::Head);
@@ -415,5 +419,5 @@ fn complete(record: &[u8]) -> bool {
         let at = memchr::memmem::rfind(last, b"(tos 0x");
         at.is_some_and(|at| balanced(&last[at..]) == Some(last.len() - at))
     };
-    !header
+    !header && !pptp::unended(record)
 }

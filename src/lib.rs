@@ -89,6 +89,7 @@ mod parser;
 mod part;
 mod pattern;
 mod plan;
+mod pptp;
 mod reader;
 mod record;
 #[cfg(feature = "net")]

@@ -72,6 +72,28 @@ impl Packets {
         self.0.messages
     }
 
+    /// Whether a remote packet could have printed records of its own into text like this: a record
+    /// shows that its tcpdump is older than 4.99 (its printers of SNMP, timed and PPTP gave out
+    /// names as they came, line feeds too), and no `-#` numbers the packets. What is said of one
+    /// batch holds for its stream.
+    ///
+    /// ```
+    /// use dumpstream::{Batch, Framer, Namespace, Parser};
+    /// let parser = Parser::new(Namespace::tcpdump())?;
+    /// let mut packets = |text: &[u8]| {
+    ///     let mut framer = Framer::new();
+    ///     framer.next_batch(text, true).expect("there is a record");
+    ///     parser.parse(Batch::new(text.to_vec(), framer.style()))
+    /// };
+    /// assert!(packets(b"10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"    1  10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"10:00:00.000001 ARP, Request who-has 192.0.2.9 tell 192.0.2.1, length 28\n").forgeable());
+    /// # Ok::<(), dumpstream::NamespaceError>(())
+    /// ```
+    pub fn forgeable(&self) -> bool {
+        self.0.old && !self.0.batch.style.numbered()
+    }
+
     /// When the text arrived, nanoseconds since 1970 UTC.
     pub fn arrival(&self) -> Option<i64> {
         self.0.batch.arrival

@@ -133,6 +133,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             &mut slots,
             &mut inner.wide,
         )?;
+        inner.old |= parts.old;
         let base = inner.cells.len();
         let mut row = Row {
             start: start as u32,

@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) stamps: Vec<Stamp>,
     /// Bytes of tcpdump's own messages that stood among the records and were taken out.
     pub(crate) messages: u64,
+    /// A record is one that no tcpdump from 4.99 on prints so.
+    pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
     /// The ordinal of the first row, once placed.
     pub(crate) first: u64,
@@ -71,6 +73,7 @@ impl Inner {
             joined: Vec::new(),
             stamps: Vec::new(),
             messages: 0,
+            old: false,
             identity: None,
             first: 0,
         }

@@ -123,13 +123,14 @@ fn one_back_slash_without_its_twin_halves_none() {
 const FIELDS: &str = "
     number bigint, time timestamp, interface text, direction text, source_mac mac,
     destination_mac mac, ethertype int, vlan int, vlan_inner int, frame_length int,
+    process text, pid int, effective_process text, effective_pid int,
     ip_version int, protocol text, ip_protocol int, length int, tos int, ttl int, ip_id int,
     fragment_offset int, ip_flags text, ip_options text, ip_cksum_bad bool, flowlabel int,
     source inet, destination inet, source_port port, destination_port port, flags text,
     cksum int, cksum_ok bool, seq bigint, seq_end bigint, ack bigint, win bigint, urg bigint,
     tcp_options text, mss bigint, wscale bigint, ts_val bigint, ts_ecr bigint,
     payload_length int, icmp text, icmp_id int, icmp_seq int, arp_op text, arp_mac mac,
-    info text";
+    source_name text, destination_name text, info text";
 
 #[test]
 fn every_field_is_there_with_its_type_and_a_doc() {

@@ -54,8 +54,10 @@ fn message<'a>(walk: &mut Walk<'_, 'a>, line: &'a [u8], echo: Res<'a, Echo<'a>>)
         Ok((_, Echo { kind, id, seq })) => {
             walk.part(Part::Icmp, line);
             walk.text(slot::ICMP, kind);
-            if let Some(id) = id {
-                walk.number(slot::ICMP_ID, id);
+            match id {
+                Some(id) => walk.number(slot::ICMP_ID, id),
+                // ICMPv6 up to 4.9.3.
+                None => walk.parts.old = true,
             }
             walk.number(slot::ICMP_SEQ, seq);
         }

@@ -215,7 +215,8 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
             let words = text
                 .windows(3)
                 .any(|w| w.starts_with(b", ") && w[2].is_ascii_alphabetic());
-            if words || memchr::memchr(b'(', text).is_some() {
+            let none = text.first().is_none_or(|b| *b == b' ');
+            if words || none || memchr::memchr(b'(', text).is_some() {
                 return super::leaf::no();
             }
             options = Some(text);

@@ -24,6 +24,8 @@ pub(super) fn tcp3<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: (u16, u16)) 
         walk.slots.mask = mask;
         return false;
     };
+    walk.parts.old = true;
+    info::names(walk, rest);
     if tail::tail(walk, rest) {
         return true;
     }
@@ -239,7 +241,7 @@ fn options<'a>(walk: &mut Walk<'_, 'a>, list: &'a [u8]) -> Res<'a, ()> {
         }
         let end = i
             .iter()
-            .position(|b| matches!(b, b',' | b'<' | b'>' | b'('));
+            .position(|b| matches!(b, b',' | b'<' | b'>' | b'(' | b'['));
         i = &i[end.unwrap_or(i.len())..];
         match i {
             [b'>', ..] => return Ok((i, ())),

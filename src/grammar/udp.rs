@@ -2,7 +2,7 @@
 
 use super::leaf::{Res, bigint, hex, hex4, int, lit, no};
 use super::walk::{Walk, slot};
-use super::{info, tail};
+use super::{bigip, info, tail};
 use crate::part::Part;
 
 /// A datagram's line after its endpoints.
@@ -56,7 +56,8 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)
         i
     };
     let closing = if info::is_dns(ports) {
-        dns(i).ok().map(|(closing, ())| closing)
+        let message = dns(i).or_else(|_| dns(bigip::without(i)));
+        message.ok().map(|(closing, ())| closing)
     } else {
         None
     };
