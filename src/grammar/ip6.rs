@@ -272,6 +272,14 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
         unheaded::with_ports(walk, body, (source as u16, destination as u16));
         return;
     }
+    if i.len() < text.len()
+        && let Some((pair, body)) = ip::named(i)
+        && let Some(ports) = named_ports(pair, body)
+    {
+        walk.odd(Part::Ports, pair);
+        unheaded::with_ports(walk, body, ports);
+        return;
+    }
     if i.starts_with(b"ICMP6, ")
         || i.starts_with(b"[icmp6 sum ok] ")
         || i.starts_with(b"[bad icmp6 ")
@@ -361,4 +369,20 @@ fn ports(text: &[u8]) -> Res<'_, (&[u8], u64, u64)> {
     let pair = &text[..text.len() - i.len()];
     let (i, ()) = lit(b": ")(i)?;
     Ok((i, (pair, source, destination)))
+}
+
+/// The same without `-n`: names of services. Beside them a figure, or the body, must tell that they
+/// are ports.
+fn named_ports(pair: &[u8], body: &[u8]) -> Option<(u16, u16)> {
+    let at = memchr::memmem::find(pair, b" > ")?;
+    let (source, destination) = (&pair[..at], &pair[at + 3..]);
+    let own = |b: &u8| b.is_ascii_alphanumeric() || b"_+-".contains(b);
+    let figure = |word: &[u8]| matches!(port(word), Ok((b"", _)));
+    if !source.iter().all(own)
+        || !destination.iter().all(own)
+        || !figure(source) && !figure(destination) && unheaded::says(body) != unheaded::Says::Ported
+    {
+        return None;
+    }
+    Some((End::Port(source).port(), End::Port(destination).port()))
 }
