@@ -16,6 +16,7 @@ pub use self::skip::{Skip, Skipped};
 use crate::head::{self, MAX_HEAD, Style};
 use crate::limits::{DEFAULT_MAX_RECORD, LARGEST_MAX_RECORD};
 use crate::message::is_message;
+use crate::pptp;
 use crate::scan::balanced;
 
 /// What the bytes at the front are.
@@ -331,6 +332,9 @@ impl Framer {
         }
         let known = self.style.number.is_some();
         if let Some((head, style)) = head::head(line, &self.style) {
+            if self.state == State::Record && pptp::unended(&src[..start]) {
+                return Some(Judged::Line);
+            }
             self.style = style;
             self.fresh &= line[head.body..].starts_with(head::INVALID_HEADER);
             return Some(Judged::Head);
@@ -441,5 +445,5 @@ fn complete(record: &[u8]) -> bool {
         let at = memchr::memmem::rfind(last, b"(tos 0x");
         at.is_some_and(|at| balanced(&last[at..]) == Some(last.len() - at))
     };
-    !header
+    !header && !pptp::unended(record)
 }

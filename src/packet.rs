@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::cell::{FIXED, LENGTH_BITS, wide_index};
+use crate::cell::{LENGTH_BITS, fixed, wide_index};
 use crate::column::ColumnId;
 use crate::table::{Bits, Inner, Row};
 use crate::time_source::TimeSource;
@@ -75,6 +75,28 @@ impl Packets {
     /// and belong to none.
     pub fn messages(&self) -> u64 {
         self.0.messages
+    }
+
+    /// Whether a remote packet could have printed records of its own into text like this: a record
+    /// shows that its tcpdump is older than 4.99 (its printers of SNMP, timed and PPTP gave out
+    /// names as they came, line feeds too), and no `-#` numbers the packets. What is said of one
+    /// batch holds for its stream.
+    ///
+    /// ```
+    /// use dumpstream::framing::{Batch, Framer, Tail};
+    /// use dumpstream::{Packets, Parser};
+    /// let parser = Parser::default();
+    /// let packets = |text: &[u8]| -> Packets {
+    ///     let mut framer = Framer::new();
+    ///     framer.next_batch(text, Tail::Final).expect("there is a record");
+    ///     parser.parse(Batch::new(text.to_vec(), framer.style()))
+    /// };
+    /// assert!(packets(b"10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"    1  10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"10:00:00.000001 ARP, Request who-has 192.0.2.9 tell 192.0.2.1, length 28\n").forgeable());
+    /// ```
+    pub fn forgeable(&self) -> bool {
+        self.0.old && !self.0.batch.style.numbered()
     }
 
     /// When the text arrived, nanoseconds since 1970 UTC.
@@ -292,7 +314,7 @@ impl<'a> Packet<'a> {
         let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
         match cell >> LENGTH_BITS & 3 {
             0 => &inner.batch.bytes[start..start + len],
-            1 => FIXED[start].as_bytes(),
+            1 => &fixed(start).as_bytes()[..len],
             _ => &inner.joined[start..start + len],
         }
     }

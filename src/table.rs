@@ -74,6 +74,7 @@ impl Row {
             Stamp::Civil(ns) => (Form::Civil, ns),
             Stamp::Epoch(ns) => (Form::Epoch, ns),
             Stamp::Signed(ns) => (Form::Signed, ns),
+            Stamp::Dated(ns) => (Form::Dated, ns),
         };
         if self.form == Form::Epoch {
             self.source = TimeSource::Packet;
@@ -87,6 +88,7 @@ impl Row {
             Form::Civil => Stamp::Civil(self.time),
             Form::Epoch => Stamp::Epoch(self.time),
             Form::Signed => Stamp::Signed(self.time),
+            Form::Dated => Stamp::Dated(self.time),
             Form::Absent | Form::Unknown => Stamp::None,
         }
     }
@@ -134,6 +136,8 @@ pub(crate) struct Inner {
     pub(crate) stamps: Vec<Stamp>,
     /// Bytes of tcpdump's own messages that stood among the records and were taken out.
     pub(crate) messages: u64,
+    /// A record is one that no tcpdump from 4.99 on prints so.
+    pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
     /// The ordinal of the first row, once placed.
     pub(crate) first: u64,
@@ -153,6 +157,7 @@ impl Inner {
             joined: Vec::new(),
             stamps: Vec::new(),
             messages: 0,
+            old: false,
             identity: None,
             first: 0,
         }

@@ -36,6 +36,7 @@ pub(super) struct Watch {
     said_names: bool,
     said_own: bool,
     said_unparsed: bool,
+    said_forgeable: bool,
 }
 
 impl Watch {
@@ -55,6 +56,7 @@ impl Watch {
             said_names: false,
             said_own: false,
             said_unparsed: false,
+            said_forgeable: false,
         }
     }
 
@@ -160,7 +162,19 @@ impl Watch {
         }
         if batch.names > 0 && !self.said_names {
             self.said_names = true;
-            warn!("Addresses arrive as names, which are not stored: run tcpdump with -nn.");
+            warn!(
+                "Names arrive instead of addresses, and are stored as source_name and \
+                 destination_name: run tcpdump with -nn."
+            );
+        }
+        if !self.said_forgeable && packets.forgeable() {
+            self.said_forgeable = true;
+            warn!(
+                sensor = packets.sensor(),
+                "This text is from a tcpdump older than 4.99, without -#: a packet can make it \
+                 print whole records, and they cannot be distinguished. Run tcpdump with -#, or \
+                 upgrade it."
+            );
         }
     }
 
