@@ -9,7 +9,6 @@
 //! is marked *odd*, and the regexes decide.
 
 mod arp;
-mod bigip;
 mod icmp;
 mod info;
 mod ip;

@@ -55,6 +55,7 @@
 mod ascii;
 mod batch;
 mod batches;
+mod bigip;
 mod builder;
 mod cell;
 mod civil;

@@ -5,38 +5,42 @@
 //! connection. Honest text ends its line with both names and a parenthesis; a line that does not is
 //! not over, and no record begins in it.
 
-use memchr::memmem::rfind;
+use memchr::memmem::find;
+
+use crate::bigip;
 
 /// Both names, what stands between them, and the parenthesis at the end.
 const LONGEST: usize = 64 + VENDOR.len() + 64 + 1;
 const HOSTNAME: &[u8] = b" HOSTNAME(";
 const VENDOR: &[u8] = b") VENDOR(";
-/// Before the names of a message that has them: ten figures of up to 40 bytes.
+/// Before the names of a message that has them: figures.
 const MESSAGE: &[u8] = b": pptp CTRL_MSGTYPE=";
-const FIGURES: usize = 400;
 
-/// Whether the text before a line is a record whose last line is one of PPTP's that is not over.
-/// `before` ends with a line feed.
-pub(crate) fn unended(before: &[u8]) -> bool {
-    let window = before.len().saturating_sub(HOSTNAME.len() + LONGEST + 2);
-    let Some(at) = rfind(&before[window..], HOSTNAME) else {
-        return false;
-    };
-    let at = window + at;
-    let message = &before[at.saturating_sub(FIGURES)..at];
-    let Some(message) = rfind(message, MESSAGE).map(|from| &message[from..]) else {
-        return false;
-    };
-    if memchr::memchr(b'\n', message).is_some() {
+/// Whether a record so far, given with its last line feed, ends with a line of PPTP's that is not
+/// over.
+pub(crate) fn unended(record: &[u8]) -> bool {
+    let window = record.len().saturating_sub(HOSTNAME.len() + LONGEST + 2);
+    if find(&record[window..], HOSTNAME).is_none() {
         return false;
     }
-    let names = &before[at + HOSTNAME.len()..];
+    // The first ones are the printer's: the names can spell them, too.
+    let Some(message) = find(record, MESSAGE).map(|at| &record[at..]) else {
+        return false;
+    };
+    let Some(at) = find(message, HOSTNAME) else {
+        return false;
+    };
+    if memchr::memchr(b'\n', &message[..at]).is_some() {
+        return false;
+    }
+    let names = &message[at + HOSTNAME.len()..];
     let names = names.strip_suffix(b"\n").unwrap_or(names);
     let names = names.strip_suffix(b"\r").unwrap_or(names);
+    let names = bigip::without(names);
     // A packet that was cut says so.
-    let ended = memchr::memmem::find(names, VENDOR).is_some() && names.ends_with(b")")
-        || names.ends_with(b"[|pptp]");
-    !ended
+    let ended =
+        find(names, VENDOR).is_some() && names.ends_with(b")") || names.ends_with(b"[|pptp]");
+    !ended && names.len() <= LONGEST
 }
 
 #[cfg(test)]
@@ -56,7 +60,19 @@ mod tests {
             (" HOSTNAME(a\r\n", true),
             (" HOSTNAME(a\nb) VENDOR(c\n", true),
             (" HOSTNAME(a\nb) VENDOR(c)\n", false),
+            (" HOSTNAME(a) VENDOR( HOSTNAME()\n", false),
+            (
+                " HOSTNAME(: pptp CTRL_MSGTYPE= HOSTNAME() VENDOR()\n",
+                false,
+            ),
+            (
+                " HOSTNAME(a) VENDOR(: pptp CTRL_MSGTYPE= HOSTNAME()\n",
+                false,
+            ),
+            (" HOSTNAME(: pptp CTRL_MSGTYPE= HOSTNAME(a) VENDOR(\n", true),
             (" HOSTNAME(a) [|pptp]\n", false),
+            (" HOSTNAME(a) VENDOR(b) in slot1/tmm0 lis=/a\n", false),
+            (" HOSTNAME(a in slot1/tmm0 lis=/a\n", true),
             (" [|pptp]\n", false),
             (&format!(" HOSTNAME({long}\n"), false),
         ] {

@@ -1,8 +1,8 @@
 //! ARP: `print-arp.c`.
 
-use super::bigip;
 use super::leaf::{Res, int, ipv4, lit, mac};
 use super::walk::{Walk, slot};
+use crate::bigip;
 use crate::cell::Fixed;
 use crate::part::Part;
 

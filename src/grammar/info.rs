@@ -1,7 +1,7 @@
 //! Which decoder's text is stored: only that of decoders which print no secrets.
 
-use super::bigip;
 use super::walk::{Walk, slot};
+use crate::bigip;
 use crate::cell::Fixed;
 use crate::part::Part;
 

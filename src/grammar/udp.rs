@@ -2,7 +2,8 @@
 
 use super::leaf::{Res, bigint, hex, hex4, int, lit, no};
 use super::walk::{Walk, slot};
-use super::{bigip, info, tail};
+use super::{info, tail};
+use crate::bigip;
 use crate::part::Part;
 
 /// A datagram's line after its endpoints.

@@ -12,5 +12,6 @@ mod law;
 mod layers;
 mod namespace;
 mod samples;
+mod senders;
 mod sequence;
 mod time;

@@ -5,8 +5,9 @@
 ///
 /// - `… length 26 in slot1/tmm0 lis=/Common/vs_http port=1.1 trunk=`
 ///
-/// It is read from the end, where only the box itself writes.
-pub(super) fn without(i: &[u8]) -> &[u8] {
+/// It is read from the end, where only the box itself writes. Its names (letters, digits, `/._-`) do
+/// not end in a parenthesis, as a message of DNS does.
+pub(crate) fn without(i: &[u8]) -> &[u8] {
     let mut rest = i;
     let mut values = 0;
     loop {
@@ -18,6 +19,7 @@ pub(super) fn without(i: &[u8]) -> &[u8] {
         if let Some(equals) = memchr::memchr(b'=', last)
             && equals > 0
             && last[..equals].iter().all(u8::is_ascii_lowercase)
+            && !last.ends_with(b")")
         {
             values += 1;
             rest = before;
@@ -60,6 +62,8 @@ mod tests {
             ("x out slot1/tmm11 lis=", "x"),
             ("x in tmm0 lis= flowtype=64 flowid=5600 peerid=0", "x"),
             ("x in slot1/tmm0", "x in slot1/tmm0"),
+            // A name's, which a DNS message's length follows.
+            ("x in slot1/tmm0 lis=.(32)", "x in slot1/tmm0 lis=.(32)"),
             ("x in slot1/tmm lis=", "x in slot1/tmm lis="),
             ("x in slot1/tmm0 lis= (29)", "x in slot1/tmm0 lis= (29)"),
             ("slot1/tmm0 lis=", "slot1/tmm0 lis="),
