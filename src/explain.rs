@@ -15,6 +15,7 @@ pub use serde_json::Value as Json;
 
 use self::record::{Record, Text};
 use crate::batch::Batch;
+pub use crate::dialect::Dialect;
 use crate::grammar::{self, Keep, Parts, SLOTS, Slots};
 use crate::namespace::Namespace;
 use crate::packet::{Missing, Packet};
@@ -41,6 +42,8 @@ pub struct Explanation {
     pub truncated: bool,
     /// How its time was found.
     pub time_source: &'static str,
+    /// The spellings of older tcpdumps, and of other systems, that it has.
+    pub dialects: Vec<Dialect>,
     /// The parts of the record, in the order of [`Part::ALL`], without `head`.
     pub parts: Vec<Piecewise>,
     /// Text of the part `info` that was withheld because its decoder may print credentials.
@@ -275,6 +278,7 @@ impl Packet<'_> {
             parsed: self.parsed(),
             truncated: self.truncated(),
             time_source: self.time_source().name(),
+            dialects: parts.dialects.iter().collect(),
             parts: texts
                 .iter()
                 .filter(|text| text.part != Part::Head)

@@ -61,6 +61,7 @@ mod cell;
 mod civil;
 mod column;
 mod deserialize;
+mod dialect;
 #[cfg(feature = "explain")]
 pub mod explain;
 mod framer;

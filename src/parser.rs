@@ -160,7 +160,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             &mut slots,
             &mut inner.wide,
         )?;
-        inner.old |= parts.old;
+        inner.old |= parts.dialects.old();
         let mut row = Row::new((start, end), inner.cells.len());
         row.parsed = parts.has(Part::Protocol);
         row.stamped(parts.stamp);

@@ -2,8 +2,8 @@
 
 use super::leaf::{Res, int, ipv4, lit, mac};
 use super::walk::{Walk, slot};
-use crate::bigip;
 use crate::cell::Fixed;
+use crate::dialect::Dialect;
 use crate::part::Part;
 
 /// After `ARP, `, or with `-e` at the same place without the words.
@@ -22,7 +22,8 @@ pub(super) fn arp<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
     walk.slots.mask = mask;
     let reverse = operation(i).starts_with(b"Reverse Re");
     walk.protocol(if reverse { Fixed::Rarp } else { Fixed::Arp });
-    walk.odd(Part::Network, bigip::without(i));
+    let i = walk.without_added(i);
+    walk.odd(Part::Network, i);
 }
 
 /// The text from the operation on, behind `"%s (len %u), %s (len %u), "`.
@@ -93,12 +94,13 @@ pub(super) fn lower<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> bool {
     let Some((_, protocol, operation)) = found else {
         return false;
     };
-    walk.parts.old = true;
+    walk.parts.dialects.add(Dialect::Arp);
     walk.protocol(*protocol);
     if let Some(operation) = operation {
         walk.operation(*operation);
     }
-    walk.odd(Part::Network, bigip::without(text));
+    let text = walk.without_added(text);
+    walk.odd(Part::Network, text);
     true
 }
 

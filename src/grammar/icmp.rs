@@ -4,6 +4,7 @@ use super::leaf::{Res, int, lit, no};
 use super::tail;
 use super::udp::bad_cksum;
 use super::walk::{Walk, slot};
+use crate::dialect::Dialect;
 use crate::part::Part;
 
 /// `ND_PRINT("ICMP %s, length %u", str, plen)`, and for a query
@@ -36,6 +37,7 @@ pub(super) fn icmp6<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
 ///
 /// The packet that an error quotes with `-v`, `" for %s"`, is the sender's to spell.
 pub(super) fn older<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
+    walk.parts.dialects.add(Dialect::Icmp);
     let quoted = memchr::memmem::find(i, b" for ").unwrap_or(i.len());
     let at = if quoted < i.len() {
         quoted
@@ -57,7 +59,7 @@ fn message<'a>(walk: &mut Walk<'_, 'a>, line: &'a [u8], echo: Res<'a, Echo<'a>>)
             match id {
                 Some(id) => walk.number(slot::ICMP_ID, id),
                 // ICMPv6 up to 4.9.3.
-                None => walk.parts.old = true,
+                None => walk.parts.dialects.add(Dialect::Echo),
             }
             walk.number(slot::ICMP_SEQ, seq);
         }

@@ -1,7 +1,6 @@
 //! Which decoder's text is stored: only that of decoders which print no secrets.
 
 use super::walk::{Walk, slot};
-use crate::bigip;
 use crate::cell::Fixed;
 use crate::part::Part;
 
@@ -73,7 +72,7 @@ pub(super) fn rest<'a>(
     ports: Option<(u16, u16)>,
 ) {
     names(walk, i);
-    let i = bigip::without(i);
+    let i = walk.without_added(i);
     if i.is_empty() || i == b" " {
         return;
     }

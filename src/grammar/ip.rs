@@ -8,6 +8,7 @@ use super::unheaded::{self, End, UNKNOWN};
 use super::walk::{Walk, slot};
 use super::{Await, icmp, info, tcp, udp};
 use crate::cell::Fixed;
+use crate::dialect::Dialect;
 use crate::part::Part;
 
 /// What the header says of what follows.
@@ -153,6 +154,7 @@ fn older<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let (i, length) = int(i)?;
     let (rest, ()) = lit(b") ")(i)?;
 
+    walk.parts.dialects.add(Dialect::Header);
     let network = walk.between(text, i);
     walk.part(Part::Network, network);
     walk.number(slot::TOS, tos);

@@ -13,6 +13,7 @@ use super::name::{Name, name};
 use super::walk::{Walk, slot};
 use super::{Await, arp, info, ip, ip6};
 use crate::cell::Fixed;
+use crate::dialect::Dialect;
 use crate::part::Part;
 
 use ethernet::{Ethernet, ethernet};
@@ -29,7 +30,9 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     }
     if let Ok((rest, header)) = ethernet(i) {
         let link = walk.between(i, rest);
-        walk.parts.old |= header.old;
+        if header.old {
+            walk.parts.dialects.add(Dialect::Ethertype);
+        }
         // Names are read for their end only: one that spells a tag is the regexes' to judge.
         let tags = memchr::memmem::find_iter(link, b"vlan ").count();
         if header.rare || tags != header.tags {
@@ -50,6 +53,10 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     if let Some((rest, direction)) = lead(i) {
         let link = walk.between(i, rest);
         walk.odd(Part::Link, link);
+        walk.parts.dialects.add(match link.first() {
+            Some(b'(') => Dialect::MacOs,
+            _ => Dialect::Sophos,
+        });
         if let Some(direction) = direction {
             walk.direction(direction);
         }
@@ -136,7 +143,9 @@ fn below<'a>(
     let rest = tunnel.unwrap_or(rest);
     match info::truncated(rest) {
         Some(fixed) => {
-            walk.parts.old |= rest == b"[|ARP]";
+            if rest == b"[|ARP]" {
+                walk.parts.dialects.add(Dialect::Truncated);
+            }
             walk.protocol(fixed);
         }
         None => {
@@ -280,15 +289,20 @@ fn bare<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
         _ if body.starts_with(b"icmp6: ") => true,
         _ if body.starts_with(b"icmp: ") => false,
         _ => {
+            walk.parts.dialects.add(Dialect::Bare);
             ip::endpoints(walk, i, ip::Header::UNKNOWN);
             return Some(Await::Nothing);
         }
     };
-    if six {
+    let waits = if six {
         ip6::ip6(walk, i)
     } else {
         ip::ip(walk, i)
+    };
+    if waits.is_some() {
+        walk.parts.dialects.add(Dialect::Bare);
     }
+    waits
 }
 
 /// `A > ` or `A.P > `: of which version the address is.

@@ -4,6 +4,7 @@ use super::leaf::{Res, bigint, hex, hex4, lit, no, until};
 use super::walk::{Walk, slot};
 use super::{info, tail};
 use crate::cell::{Fixed, flags};
+use crate::dialect::Dialect;
 use crate::part::Part;
 
 /// A segment's line after its endpoints; `false` where it is none of this form.
@@ -24,7 +25,7 @@ pub(super) fn tcp3<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: (u16, u16)) 
         walk.slots.mask = mask;
         return false;
     };
-    walk.parts.old = true;
+    walk.parts.dialects.add(Dialect::Segment);
     info::names(walk, rest);
     if tail::tail(walk, rest) {
         return true;

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::bigip;
 use crate::cell::{Fixed, Home, inet_cell, text_cell};
+use crate::dialect::{Dialect, Dialects};
 use crate::head::{Head, Stamp};
 use crate::part::Part;
 
@@ -79,8 +81,8 @@ pub(crate) struct Parts {
     /// The later lines of the head, without their blanks or TAB: one, or with MPLS some more.
     more: [Span; MOST_LINES],
     lines: usize,
-    /// No tcpdump from 4.99 on prints the record so.
-    pub(crate) old: bool,
+    /// The spellings of other tcpdumps that it has.
+    pub(crate) dialects: Dialects,
     /// The record has text of PPTP's, whose names may hold what looks like the next record.
     pub(super) names: bool,
     pub(crate) stamp: Stamp,
@@ -102,7 +104,7 @@ impl Parts {
             odd: 0,
             more: [Span::default(); MOST_LINES],
             lines: 0,
-            old: false,
+            dialects: Dialects::default(),
             names: false,
             stamp: Stamp::None,
             ahead: None,
@@ -118,7 +120,7 @@ impl Parts {
         self.present = 0;
         self.odd = 0;
         self.lines = 0;
-        self.old = false;
+        self.dialects = Dialects::default();
         self.names = false;
         self.stamp = Stamp::None;
     }
@@ -249,6 +251,15 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn odd(&mut self, part: Part, text: &[u8]) {
         self.part(part, text);
         self.parts.odd |= 1 << part as u32;
+    }
+
+    /// A packet's text without what BIG-IP adds to it.
+    pub(super) fn without_added<'b>(&mut self, text: &'b [u8]) -> &'b [u8] {
+        let own = bigip::without(text);
+        if own.len() < text.len() {
+            self.parts.dialects.add(Dialect::BigIp);
+        }
+        own
     }
 
     /// The second place of [`Part::Link`], or its first if that is free.

@@ -97,6 +97,9 @@ impl Page<'_> {
             let more = format!("      and {more} more lines of payload");
             line(out, format_args!("{}", self.paint.faint(&more)));
         }
+        for dialect in &explanation.dialects {
+            line(out, format_args!("  spelled as by {dialect}"));
+        }
     }
 
     fn parts(&self, out: &mut String) {
