@@ -278,7 +278,7 @@ impl Packet<'_> {
             parsed: self.parsed(),
             truncated: self.truncated(),
             time_source: self.time_source().name(),
-            dialects: parts.dialects.iter().collect(),
+            dialects: all.dialects.iter().collect(),
             parts: texts
                 .iter()
                 .filter(|text| text.part != Part::Head)

@@ -133,16 +133,13 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         };
         return found.then(|| (none(0), style));
     }
-    let read = |rest| stamp(rest, style.form, style.nano);
-    let (device, found) = match (style.device, device(rest)) {
-        (Some(true) | None, Some(len)) => {
-            let signed = |form: &Form| *form == Form::Signed;
-            let found = read(&rest[len..]).filter(|(_, _, form, _)| !signed(form));
-            (len, found)
-        }
-        (Some(true), None) => return None,
-        _ => (0, read(rest)),
+    let device = match style.device {
+        Some(false) => 0,
+        Some(true) => device(rest)?,
+        None => device(rest).unwrap_or(0),
     };
+    let found = stamp(&rest[device..], style.form, style.nano)
+        .filter(|(_, _, form, _)| device == 0 || *form != Form::Signed);
     let Some((value, len, form, nano)) = found else {
         let unsigned = matches!(style.form, Form::Clock | Form::Civil | Form::Unknown);
         let len = negative(rest).filter(|len| unsigned && rest.get(*len) == Some(&b' '))?;

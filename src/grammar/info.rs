@@ -71,12 +71,15 @@ pub(super) fn rest<'a>(
     protocol: u32,
     ports: Option<(u16, u16)>,
 ) {
-    names(walk, i);
-    let i = walk.without_added(i);
     if i.is_empty() || i == b" " {
         return;
     }
+    names(walk, i);
     if walk.keep.info || safe(i, protocol, ports) {
+        let i = walk.without_added(i);
+        if i.is_empty() {
+            return;
+        }
         let text = if walk.keep.info { i } else { own(i) };
         walk.part(Part::Info, text);
         walk.text(slot::INFO, text);

@@ -115,6 +115,7 @@ fn header<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 /// ```text
 /// (tos 0x0, ttl  64, id 1, offset 0, flags [DF], proto: TCP (6), length: 60) 192.0.2.1.40000 > ...
 /// ```
+#[inline(never)]
 fn older<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     let (text, ()) = lit(b"(")(i)?;
     let (i, ()) = lit(b"tos 0x")(text)?;
@@ -284,6 +285,7 @@ fn proto_name(i: &[u8]) -> Res<'_, &[u8]> {
 /// A header that the strict productions do not know (unusual options, a name with parentheses, TSO
 /// lengths). Its own parentheses are balanced, so it ends where the first one is closed; what
 /// follows it on the line is another's text.
+#[inline(never)]
 fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     let text = &i[1..];
     let Some(len) = super::leaf::balanced(i) else {
@@ -335,9 +337,14 @@ pub(super) fn endpoints<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], header: Header
             return;
         }
         body(walk, rest, header, ports);
-        return;
+    } else {
+        names(walk, i, header);
     }
-    // A name in place of an address or a port: text without `-nn`.
+}
+
+/// A name in place of an address or a port: text without `-nn`.
+#[inline(never)]
+fn names<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], header: Header) {
     let Some((pair, rest)) = named(i) else {
         info::rest(walk, i, header.protocol, None);
         return;
@@ -380,6 +387,7 @@ fn end(word: &[u8]) -> End<'_> {
 }
 
 /// NFS up to 4.5, whose client's port is not printed.
+#[inline(never)]
 fn nfs<'a>(walk: &mut Walk<'_, 'a>, pair: &'a [u8], body: &'a [u8], header: Header) -> bool {
     let Some(way) = unheaded::nfs(body) else {
         return false;

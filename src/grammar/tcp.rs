@@ -105,6 +105,7 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)) -> Res
 /// ```text
 /// Flags [P.], seq 1:32, ack 1, win 502, length 314660+ A? example.org. (29)
 /// ```
+#[inline(never)]
 fn length_before_dns(i: &[u8], data: Option<u32>) -> Res<'_, u64> {
     let digits = i.iter().take_while(|b| b.is_ascii_digit()).count();
     let (figures, rest) = i.split_at(digits);
@@ -179,6 +180,7 @@ fn other_option(i: &[u8]) -> Res<'_, ()> {
 
 /// A segment off the path: `[bad opt]`, `[bad hdr length …]`, `[|tcp]`, `-q`, another release's
 /// words. Up to `, length N` all of it is the printer's own text.
+#[inline(never)]
 fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: (u16, u16)) {
     if !i.starts_with(b"Flags [") {
         if tcp3::tcp3(walk, i, ports) || tcp3::damaged(i) {

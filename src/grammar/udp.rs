@@ -45,22 +45,9 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)
         walk.udp_length(walk.between(i, rest));
         return;
     }
-    // A message's closing `(N)` stands behind everything that the sender can spell.
-    let at = if info::is_dns(ports) {
-        tail::begins(i)
-    } else {
-        i.len()
-    };
-    let i = if at < i.len() && dns(&i[..at]).is_ok() && tail::tail(walk, &i[at..]) {
-        &i[..at]
-    } else {
-        i
-    };
-    let closing = if info::is_dns(ports) {
-        let message = dns(i).or_else(|_| dns(bigip::without(i)));
-        message.ok().map(|(closing, ())| closing)
-    } else {
-        None
+    let (i, closing) = match info::is_dns(ports) {
+        true => message(walk, i),
+        false => (i, None),
     };
     if let Some(length) = closing.or_else(|| decoder_length(i)) {
         walk.udp_length(length);
@@ -94,6 +81,23 @@ fn verdict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> &'a [u8] {
         return i;
     }
     text
+}
+
+/// A message of DNS, without what other systems print behind it, and its closing `(N)`, which stands
+/// behind everything that the sender can spell.
+#[inline(never)]
+fn message<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+    if let Ok((closing, ())) = dns(i) {
+        return (i, Some(closing));
+    }
+    let at = tail::begins(i);
+    if let Ok((closing, ())) = dns(&i[..at])
+        && tail::tail(walk, &i[at..])
+    {
+        return (&i[..at], Some(closing));
+    }
+    let closing = dns(bigip::without(i)).ok();
+    (i, closing.map(|(closing, ())| closing))
 }
 
 /// `[bad udp cksum 0x%04x -> 0x%04x!] `; up to 4.1 `[bad udp cksum %x!] `; OpenBSD's

@@ -11,7 +11,17 @@
 /// - `%l`: names with commas between, as `bittok2str` prints them
 ///
 /// A name of a packet's own never stands in a link layer's header.
+#[inline]
 pub(super) fn scan<'a>(format: &'static [u8], text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    // Whole tables of them are tried, and the first byte rules out nearly all.
+    match (format.first(), text.first()) {
+        (Some(b'%') | None, _) => walk(format, text),
+        (first, found) if first == found => walk(format, text),
+        _ => None,
+    }
+}
+
+fn walk<'a>(format: &'static [u8], text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut format, mut i, mut name) = (format, text, &text[..0]);
     while let [first, after @ ..] = format {
         if *first != b'%' {
