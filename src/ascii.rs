@@ -16,6 +16,15 @@ const PATIENCE: u32 = 1 << 16;
 /// How far into a dump the IP header is looked for: `-AA` prints the link header first.
 const LINK_HEADER: usize = 64;
 
+/// How far behind a record's head its dump is looked for: printers say less before it.
+const BEFORE_DUMP: usize = 64 << 10;
+
+#[cfg(test)]
+thread_local! {
+    /// Places at which a header was looked for.
+    static PLACES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Watches the beginning of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct AsciiGuard {
@@ -115,19 +124,29 @@ fn dump(batch: &Batch, start: usize) -> Dump {
     let Some(Piece::Span(payload)) = parts.pieces(Part::Payload).next() else {
         return Dump::None;
     };
+    // A header of which little is known stands at the very beginning.
+    let places = if header.iter().flatten().count() < 8 {
+        1
+    } else {
+        LINK_HEADER + 1
+    };
     let mut line = payload.start as usize;
+    let limit = line + BEFORE_DUMP;
+    // No place is looked at twice, however short the lines are.
+    let mut looked = line;
     while line < end {
+        if line >= limit {
+            return Dump::NotIp;
+        }
         let rest = &batch.bytes[line..];
         // An inner packet's lines may stand before it: at column 0 (VXLAN), or behind four blanks.
         if !matches!(rest[0], b'\t' | b' ') {
-            // A header of which little is known stands at the very beginning.
-            let known = header.iter().flatten().count();
-            let reach = if known < 8 {
-                header.len()
-            } else {
-                LINK_HEADER + header.len()
-            };
-            let window = &rest[..rest.len().min(reach)];
+            let (from, to) = (looked.max(line), line + places);
+            looked = looked.max(to);
+            let last = batch.bytes.len().min(to + header.len() - 1);
+            let window = batch.bytes.get(from..last).unwrap_or_default();
+            #[cfg(test)]
+            PLACES.set(PLACES.get() + (to - from) as u64);
             let found = window.windows(header.len()).any(|text| {
                 header
                     .iter()
@@ -259,6 +278,29 @@ mod tests {
         let mut batches = Batches::new(text.as_bytes());
         batches.any(|batch| guard.check(&parser.parse(batch.expect("a slice can be read"))))
             || guard.finish()
+    }
+
+    /// A sender chooses the header that is looked for, and the lines that it is looked for in.
+    #[test]
+    fn the_cost_is_linear() {
+        let head = "22:13:20.123456 IP (tos 0x45, ttl 69, id 17733, offset 0, flags [none], proto UDP (17), length 17733)\n    \
+             69.69.69.69.17733 > 69.69.69.70.17733: UDP, length 17705\n";
+        for line in [
+            "E\n",
+            "EEEEEEEEEEEEEEEEEEEEEEEE\n",
+            "E......................\n",
+        ] {
+            let text = format!("{head}{}", line.repeat((512 << 10) / line.len()));
+            let parser = Parser::new(Namespace::tcpdump()).expect("the built-in namespace");
+            let mut guard = AsciiGuard::new();
+            PLACES.set(0);
+            for batch in Batches::new(text.as_bytes()) {
+                guard.check(&parser.parse(batch.expect("a slice can be read")));
+            }
+            let places = PLACES.get();
+            let most = (BEFORE_DUMP + LINK_HEADER + 1) as u64;
+            assert!(places > 0 && places <= most, "{places} places: {line:?}");
+        }
     }
 
     /// The same without `-v`.
