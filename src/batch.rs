@@ -80,6 +80,28 @@ impl Batch {
         self
     }
 
+    /// What is read of the record at `start`, and of those behind it: all of the text, without the
+    /// word that the end of a cut record may have cut. Of `length 1372` it may be `length 13`, and of
+    /// an address its half.
+    pub(crate) fn certain(&self, start: usize) -> &[u8] {
+        if !self.truncated {
+            return &self.bytes;
+        }
+        let ends = |b: &u8| {
+            matches!(
+                b,
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b')' | b']' | b'}' | b'>'
+            )
+        };
+        let end = self.bytes.iter().rposition(ends).map_or(0, |at| at + 1);
+        // A record of one word, where no stamp stands before it.
+        if end > start {
+            &self.bytes[..end]
+        } else {
+            &self.bytes
+        }
+    }
+
     /// The text.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -222,7 +222,7 @@ impl Packet<'_> {
         let walk = |keep| {
             let mut parts = Parts::new();
             let walked = grammar::record(
-                &batch.bytes,
+                batch.certain(row.start as usize),
                 row.start as usize,
                 &batch.style,
                 keep,
@@ -301,6 +301,8 @@ impl Packet<'_> {
         let there = |p: &plan::Pattern| texts.iter().any(|t| t.part == p.part);
         if self.misfit(column) {
             Missing::Misfit
+        } else if self.truncated() {
+            Missing::Truncated
         } else if plan.patterns[column].iter().any(there) {
             Missing::NoMatch
         } else {

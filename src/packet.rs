@@ -176,6 +176,8 @@ pub enum Missing {
     NoMatch,
     /// A pattern matches, but its text does not fit the type.
     Misfit,
+    /// The record was cut, and the value may have stood behind the cut or across it.
+    Truncated,
 }
 
 impl Missing {
@@ -185,6 +187,7 @@ impl Missing {
             Missing::NoPart => "no-part",
             Missing::NoMatch => "no-match",
             Missing::Misfit => "misfit",
+            Missing::Truncated => "truncated",
         }
     }
 }
@@ -336,6 +339,8 @@ impl<'a> Packet<'a> {
                 }
                 let reason = if misfits >> i & 1 == 1 {
                     Missing::Misfit
+                } else if row.truncated {
+                    Missing::Truncated
                 } else if inner.plan.looks_into(i, parts) {
                     Missing::NoMatch
                 } else {

@@ -151,8 +151,9 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
     let mut packed = [0; 64];
     let mut start = 0;
     while start < inner.batch.bytes.len() {
-        let end = grammar::record(
-            &inner.batch.bytes,
+        let text = inner.batch.certain(start);
+        let mut end = grammar::record(
+            text,
             start,
             &style,
             plan.keep,
@@ -160,20 +161,26 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             &mut slots,
             &mut inner.wide,
         )?;
+        let mut cut = 0;
+        if end == text.len() {
+            // A line that ended has all of its words, and a header waits for its endpoints.
+            let header = parts.has(Part::IpVersion)
+                && !(parts.has(Part::Endpoints) || parts.has(Part::Hosts));
+            if inner.batch.truncated && (header || !text.ends_with(b"\n")) {
+                cut = plan.columns_of(parts.uncertain(end, &slots));
+            }
+            end = inner.batch.bytes.len();
+        }
         inner.old |= parts.dialects.old();
         let mut row = Row::new((start, end), inner.cells.len());
         row.parsed = parts.has(Part::Protocol);
         row.stamped(parts.stamp);
         // Columns that only the patterns can tell.
-        let mut searched = !plan.bound & (u128::MAX >> (128 - width));
-        let mut odd = parts.odd;
-        while odd != 0 {
-            searched |= plan.by_part[odd.trailing_zeros() as usize];
-            odd &= odd - 1;
-        }
+        let searched = !plan.bound & (u128::MAX >> (128 - width));
+        let mut searched = (searched | plan.columns_of(parts.odd)) & !cut;
         let mut misfits = 0;
         if plan.straight {
-            row.present = u128::from(slots.mask) & !searched;
+            row.present = u128::from(slots.mask) & !searched & !cut;
         }
         if plan.straight && searched == 0 {
             // The columns are the slots, and the instant's is the row's.
@@ -184,7 +191,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             for (column, slot) in plan.slots.iter().enumerate() {
                 if let Some(slot) = *slot
                     && slots.mask >> slot & 1 == 1
-                    && searched >> column & 1 == 0
+                    && (searched | cut) >> column & 1 == 0
                 {
                     line[column] = slots.cells[slot];
                     row.present |= 1 << column;

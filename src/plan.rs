@@ -100,11 +100,21 @@ impl Plan {
         self.bind(namespace);
     }
 
+    /// The columns that look into any of these parts, given as bits.
+    pub(crate) fn columns_of(&self, mut parts: u32) -> u128 {
+        let mut columns = 0;
+        while parts != 0 {
+            columns |= self.by_part[parts.trailing_zeros() as usize];
+            parts &= parts - 1;
+        }
+        columns
+    }
+
     /// The parts of the record at `start`, found again.
     pub(crate) fn parts(&self, batch: &Batch, start: usize) -> u32 {
         let (mut parts, mut slots) = (Parts::new(), Slots::new());
         let walked = grammar::record(
-            &batch.bytes,
+            batch.certain(start),
             start,
             &batch.style,
             self.keep,

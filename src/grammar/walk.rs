@@ -159,6 +159,41 @@ impl Parts {
             .chain(reworded.map(Piece::Fixed))
     }
 
+    /// The parts of a cut record that say less than the whole would, as bits: its text is known up to
+    /// `end`, and one word more could make it another message, another type or another length.
+    pub(crate) fn uncertain(&self, end: usize, slots: &Slots) -> u32 {
+        let there = |part| self.present >> part as u32 & 1 == 1;
+        let odd = |part: Part| self.odd >> part as u32 & 1 == 1;
+        let at_end = |part: Part| {
+            let mut pieces = self.pieces(part);
+            pieces.any(|piece| matches!(piece, Piece::Span(s) if s.end as usize + 1 >= end))
+        };
+        // What is said of the network behind a packet.
+        let tail = odd(Part::Network) && at_end(Part::Network);
+        let below = self.ip_version.is_none() && self.protocol != Some(Fixed::Arp);
+        // In older texts what follows the letters of the flags tells more of them.
+        let letters = odd(Part::Tcp) || self.tcp.is_some();
+        let cut = [
+            (Part::Link, below || at_end(Part::Link)),
+            (Part::Network, tail),
+            (Part::Icmp, at_end(Part::Icmp)),
+            (Part::Udp, tail || at_end(Part::Udp)),
+            (Part::Tcp, letters && at_end(Part::Tcp)),
+        ];
+        let cut = cut.iter().filter(|(_, cut)| *cut);
+        let cut = cut.fold(0, |bits, (part, _)| bits | 1 << *part as u32);
+        let carried =
+            (slots.mask >> slot::IP_PROTOCOL & 1 == 1).then(|| slots.cells[slot::IP_PROTOCOL]);
+        // IPv6's extension headers are followed by others; CARP has VRRP's number.
+        let named = match (self.ip_version, carried) {
+            (_, None | Some(112)) => self.protocol == Some(Fixed::Arp),
+            (Some(Fixed::Four), Some(_)) => true,
+            (_, Some(carried)) => matches!(carried, 6 | 17 | 58),
+        };
+        let told = named || there(Part::Tcp) || there(Part::Udp) || there(Part::Icmp);
+        cut | u32::from(!told) << Part::Protocol as u32
+    }
+
     /// Whether the head can go on in one more line.
     pub(super) fn has_room(&self) -> bool {
         self.lines < MOST_LINES

@@ -26,6 +26,10 @@ impl Page<'_> {
                 .paint
                 .bad("no value: the text does not fit the type")
                 .into_owned(),
+            (None, Some(Missing::Truncated)) => self
+                .paint
+                .bad("no value: the record was cut before it, or within it")
+                .into_owned(),
             (None, _) => self.paint.bad("no value: no pattern matches").into_owned(),
         };
         let name = format!("{} ({})", field.name, field.kind);

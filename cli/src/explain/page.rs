@@ -185,6 +185,7 @@ impl Page<'_> {
             (Missing::Misfit, "does not fit its type"),
             (Missing::NoMatch, "no match"),
             (Missing::NoPart, "no such part in this record"),
+            (Missing::Truncated, "not before the record's cut"),
         ] {
             let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
             for field in &self.explanation.fields {
