@@ -25,7 +25,7 @@ const WIDEST: usize = 48;
 pub(super) enum Format {
     /// Aligned columns, numbers to the right.
     Table,
-    /// RFC 4180, with a header; text that a spreadsheet would run as a formula gets a leading '.
+    /// CSV with a header; lines end in LF; text that a spreadsheet would run as a formula gets a leading '.
     Csv,
     /// One JSON object per line.
     Jsonl,
@@ -83,7 +83,7 @@ impl<'a> Printer<'a> {
         if self.layout.format == Format::Csv {
             let cells = self.names.iter().map(|n| csv(n.as_bytes()));
             let header = cells.collect::<Vec<_>>().join(",");
-            write!(self.out, "{header}\r\n")?;
+            writeln!(self.out, "{header}")?;
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl<'a> Printer<'a> {
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
-                write!(self.out, "{line}\r\n")
+                writeln!(self.out, "{line}")
             }
             Format::Jsonl => {
                 let mut line = String::from("{");
@@ -320,9 +320,9 @@ mod tests {
     #[test]
     fn bytes_that_are_text_are_text() {
         let sql = "SELECT CAST('a' || char(10) || 'b' AS BLOB) AS raw";
-        assert_eq!(printed(Format::Table, sql), "raw\na\\u{a}b\n");
+        assert_eq!(printed(Format::Table, sql), "raw\na\\nb\n");
         assert_eq!(printed(Format::Jsonl, sql), "{\"raw\":\"a\\nb\"}\n");
-        assert_eq!(printed(Format::Csv, sql), "raw\r\na\\nb\r\n");
+        assert_eq!(printed(Format::Csv, sql), "raw\na\\nb\n");
         assert_eq!(
             printed(Format::Table, "SELECT x'00ff' AS raw"),
             "raw\n00ff\n"
@@ -346,7 +346,7 @@ mod tests {
                    '' AS g";
         assert_eq!(
             printed(Format::Csv, sql),
-            "a,b,c,d,e,f,g\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0,\"\"\r\n"
+            "a,b,c,d,e,f,g\n'=1+1,-5,\"x,\"\"y\"\"\",,-,1.0,\"\"\n"
         );
     }
 

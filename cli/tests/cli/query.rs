@@ -27,15 +27,15 @@ fn every_format() {
     );
     assert_eq!(
         as_("csv").out,
-        "source,source_port,time\r\n\
-         192.0.2.1,1024,2026-01-31T10:00:00.000000Z\r\n\
-         192.0.2.7,5000,2026-01-31T10:00:01.000000Z\r\n"
+        "source,source_port,time\n\
+         192.0.2.1,1024,2026-01-31T10:00:00.000000Z\n\
+         192.0.2.7,5000,2026-01-31T10:00:01.000000Z\n"
     );
     let json = as_("jsonl").json();
     assert_eq!(json[1]["source_port"], 5000);
     let formula = "SELECT '=cmd()' AS a, -5 AS b";
     let csv = ran(folder.path(), &["query", "-f", "csv", formula]).quiet();
-    assert_eq!(csv.out, "a,b\r\n'=cmd(),-5\r\n");
+    assert_eq!(csv.out, "a,b\n'=cmd(),-5\n");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_query_does_not_write() {
         &["query", "-f", "csv", "SELECT count(*) FROM packets"],
     )
     .quiet();
-    assert_eq!(count.out, "count(*)\r\n2\r\n");
+    assert_eq!(count.out, "count(*)\n2\n");
 }
 
 #[test]

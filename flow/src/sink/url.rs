@@ -20,7 +20,7 @@ fn built_in() -> Vec<Scheme> {
             .parameters(file::PARAMETERS)
             .endings(&["jsonl", "json", "ndjson", "-"]),
         Scheme::new("csv", "csv:- or csv:FILE", csv::read)
-            .parameters(file::PARAMETERS)
+            .parameters(csv::PARAMETERS)
             .endings(&["csv"]),
         #[cfg(feature = "sqlite")]
         Scheme::new("sqlite", "sqlite:FILE", sqlite::read)
