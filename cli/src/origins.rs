@@ -51,7 +51,8 @@ pub(super) fn zone(text: &str) -> Result<Zone, String> {
 }
 
 pub(super) fn date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|e: jiff::Error| format!("{e}"))
+    let date = text.parse();
+    date.map_err(|_: jiff::Error| "use an existing date such as 2026-11-24".to_owned())
 }
 
 /// What the command line sets for the origin of every input.

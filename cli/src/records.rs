@@ -66,10 +66,10 @@ pub(super) struct Records {
     #[arg(long, help_heading = "Records")]
     raw: bool,
     /// Value of `sensor` in every row [default: the file name, or the sender's address].
-    #[arg(long, value_name = "NAME", help_heading = "Records")]
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     sensor: Option<String>,
     /// Value of `stream` in every row [default: derived from the content of a file, else unique].
-    #[arg(long, value_name = "NAME", help_heading = "Records")]
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     stream: Option<String>,
     /// Overwrite existing rows; by default they are kept.
     #[arg(long, help_heading = "Records")]
@@ -112,7 +112,8 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
      them, rows are appended to an existing file. SIGHUP reopens files of text, as logrotate \
      expects.\n\n\
-     In csv: output, a text cell that begins with = + - @, TAB or CR gets a leading apostrophe.";
+     In csv: output, lines end in LF (`?eol=crlf` for CR LF), and a text cell that a spreadsheet \
+     would run as a formula gets a leading apostrophe (`?formulas=keep` writes it unchanged).";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum EngineName {
@@ -126,6 +127,14 @@ fn queue(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         0 => Err("must be greater than 0".to_owned()),
         size => Ok(size),
+    }
+}
+
+/// Part of a row's identity, so that an unset shell variable must not pass for one.
+fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must not be empty".to_owned()),
+        _ => Ok(text.to_owned()),
     }
 }
 
@@ -222,9 +231,8 @@ impl Records {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
         };
-        let from = self.namespace.as_ref().map(|f| f.display().to_string());
-        let parser = match (Parser::new(namespace), from) {
-            (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
+        let parser = match (Parser::new(namespace), &self.namespace) {
+            (Err(error), Some(file)) => return Err(namespace::Wrong::new(file, error).into()),
             (parser, _) => parser?,
         };
         let parser = parser.engine(engine);
@@ -251,6 +259,16 @@ impl Records {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
         };
+        let stdout: Vec<_> = urls.iter().filter(|url| url.is_stdout()).collect();
+        if let [one, other, ..] = stdout[..]
+            && one.scheme() != other.scheme()
+        {
+            return Err(Usage::new(format!(
+                "{one} and {other} would mix on standard output; name a file for one of them"
+            ))
+            .into());
+        }
+        let stdout = !stdout.is_empty();
         for (i, url) in urls.iter().enumerate() {
             let file = url.file();
             let twice = |u: &SinkUrl| {
@@ -277,7 +295,6 @@ impl Records {
                 Rejects::open(file).with_context(named)?
             }
         };
-        let stdout = urls.iter().any(SinkUrl::is_stdout);
         let builder = Station::builder(parser)
             .queue(self.queue)
             .stall_after(self.stall_after)

@@ -20,3 +20,4 @@ mod rotation;
 mod secrets;
 #[cfg(unix)]
 mod terminal;
+mod typed;

@@ -160,3 +160,26 @@ fn a_signal_ends_a_query_that_does_not_end() {
     let (status, said) = running.end();
     assert_eq!((status.code(), said.as_str()), (Some(130), ""));
 }
+
+#[test]
+fn sql_comes_from_standard_input_and_may_begin_with_a_comment() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let sql = "-- how many\nSELECT count(*) AS n FROM packets;\n";
+    let asked = ["query", "-f", "csv"];
+    for arguments in [&asked[..], &["query", "-f", "csv", "-"]] {
+        assert_eq!(
+            fed(folder.path(), arguments, sql.as_bytes()).quiet().out,
+            "n\n2\n"
+        );
+    }
+    for comment in [sql, "--how many\nSELECT count(*) AS n FROM packets"] {
+        let typed = ran(folder.path(), &["query", "-f", "csv", comment]).quiet();
+        assert_eq!(typed.out, "n\n2\n");
+    }
+    // Options stay options.
+    ran(folder.path(), &["query", "--colour=a b", "SELECT 1"]).failed(2, &["--colour"]);
+    fed(folder.path(), &asked, b"").failed(1, &["SQL is empty"]);
+    fed(folder.path(), &asked, b"\xff").failed(2, &["not text"]);
+    fed(folder.path(), &asked, &[b' '; 2 << 20]).failed(2, &["1 MiB"]);
+}
