@@ -96,7 +96,6 @@ fn mistakes_are_told_with_the_remedy() {
 #[cfg(unix)]
 fn who_may_read_a_closed_database_is_told() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::process::CommandExt;
 
     let folder = tempfile::tempdir().unwrap();
     store(folder.path());
@@ -107,20 +106,103 @@ fn who_may_read_a_closed_database_is_told() {
     mode(&closed, 0o000);
     let arguments = ["query", "SELECT * FROM packets"];
     let mut command = dumpstream(folder.path(), &arguments);
+    // Root reads it all the same: somebody else asks.
     if fs::metadata(&closed).unwrap().uid() == 0 {
-        // Root reads it all the same: somebody else asks, with a program that he can reach.
-        let program = folder.path().join("program");
-        fs::copy(command.get_program(), &program).unwrap();
-        mode(folder.path(), 0o755);
-        command = std::process::Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(folder.path())
-            .uid(65_534)
-            .gid(65_534);
+        command = of_nobody(folder.path(), &arguments);
     }
     let ran = Ran::from(command.output().unwrap());
     ran.failed(1, &["Permission denied", "its owner", "mode 000"]);
+}
+
+/// The program as another user than root runs it, with a copy that he can reach.
+#[cfg(unix)]
+fn of_nobody(folder: &Path, arguments: &[&str]) -> std::process::Command {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let program = folder.join("program");
+    fs::copy(env!("CARGO_BIN_EXE_dumpstream"), &program).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).current_dir(folder);
+    command.uid(65_534).gid(65_534);
+    command
+}
+
+#[test]
+#[cfg(unix)]
+fn another_user_reads_a_database_that_nobody_writes() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        // Only root becomes somebody else.
+        return;
+    }
+    // A name that means something in a URI.
+    fs::rename(
+        folder.path().join("packets.db"),
+        folder.path().join("a%41?#.db"),
+    )
+    .unwrap();
+    let sql = "SELECT count(*) AS n FROM packets";
+    let asked = ["query", "-f", "csv", "-d", "a%41?#.db", sql];
+    let ask = || Ran::from(of_nobody(folder.path(), &asked).output().unwrap());
+    assert_eq!(ask().quiet().out, "n\n2\n");
+    assert_eq!(ran(folder.path(), &asked).quiet().out, "n\n2\n");
+    // A copy of a database that is written has rows in its log.
+    let writer = rusqlite::Connection::open(folder.path().join("a%41?#.db")).unwrap();
+    writer
+        .execute("UPDATE packet SET truncated = 1", [])
+        .unwrap();
+    for end in ["", "-wal"] {
+        let [from, to] = ["a%41?#.db", "b.db"].map(|name| format!("{name}{end}"));
+        fs::copy(folder.path().join(from), folder.path().join(to)).unwrap();
+    }
+    let asked = ["query", "-d", "b.db", sql];
+    let copy = Ran::from(of_nobody(folder.path(), &asked).output().unwrap());
+    copy.failed(1, &["b.db-wal", "run this as its owner"]);
+}
+
+#[test]
+fn bytes_have_one_meaning_for_both_versions_of_ip() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "10:00:00.000000 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto UDP (17), length 60)\n    \
+                192.0.2.1.5000 > 192.0.2.2.9: UDP, length 32\n\
+                10:00:01.000000 IP6 (hlim 64, next-header UDP (17) payload length: 40) \
+                2001:db8::1.5000 > 2001:db8::2.9: UDP, length 32\n\
+                10:00:02.000000 IP 192.0.2.1.5000 > 192.0.2.2.9: UDP, length 32\n\
+                10:00:03.000000 ARP, Ethernet (len 6), IPv4 (len 4), Request who-has 192.0.2.1 tell 192.0.2.2, length 28\n";
+    let parse = ["parse", "-q", "-o", "sqlite:packets.db"];
+    fed(folder.path(), &parse, text.as_bytes()).quiet();
+    let sql = "SELECT length, bytes FROM packets ORDER BY record";
+    let out = ran(folder.path(), &["query", "-f", "csv", sql]).quiet().out;
+    assert_eq!(out, "length,bytes\n60,60\n40,80\n,\n28,\n");
+    // A field of that name is the user's own.
+    let mine = r#"{"namespace": "n", "fields": [
+        {"name": "ip_version", "in": "ip_version", "regex": "(.)", "type": "int"},
+        {"name": "length", "in": "network", "regex": "length:? (\\d+)", "type": "int"},
+        {"name": "bytes", "in": "network", "regex": "ttl (\\d+)", "type": "int"}]}"#;
+    fs::write(folder.path().join("mine.json"), mine).unwrap();
+    let parse = [
+        "parse",
+        "-q",
+        "--namespace",
+        "mine.json",
+        "-o",
+        "sqlite:mine.db",
+    ];
+    fed(folder.path(), &parse, text.as_bytes()).quiet();
+    let own = [
+        "query",
+        "-f",
+        "csv",
+        "-d",
+        "mine.db",
+        "SELECT bytes FROM packets WHERE length = 60",
+    ];
+    assert_eq!(ran(folder.path(), &own).quiet().out, "bytes\n64\n");
 }
 
 #[test]

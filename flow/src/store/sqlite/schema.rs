@@ -59,6 +59,11 @@ const OURS: [(&str, &str); 5] = [
     ("truncated", "INTEGER"),
 ];
 
+/// The packet's size on the network layer, with one meaning for both versions of IP: `length` is
+/// IPv4's total length, but IPv6's without its header. NULL where the text does not have it.
+const BYTES: &str = ", CASE packet.\"ip_version\" WHEN 4 THEN packet.\"length\" \
+     WHEN 6 THEN packet.\"length\" + 40 END AS bytes";
+
 /// How many of them are the key.
 const KEY: usize = 3;
 
@@ -98,9 +103,9 @@ fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<()
     view(conn).map_err(doing())
 }
 
-/// The statements that create the tables and the view of a sink `sqlite:FILE`, in order and without
-/// semicolons, as SQLite keeps them. They come from a database in memory, which the same code has
-/// created.
+/// The statements that mark a file as dumpstream's, and create the tables and the view of a sink
+/// `sqlite:FILE`, in order and without semicolons, as SQLite keeps them. They come from a database
+/// in memory, which the same code has created.
 ///
 /// # Errors
 /// SQLite's error; nothing in the context should cause one.
@@ -117,7 +122,12 @@ pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
         .query_map([], |row| row.get(0))?
         .collect()
     };
-    read().map_err(fail.doing("read the schema"))
+    let tables = read().map_err(fail.doing("read the schema"))?;
+    let marks = [
+        format!("PRAGMA application_id = {APPLICATION}"),
+        format!("PRAGMA user_version = {FORMAT}"),
+    ];
+    Ok(marks.into_iter().chain(tables).collect())
 }
 
 /// Refuses a database of another program, and claims an empty one.
@@ -245,11 +255,17 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
          (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
          (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream"
     );
-    for (name, _) in existing(conn)? {
+    let columns = existing(conn)?;
+    for (name, _) in &columns {
         if name != "time" && name != "stream" {
-            let name = quoted(&name);
+            let name = quoted(name);
             write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
         }
+    }
+    let has = |name: &str| columns.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    let number = |name: &str| has(name).is_some_and(|(_, kind)| kind == "INTEGER");
+    if number("ip_version") && number("length") && has("bytes").is_none() {
+        sql.push_str(BYTES);
     }
     sql.push_str(" FROM packet");
     let same: bool = conn.query_row(
