@@ -20,6 +20,7 @@ mod read;
 mod records;
 mod replay;
 mod report;
+mod rows;
 mod runtime;
 mod same;
 mod schema;

@@ -11,6 +11,7 @@ use clap::Args;
 use dumpstream_flow::Datum;
 use dumpstream_flow::cassandra::{self, Address};
 use dumpstream_flow::sqlite::{Database, QueryError};
+use terminal_size::terminal_size_of;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +25,10 @@ const LARGEST: u64 = 1 << 20;
 /// Run read-only SQL on packets.db, also while `listen` writes to it
 ///
 /// The view `packets` has a column for each field of the namespace, plus `sensor`, `stream`,
-/// `record` and `time_source`. `time` is text in UTC.
+/// `record` and `time_source`. `time` is text in UTC. `bytes` is the packet's size from its IP
+/// header on, which tcpdump prints with -v.
 ///
-///     dumpstream query "SELECT source, count(*) n, sum(length) bytes
+///     dumpstream query "SELECT source, count(*) n, sum(bytes) bytes
 ///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
 ///     dumpstream query --format csv "SELECT * FROM packets WHERE destination_port = 53" > dns.csv
 ///     dumpstream query -d other.db --format jsonl "SELECT * FROM packets LIMIT 3"
@@ -105,7 +107,10 @@ impl Query {
         Layout {
             format: self.format,
             paint: manner.paint(&io::stdout()),
-            terminal: io::stdout().is_terminal(),
+            terminal: io::stdout().is_terminal().then(|| {
+                // One that does not know its width cuts nothing.
+                terminal_size_of(io::stdout()).map_or(usize::MAX, |(width, _)| width.0.into())
+            }),
         }
     }
 }

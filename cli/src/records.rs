@@ -12,7 +12,7 @@ use jiff::civil::Date;
 
 use super::origins::{Origins, Stamp, Zone, date, zone};
 use super::report::Report;
-use super::{Usage, amount, namespace, same};
+use super::{Usage, amount, namespace, rows, same};
 
 /// A lower limit would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
@@ -259,6 +259,11 @@ impl Records {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
         };
+        let had = urls.iter().filter_map(|url| {
+            let rows = rows::of(url.appended()?.as_ref(), url.scheme() == "csv")?;
+            Some((url.to_string(), rows))
+        });
+        let had = had.collect();
         let stdout: Vec<_> = urls.iter().filter(|url| url.is_stdout()).collect();
         if let [one, other, ..] = stdout[..]
             && one.scheme() != other.scheme()
@@ -310,6 +315,7 @@ impl Records {
             station,
             stdout,
             zone: zone.name,
+            had,
             replace: self.replace,
             rejects: self.rejects,
         };

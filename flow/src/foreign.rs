@@ -56,6 +56,19 @@ impl Foreign {
         Foreign::of_magic(begin).or_else(|| Foreign::of_text(&begin[..begin.len().min(BEGIN)]))
     }
 
+    /// Whether it is no text.
+    pub fn is_binary(self) -> bool {
+        matches!(
+            self,
+            Foreign::Capture
+                | Foreign::Packed
+                | Foreign::PackedOtherwise
+                | Foreign::Utf16
+                | Foreign::Tls
+                | Foreign::Binary
+        )
+    }
+
     /// What the very first bytes say: no text of tcpdump's begins like this.
     pub(crate) fn of_magic(begin: &[u8]) -> Option<Foreign> {
         Some(match begin {

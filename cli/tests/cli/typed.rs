@@ -94,7 +94,7 @@ fn json_is_not_added_to_a_table() {
     // A rotated file has another name.
     to("jsonl:out?rotate=1h").quiet();
     // What is JSON Lines, or empty, is added to.
-    fs::write(folder.path().join("lines"), "\n").unwrap();
+    fs::write(folder.path().join("lines"), "").unwrap();
     to("jsonl:lines").quiet();
     assert_eq!(to("jsonl:lines").code, Some(0));
 }

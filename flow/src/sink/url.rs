@@ -175,6 +175,15 @@ impl SinkUrl {
         self.opening.to_file()
     }
 
+    /// The file of text to whose end rows are added; rotated files are new ones.
+    pub fn appended(&self) -> Option<&str> {
+        let rotates = ["rotate", "rotate_size"]
+            .iter()
+            .any(|p| self.parts.get(p).is_some());
+        let text = matches!(self.scheme, "csv" | "jsonl");
+        self.file().filter(|_| text && !rotates)
+    }
+
     /// The parameter `on_full`, which every sink takes.
     pub fn on_full(&self) -> Option<OnFull> {
         self.parts.on_full()
