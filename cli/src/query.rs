@@ -26,12 +26,15 @@ const LARGEST: u64 = 1 << 20;
 ///
 /// The view `packets` has a column for each field of the namespace, plus `sensor`, `stream`,
 /// `record` and `time_source`. `time` is text in UTC. `bytes` is the packet's size from its IP
-/// header on, which tcpdump prints with -v.
+/// header on, which tcpdump prints with -v. The key is `time_ns`, so that a range of it is fast;
+/// a condition on `time` reads all rows.
 ///
 ///     dumpstream query "SELECT source, count(*) n, sum(bytes) bytes
 ///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
 ///     dumpstream query --format csv "SELECT * FROM packets WHERE destination_port = 53" > dns.csv
 ///     dumpstream query -d other.db --format jsonl "SELECT * FROM packets LIMIT 3"
+///     dumpstream query "SELECT * FROM packets
+///                       WHERE time_ns > unixepoch('now', '-1 hour') * 1000000000"
 ///     dumpstream query < report.sql
 ///     dumpstream query -d cassandra://10.0.0.1/pk "SELECT count(*) FROM packets WHERE …"
 #[derive(Args, Debug)]

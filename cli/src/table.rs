@@ -8,9 +8,9 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use dumpstream_flow::Datum;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use self::cell::{blob, csv, quoted, shown, text};
+use self::cell::{blob, csv, cut, quoted, shown, text};
 use super::paint::Paint;
 use super::visible;
 
@@ -195,16 +195,9 @@ impl<'a> Printer<'a> {
 
     /// Cuts a row at the right edge of the terminal.
     fn cut(&mut self, mut line: String) -> String {
-        let Some(edge) = self.edge().filter(|edge| line.width() > *edge) else {
-            return line;
-        };
-        self.cut = true;
-        let mut width = 0;
-        let end = line.char_indices().find(|(_, c)| {
-            width += c.width().unwrap_or(0);
-            width > edge
-        });
-        line.truncate(end.map_or(line.len(), |(at, _)| at));
+        if let Some(edge) = self.edge() {
+            self.cut |= cut(&mut line, edge);
+        }
         line
     }
 

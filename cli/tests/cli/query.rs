@@ -265,3 +265,18 @@ fn sql_comes_from_standard_input_and_may_begin_with_a_comment() {
     fed(folder.path(), &asked, b"\xff").failed(2, &["not text"]);
     fed(folder.path(), &asked, &[b' '; 2 << 20]).failed(2, &["1 MiB"]);
 }
+
+#[test]
+fn a_range_of_the_key_reads_no_other_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let sql = "SELECT count(*) AS n FROM packets WHERE time_ns >= unixepoch('2026-01-31 10:00:01') * 1000000000 \
+               AND time_ns < unixepoch('2026-02-01') * 1000000000";
+    let asked = |sql: &str| ran(folder.path(), &["query", "-f", "csv", sql]).quiet().out;
+    assert_eq!(asked(sql), "n\n1\n");
+    let plan = asked(&format!("EXPLAIN QUERY PLAN {sql}"));
+    assert!(
+        plan.contains("SEARCH packet USING PRIMARY KEY (time>? AND time<?)"),
+        "{plan}"
+    );
+}
