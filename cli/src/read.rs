@@ -77,12 +77,7 @@ impl Read {
         let address = cql::address(&self.table)?;
         let zone = self.tz.unwrap_or_else(Zone::local);
         let range = range(&self.from, &self.to, self.sensor, &zone)?;
-        let records = Records::of_table(
-            self.output,
-            self.namespace,
-            Some(zone),
-            (self.raw, self.keep_payload),
-        );
+        let records = Records::of_table(self.output, self.namespace, (self.raw, self.keep_payload));
         let parser = records.parser()?;
         // Outputs are opened last: if there is nothing to read, no file is created.
         let reader = Reader::open(&address, &parser, self.raw).await?;

@@ -10,7 +10,7 @@ use dumpstream::{Engine, Parser};
 use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
-use super::origins::{Origins, Stamp, Zone, date, zone};
+use super::origins::{Origins, SensorZone, Stamp, Zones, date, sensor_zone};
 use super::report::Report;
 use super::{Usage, amount, namespace, rows, same};
 
@@ -36,9 +36,10 @@ pub(super) struct Records {
     /// How fields are found; both engines give the same values.
     #[arg(long, value_enum, default_value = "slot", help_heading = "Records")]
     engine: EngineName,
-    /// Time zone of time stamps: an IANA name, UTC or local [default: local].
-    #[arg(long, value_name = "ZONE", value_parser = zone, help_heading = "Records")]
-    tz: Option<Zone>,
+    /// Time zone of time stamps: an IANA name, UTC or local; with SENSOR=, of that sensor only.
+    /// Repeatable [default: local].
+    #[arg(long, value_name = "[SENSOR=]ZONE", value_parser = sensor_zone, help_heading = "Records")]
+    tz: Vec<SensorZone>,
     /// Date of the first time stamp, if time stamps have none.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Records")]
     date: Option<Date>,
@@ -150,14 +151,13 @@ impl Records {
     pub(super) fn of_table(
         output: Vec<SinkUrl>,
         namespace: Option<PathBuf>,
-        tz: Option<Zone>,
         (raw, keep_payload): (bool, bool),
     ) -> Records {
         Records {
             output,
             namespace,
             engine: EngineName::Slot,
-            tz,
+            tz: Vec::new(),
             date: None,
             stamp: None,
             max_record: DEFAULT_MAX_RECORD,
@@ -259,6 +259,7 @@ impl Records {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
         };
+        let zones = Zones::new(self.tz)?;
         let had = urls.iter().filter_map(|url| {
             let rows = rows::of(url.appended()?.as_ref(), url.scheme() == "csv")?;
             Some((url.to_string(), rows))
@@ -310,17 +311,16 @@ impl Records {
             .rejects(rejects);
         let station = urls.into_iter().fold(more(builder), StationBuilder::output);
         let station = station.open()?;
-        let zone = self.tz.unwrap_or_else(Zone::local);
         let report = Report {
             station,
             stdout,
-            zone: zone.name,
+            zone: zones.name(),
             had,
             replace: self.replace,
             rejects: self.rejects,
         };
         let origins = Origins {
-            tz: zone.tz,
+            zones,
             stamp: self.stamp,
             date: self.date,
             sensor: self.sensor,

@@ -141,8 +141,9 @@ impl Foreign {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        let some = |is: fn(&str) -> bool| lines.iter().any(|line| is(line));
-        let kinds: [(fn(&str) -> bool, Foreign); 4] = [
+        type Is = fn(&str) -> bool;
+        let some = |is: Is| lines.iter().any(|line| is(line));
+        let kinds: [(Is, Foreign); 4] = [
             (is_stampless, Foreign::Stampless),
             (is_tshark, Foreign::Tshark),
             (is_cisco, Foreign::Cisco),
