@@ -189,11 +189,9 @@ fn kinds() {
     let folder = tempfile::tempdir().unwrap();
     let expected = printed(folder.path());
     assert!(expected.lines().count() == packets().len() && !expected.is_empty());
-    assert!(
-        expected
-            .lines()
-            .all(|line| line.contains("\"source_mac\":"))
-    );
+    // All but two frames that are cut behind their addresses.
+    let macs = expected.matches("\"source_mac\":").count();
+    assert_eq!(macs, packets().len() - 2);
     for (name, bytes) in captures() {
         // No zone of ours has a say in it.
         fs::write(folder.path().join(&name), &bytes).unwrap();

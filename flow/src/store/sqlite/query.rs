@@ -135,7 +135,7 @@ impl Database {
             return refused(format!("database {}: {error}", file.display()));
         }
         let log = beside(file, "-wal");
-        if log.exists() {
+        if log.metadata().is_ok_and(|about| about.len() > 0) {
             return refused(format!(
                 "database {}: its last rows are in {}, which only a user who may write to the \
                  directory can read: run this as its owner, or copy both files",

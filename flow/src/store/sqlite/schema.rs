@@ -250,23 +250,31 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
         "CREATE VIEW packets AS SELECT \
          strftime('%Y-%m-%dT%H:%M:%S', (packet.time - {FRACTION}) / 1000000000, 'unixepoch') || \
          CASE WHEN packet.time % 1000 = 0 THEN printf('.%06dZ', {FRACTION} / 1000) \
-         ELSE printf('.%09dZ', {FRACTION}) END AS time, \
-         packet.time AS time_ns, \
-         (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
-         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream"
+         ELSE printf('.%09dZ', {FRACTION}) END AS time"
     );
+    // The fields come before our own columns, so that a terminal shows them.
     let columns = existing(conn)?;
-    for (name, _) in &columns {
-        if name != "time" && name != "stream" {
-            let name = quoted(name);
-            write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
-        }
-    }
-    let has = |name: &str| columns.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-    let number = |name: &str| has(name).is_some_and(|(_, kind)| kind == "INTEGER");
-    if number("ip_version") && number("length") && has("bytes").is_none() {
+    let ours = |name: &str| name == "raw" || OURS.iter().any(|(ours, _)| *ours == name);
+    let (ours, fields): (Vec<_>, Vec<_>) = columns.iter().partition(|(name, _)| ours(name));
+    let add = |sql: &mut String, name: &str| {
+        let name = quoted(name);
+        write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
+    };
+    fields.iter().for_each(|(name, _)| add(&mut sql, name));
+    let field = |name: &str| fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    let number = |name: &str| field(name).is_some_and(|(_, kind)| kind == "INTEGER");
+    if number("ip_version") && number("length") && field("bytes").is_none() {
         sql.push_str(BYTES);
     }
+    sql.push_str(
+        ", (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
+         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream",
+    );
+    let others = ours
+        .iter()
+        .filter(|(name, _)| name != "time" && name != "stream");
+    others.for_each(|(name, _)| add(&mut sql, name));
+    sql.push_str(", packet.time AS time_ns");
     sql.push_str(" FROM packet");
     let same: bool = conn.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'packets' AND sql = ?1)",
