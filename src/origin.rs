@@ -129,6 +129,11 @@ impl Origin {
         self.guessed
     }
 
+    /// Whether stamps of stored text that have no date get it from the text's last change.
+    pub fn dates_by_change(&self) -> bool {
+        self.date.is_none() && self.modified.is_some()
+    }
+
     /// Sets the sensor, stream, ordinals and times of the packets. Call it once for each batch, in
     /// order.
     pub fn place(&mut self, packets: &mut Packets) {

@@ -211,20 +211,24 @@ impl Text {
 
     /// A cell of CSV (RFC 4180) that holds text: quoted where it must be, with control characters
     /// escaped as in JSON and bytes that are not UTF-8 as `\xHH`, so that a row is always a line.
-    /// A cell that a spreadsheet would take for a formula begins with an apostrophe. A text that
-    /// is there and empty is `""`; an absent one is nothing.
+    /// A cell that a spreadsheet would run as a formula begins with an apostrophe; so does one that
+    /// has apostrophes before a formula, so that dropping one gives the value. A text that is there
+    /// and empty is `""`; an absent one is nothing.
     pub fn csv(&mut self, bytes: &[u8]) {
-        let formula = matches!(
-            bytes.first(),
-            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n')
-        );
-        if !formula && !bytes.is_empty() && bytes.iter().all(|b| CELL[usize::from(*b)]) {
+        let start = self.out.len();
+        self.csv_as_is(bytes);
+        if runs(bytes) {
+            let quoted = self.out[start] == b'"';
+            self.out.insert(start + usize::from(quoted), b'\'');
+        }
+    }
+
+    /// The same, but what a spreadsheet would run stays as it is.
+    pub fn csv_as_is(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && bytes.iter().all(|b| CELL[usize::from(*b)]) {
             return self.out.extend_from_slice(bytes);
         }
         let start = self.out.len();
-        if formula {
-            self.out.push(b'\'');
-        }
         let mut quoted = bytes.is_empty();
         for chunk in bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
@@ -243,6 +247,20 @@ impl Text {
             self.out.insert(start, b'"');
             self.out.push(b'"');
         }
+    }
+}
+
+/// Whether a spreadsheet would run a cell, apostrophes before it aside. A sign alone, a list that
+/// begins with one (`+, DF`, flags of IPv4) and a number are what they look like.
+fn runs(bytes: &[u8]) -> bool {
+    let apostrophes = bytes.iter().take_while(|b| **b == b'\'').count();
+    match &bytes[apostrophes..] {
+        [b'=' | b'@', ..] => true,
+        [b'+' | b'-', rest @ ..] => {
+            let rest = rest.trim_ascii_start();
+            !rest.starts_with(b",") && !rest.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+        }
+        _ => false,
     }
 }
 
@@ -308,7 +326,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match acts(c) {
-            true => out.extend(c.escape_unicode()),
+            true => out.extend(c.escape_default()),
             false => out.push(c),
         }
     }
@@ -432,14 +450,20 @@ mod tests {
             (b"say \"hi\"", "\"say \"\"hi\"\"\""),
             (b"=1+1", "'=1+1"),
             (b"@x,y", "\"'@x,y\""),
-            (b"-2", "'-2"),
-            (b"+2", "'+2"),
-            (b"\tx", "'\\tx"),
-            (b"\rx", "'\\rx"),
+            (b"-2+3", "'-2+3"),
+            (b"+ A1", "'+ A1"),
+            (b"''=1", "'''=1"),
+            (b"-2.5", "-2.5"),
+            (b"+", "+"),
+            (b"+, DF", "\"+, DF\""),
+            (b"'t", "'t"),
+            (b"\t=x", "\\t=x"),
+            (b"\r=x", "\\r=x"),
             (b"a\nb\x1b\xff\\", "a\\nb\\u001b\\xff\\"),
             ("\u{202e}caf\u{e9}".as_bytes(), "\\u202ecaf\u{e9}"),
         ] {
             assert_eq!(spelt(|t| t.csv(text)), cell);
         }
+        assert_eq!(spelt(|t| t.csv_as_is(b"=1,2")), "\"=1,2\"");
     }
 }

@@ -34,6 +34,11 @@ impl TimeSource {
         }
     }
 
+    /// Whether the stamp has no date.
+    pub fn is_undated(self) -> bool {
+        matches!(self, TimeSource::Date | TimeSource::DateAmbiguous)
+    }
+
     /// The one of that name; `unplaced` is not stored, so it is not one.
     pub fn named(name: &[u8]) -> Option<TimeSource> {
         [

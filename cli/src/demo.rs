@@ -37,7 +37,7 @@ fn talkers(stream: Option<&str>) -> String {
     // The name consists of hexadecimal digits, so it needs no escaping.
     let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
     format!(
-        "SELECT source, count(*) n, sum(length) bytes FROM packets \
+        "SELECT source, count(*) n, sum(bytes) bytes FROM packets \
          {which}GROUP BY 1 ORDER BY n DESC LIMIT 5"
     )
 }

@@ -20,6 +20,7 @@ mod read;
 mod records;
 mod replay;
 mod report;
+mod rows;
 mod runtime;
 mod same;
 mod schema;
@@ -193,7 +194,10 @@ fn main() -> ExitCode {
 
 /// Reads the command line. `--color` also applies to clap's own output, so it is looked for first.
 fn typed() -> Result<Cli, clap::Error> {
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.iter().any(|a| a == "query") {
+        arguments.iter_mut().for_each(query::hide_comment);
+    }
     let after = |i: usize| arguments.get(i + 1).and_then(|a| a.to_str());
     let color = arguments
         .iter()
@@ -268,7 +272,10 @@ struct Stdout(#[source] io::Error);
 /// Prints an error on standard error, escaped for a terminal.
 fn say_error(manner: Manner, error: &anyhow::Error) {
     let program = manner.paint(&io::stderr()).bad("dumpstream:");
-    let text = causes(error.as_ref());
+    let mut text = causes(error.as_ref());
+    if let Some(wrong) = error.downcast_ref::<namespace::Wrong>() {
+        text += &format!("\n{}", wrong.remedy());
+    }
     say(&format!("{program} {}", visible::lines(&text)));
 }
 

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use dumpstream::{BUILT_IN, Namespace};
+use dumpstream::{BUILT_IN, Namespace, NamespaceError};
 
 use super::paint::Paint;
 use super::{Exit, Manner, Stdout, Usage, columns};
@@ -42,9 +41,30 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Namespace> {
     let Some(file) = file else {
         return Ok(Namespace::tcpdump());
     };
-    text(file)?
-        .parse()
-        .with_context(|| file.display().to_string())
+    let read = text(file)?.parse();
+    read.map_err(|error| Wrong::new(file, error).into())
+}
+
+/// The first error of a namespace's file.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}")]
+pub(super) struct Wrong {
+    file: String,
+    source: NamespaceError,
+}
+
+impl Wrong {
+    pub(super) fn new(file: &Path, source: NamespaceError) -> Wrong {
+        Wrong {
+            file: file.display().to_string(),
+            source,
+        }
+    }
+
+    /// Names the command that shows more than the first error.
+    pub(super) fn remedy(&self) -> String {
+        format!("`dumpstream check {}` shows all errors", self.file)
+    }
 }
 
 /// List the fields, or print the file that defines them

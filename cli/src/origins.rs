@@ -6,6 +6,8 @@ use dumpstream_flow::net::Connection;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::Usage;
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Stamp {
     /// Time since the previous packet, as -ttt prints it.
@@ -50,14 +52,74 @@ pub(super) fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
+/// The value of `--tz`: a zone, of all sensors or of one.
+#[derive(Clone, Debug)]
+pub(super) struct SensorZone {
+    sensor: Option<String>,
+    zone: Zone,
+}
+
+pub(super) fn sensor_zone(text: &str) -> Result<SensorZone, String> {
+    let (sensor, zone) = match text.rsplit_once('=') {
+        Some(("", _)) => return Err("a sensor's name must not be empty".to_owned()),
+        Some((sensor, name)) => (Some(sensor.to_owned()), zone(name)?),
+        None => (None, zone(text)?),
+    };
+    Ok(SensorZone { sensor, zone })
+}
+
+/// The zone of every sensor.
+#[derive(Debug)]
+pub(super) struct Zones {
+    others: Zone,
+    sensors: Vec<(String, Zone)>,
+}
+
+impl Zones {
+    /// # Errors
+    /// A sensor has two zones.
+    pub(super) fn new(typed: Vec<SensorZone>) -> Result<Zones, Usage> {
+        let (mut others, mut sensors) = (None, Vec::new());
+        for SensorZone { sensor, zone } in typed {
+            let twice = match sensor {
+                None => others.replace(zone).map(|_| "all sensors".to_owned()),
+                Some(sensor) if sensors.iter().any(|(s, _)| *s == sensor) => Some(sensor),
+                Some(sensor) => {
+                    sensors.push((sensor, zone));
+                    None
+                }
+            };
+            if let Some(of) = twice {
+                return Err(Usage::new(format!("--tz is given twice for {of}")));
+            }
+        }
+        let others = others.unwrap_or_else(Zone::local);
+        Ok(Zones { others, sensors })
+    }
+
+    fn of(&self, sensor: &str) -> TimeZone {
+        let mut sensors = self.sensors.iter();
+        let own = sensors.find(|(name, _)| name == sensor);
+        own.map_or(&self.others, |(_, zone)| zone).tz.clone()
+    }
+
+    /// Their names, for the report.
+    pub(super) fn name(&self) -> String {
+        let own = self.sensors.iter();
+        let own = own.map(|(sensor, zone)| format!(", those of {sensor} in {}", zone.name));
+        self.others.name.clone() + &own.collect::<String>()
+    }
+}
+
 pub(super) fn date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|e: jiff::Error| format!("{e}"))
+    let date = text.parse();
+    date.map_err(|_: jiff::Error| "use an existing date such as 2026-11-24".to_owned())
 }
 
 /// What the command line sets for the origin of every input.
 #[derive(Debug)]
 pub(super) struct Origins {
-    pub(super) tz: TimeZone,
+    pub(super) zones: Zones,
     pub(super) stamp: Option<Stamp>,
     pub(super) date: Option<Date>,
     pub(super) sensor: Option<String>,
@@ -73,7 +135,9 @@ impl Origins {
     /// The origin of a new input. Without `--stream` its stream is `stream`; `None` derives it from
     /// the first record.
     pub(super) fn live(&self, sensor: &str, stream: Option<String>) -> Origin {
-        let origin = Origin::new(self.sensor(sensor)).zone(self.tz.clone());
+        let sensor = self.sensor(sensor);
+        let zone = self.zones.of(&sensor);
+        let origin = Origin::new(sensor).zone(zone);
         let origin = match self.stamp {
             Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
             Some(Stamp::Elapsed) => origin.stamp(StampForm::Elapsed),

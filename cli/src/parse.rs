@@ -31,8 +31,8 @@ use super::{Exit, Manner, Usage, runtime, say, say_error};
 ///     dumpstream parse --from-rejects odd.jsonl --namespace mine.json -o sqlite:packets.db
 ///
 /// The format is detected from the first bytes: text, .gz or .zst of it, or a capture (pcap,
-/// pcapng), which tcpdump prints (`TZ=UTC tcpdump -nn -v -S -tt -#`). Parsing the same input twice
-/// adds no rows to a database. Time stamps without a date get that of --date, else of the file's
+/// pcapng), which tcpdump prints (`TZ=UTC tcpdump -nn -e -v -S -tt -#`). Parsing the same input
+/// twice adds no rows to a database. Time stamps without a date get that of --date, else of the file's
 /// last change.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]

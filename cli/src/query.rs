@@ -1,14 +1,17 @@
 //! `dumpstream query`: runs read-only SQL on a database, or CQL on a cluster.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IsTerminal};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use dumpstream_flow::Datum;
 use dumpstream_flow::cassandra::{self, Address};
 use dumpstream_flow::sqlite::{Database, QueryError};
+use terminal_size::terminal_size_of;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -16,20 +19,30 @@ use super::signals::{self, Signal};
 use super::table::{Format, Layout, Printer};
 use super::{Exit, Manner, Stdout, Usage};
 
+/// No statement that anyone writes is longer; what is, is another file.
+const LARGEST: u64 = 1 << 20;
+
 /// Run read-only SQL on packets.db, also while `listen` writes to it
 ///
 /// The view `packets` has a column for each field of the namespace, plus `sensor`, `stream`,
-/// `record` and `time_source`. `time` is text in UTC.
+/// `record` and `time_source`. `time` is text in UTC. `bytes` is the packet's size from its IP
+/// header on, which tcpdump prints with -v. The key is `time_ns`, so that a range of it is fast;
+/// a condition on `time` reads all rows.
 ///
-///     dumpstream query "SELECT source, count(*) n, sum(length) bytes
+///     dumpstream query "SELECT source, count(*) n, sum(bytes) bytes
 ///                       FROM packets GROUP BY 1 ORDER BY n DESC LIMIT 10"
 ///     dumpstream query --format csv "SELECT * FROM packets WHERE destination_port = 53" > dns.csv
 ///     dumpstream query -d other.db --format jsonl "SELECT * FROM packets LIMIT 3"
+///     dumpstream query "SELECT * FROM packets
+///                       WHERE time_ns > unixepoch('now', '-1 hour') * 1000000000"
+///     dumpstream query < report.sql
 ///     dumpstream query -d cassandra://10.0.0.1/pk "SELECT count(*) FROM packets WHERE …"
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Query {
-    /// One SELECT statement: SQL as SQLite reads it, or CQL for a cluster.
+    /// One SELECT statement: SQL as SQLite reads it, or CQL for a cluster; - or nothing reads it
+    /// from standard input.
+    #[arg(default_value = "-", hide_default_value = true)]
     sql: String,
     /// Database: a file, or cassandra://HOST[,HOST]/KEYSPACE[.TABLE].
     #[arg(short, long, value_name = "FILE|URL", default_value = "packets.db")]
@@ -40,7 +53,10 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn run(self, manner: Manner) -> anyhow::Result<Exit> {
+    pub(super) fn run(mut self, manner: Manner) -> anyhow::Result<Exit> {
+        if self.sql == "-" {
+            self.sql = typed()?;
+        }
         if let Some(url) = self.database.to_str()
             && url.starts_with("cassandra:")
         {
@@ -94,8 +110,43 @@ impl Query {
         Layout {
             format: self.format,
             paint: manner.paint(&io::stdout()),
-            terminal: io::stdout().is_terminal(),
+            terminal: io::stdout().is_terminal().then(|| {
+                // One that does not know its width cuts nothing.
+                terminal_size_of(io::stdout()).map_or(usize::MAX, |(width, _)| width.0.into())
+            }),
         }
+    }
+}
+
+/// Reads the statement from standard input.
+fn typed() -> anyhow::Result<String> {
+    if io::stdin().is_terminal() {
+        return Err(Usage::new(
+            "give a statement, such as \"SELECT count(*) FROM packets\", or redirect a file of SQL \
+             to standard input",
+        )
+        .into());
+    }
+    let mut sql = Vec::new();
+    io::stdin()
+        .take(LARGEST + 1)
+        .read_to_end(&mut sql)
+        .context("standard input")?;
+    if sql.len() as u64 > LARGEST {
+        return Err(
+            Usage::new("standard input is longer than 1 MiB, the limit of a statement").into(),
+        );
+    }
+    String::from_utf8(sql).map_err(|_| Usage::new("standard input is not text").into())
+}
+
+/// Puts a blank before SQL that begins with a comment, so that it is not read as an option. The
+/// name of an option has no white space.
+pub(super) fn hide_comment(argument: &mut OsString) {
+    let text = argument.to_str().unwrap_or_default();
+    let name = text.split('=').next().unwrap_or_default();
+    if text.starts_with("--") && name.contains(char::is_whitespace) {
+        *argument = format!(" {text}").into();
     }
 }
 

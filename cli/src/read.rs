@@ -65,15 +65,19 @@ impl Read {
     }
 
     async fn read(self, manner: Manner) -> anyhow::Result<Exit> {
+        if !self.table.starts_with("cassandra:") {
+            return Err(Usage::new(format!(
+                "{} is not the URL of a cluster's table, cassandra://HOST/KEYSPACE.TABLE; for a \
+                 database file run `dumpstream query -d FILE \"SELECT …\"`, for text `dumpstream \
+                 parse FILE`",
+                self.table
+            ))
+            .into());
+        }
         let address = cql::address(&self.table)?;
         let zone = self.tz.unwrap_or_else(Zone::local);
         let range = range(&self.from, &self.to, self.sensor, &zone)?;
-        let records = Records::of_table(
-            self.output,
-            self.namespace,
-            Some(zone),
-            (self.raw, self.keep_payload),
-        );
+        let records = Records::of_table(self.output, self.namespace, (self.raw, self.keep_payload));
         let parser = records.parser()?;
         // Outputs are opened last: if there is nothing to read, no file is created.
         let reader = Reader::open(&address, &parser, self.raw).await?;
@@ -144,11 +148,12 @@ fn instant(text: &str, tz: &TimeZone) -> Result<i64, String> {
     } else {
         let civil = text
             .parse::<DateTime>()
-            .or_else(|e| match text.parse::<Date>() {
+            .or_else(|_| match text.parse::<Date>() {
                 Ok(date) => Ok(date.to_datetime(jiff::civil::Time::midnight())),
-                Err(_) => Err(format!("{wanted} ({e})")),
+                Err(_) => Err(wanted.to_owned()),
             })?;
-        tz.to_timestamp(civil).map_err(|e| e.to_string())?
+        tz.to_timestamp(civil)
+            .map_err(|_| format!("out of range; {wanted}"))?
     };
     i64::try_from(instant.as_nanosecond()).map_err(|_| format!("out of range; {wanted}"))
 }

@@ -10,9 +10,9 @@ use dumpstream::{Engine, Parser};
 use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
-use super::origins::{Origins, Stamp, Zone, date, zone};
+use super::origins::{Origins, SensorZone, Stamp, Zones, date, sensor_zone};
 use super::report::Report;
-use super::{Usage, amount, namespace, same};
+use super::{Usage, amount, namespace, rows, same};
 
 /// A lower limit would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
@@ -36,9 +36,10 @@ pub(super) struct Records {
     /// How fields are found; both engines give the same values.
     #[arg(long, value_enum, default_value = "slot", help_heading = "Records")]
     engine: EngineName,
-    /// Time zone of time stamps: an IANA name, UTC or local [default: local].
-    #[arg(long, value_name = "ZONE", value_parser = zone, help_heading = "Records")]
-    tz: Option<Zone>,
+    /// Time zone of time stamps: an IANA name, UTC or local; with SENSOR=, of that sensor only.
+    /// Repeatable [default: local].
+    #[arg(long, value_name = "[SENSOR=]ZONE", value_parser = sensor_zone, help_heading = "Records")]
+    tz: Vec<SensorZone>,
     /// Date of the first time stamp, if time stamps have none.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Records")]
     date: Option<Date>,
@@ -66,10 +67,10 @@ pub(super) struct Records {
     #[arg(long, help_heading = "Records")]
     raw: bool,
     /// Value of `sensor` in every row [default: the file name, or the sender's address].
-    #[arg(long, value_name = "NAME", help_heading = "Records")]
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     sensor: Option<String>,
     /// Value of `stream` in every row [default: derived from the content of a file, else unique].
-    #[arg(long, value_name = "NAME", help_heading = "Records")]
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     stream: Option<String>,
     /// Overwrite existing rows; by default they are kept.
     #[arg(long, help_heading = "Records")]
@@ -112,7 +113,8 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
      them, rows are appended to an existing file. SIGHUP reopens files of text, as logrotate \
      expects.\n\n\
-     In csv: output, a text cell that begins with = + - @, TAB or CR gets a leading apostrophe.";
+     In csv: output, lines end in LF (`?eol=crlf` for CR LF), and a text cell that a spreadsheet \
+     would run as a formula gets a leading apostrophe (`?formulas=keep` writes it unchanged).";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum EngineName {
@@ -129,6 +131,14 @@ fn queue(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Part of a row's identity, so that an unset shell variable must not pass for one.
+fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must not be empty".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 fn longest(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
@@ -141,14 +151,13 @@ impl Records {
     pub(super) fn of_table(
         output: Vec<SinkUrl>,
         namespace: Option<PathBuf>,
-        tz: Option<Zone>,
         (raw, keep_payload): (bool, bool),
     ) -> Records {
         Records {
             output,
             namespace,
             engine: EngineName::Slot,
-            tz,
+            tz: Vec::new(),
             date: None,
             stamp: None,
             max_record: DEFAULT_MAX_RECORD,
@@ -222,9 +231,8 @@ impl Records {
             EngineName::Slot => Engine::Slot,
             EngineName::Regex => Engine::Regex,
         };
-        let from = self.namespace.as_ref().map(|f| f.display().to_string());
-        let parser = match (Parser::new(namespace), from) {
-            (Err(error), Some(from)) => return Err(anyhow::Error::new(error).context(from)),
+        let parser = match (Parser::new(namespace), &self.namespace) {
+            (Err(error), Some(file)) => return Err(namespace::Wrong::new(file, error).into()),
             (parser, _) => parser?,
         };
         let parser = parser.engine(engine);
@@ -251,6 +259,22 @@ impl Records {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
         };
+        let zones = Zones::new(self.tz)?;
+        let had = urls.iter().filter_map(|url| {
+            let rows = rows::of(url.appended()?.as_ref(), url.scheme() == "csv")?;
+            Some((url.to_string(), rows))
+        });
+        let had = had.collect();
+        let stdout: Vec<_> = urls.iter().filter(|url| url.is_stdout()).collect();
+        if let [one, other, ..] = stdout[..]
+            && one.scheme() != other.scheme()
+        {
+            return Err(Usage::new(format!(
+                "{one} and {other} would mix on standard output; name a file for one of them"
+            ))
+            .into());
+        }
+        let stdout = !stdout.is_empty();
         for (i, url) in urls.iter().enumerate() {
             let file = url.file();
             let twice = |u: &SinkUrl| {
@@ -277,7 +301,6 @@ impl Records {
                 Rejects::open(file).with_context(named)?
             }
         };
-        let stdout = urls.iter().any(SinkUrl::is_stdout);
         let builder = Station::builder(parser)
             .queue(self.queue)
             .stall_after(self.stall_after)
@@ -288,16 +311,16 @@ impl Records {
             .rejects(rejects);
         let station = urls.into_iter().fold(more(builder), StationBuilder::output);
         let station = station.open()?;
-        let zone = self.tz.unwrap_or_else(Zone::local);
         let report = Report {
             station,
             stdout,
-            zone: zone.name,
+            zone: zones.name(),
+            had,
             replace: self.replace,
             rejects: self.rejects,
         };
         let origins = Origins {
-            tz: zone.tz,
+            zones,
             stamp: self.stamp,
             date: self.date,
             sensor: self.sensor,

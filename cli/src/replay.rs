@@ -1,11 +1,12 @@
 //! `dumpstream replay`: sends recorded text at its original pace.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use dumpstream_flow::Foreign;
 use dumpstream_flow::feed::{self, Feed};
 use dumpstream_flow::input::Input;
 use dumpstream_flow::net;
@@ -66,7 +67,8 @@ impl Replay {
             true => Pace::TopSpeed,
             false => Pace::Multiplier(self.multiplier),
         };
-        let text = open(self.file.clone(), &stop).await?;
+        let shown = self.address.is_empty() && io::stdout().is_terminal();
+        let text = open(self.file.clone(), shown, &stop).await?;
         if self.address.is_empty() {
             let sent = Player::new(pace).run(text, tokio::io::stdout(), stop).await;
             return Ok(sent.map_err(Stdout)?);
@@ -76,15 +78,21 @@ impl Replay {
 }
 
 /// Opens a file of text, or standard input; returns an empty input if `stop` comes before its first
-/// bytes.
-async fn open(file: PathBuf, stop: &CancellationToken) -> anyhow::Result<Feed> {
+/// bytes. Bytes that are no text are not `shown` on a terminal.
+async fn open(file: PathBuf, shown: bool, stop: &CancellationToken) -> anyhow::Result<Feed> {
     let name = file.display().to_string();
     let opened = feed::aside(move || {
         let input = match file == Path::new("-") {
             true => Input::stdin()?,
             false => Input::open(&file, |file, _| Box::new(file))?,
         };
-        input.text()
+        let mut text = BufReader::new(input.text()?);
+        if shown && Foreign::of(text.fill_buf()?).is_some_and(Foreign::is_binary) {
+            return Err(io::Error::other(
+                "is not text, and standard output is a terminal; redirect it to a file",
+            ));
+        }
+        Ok(text)
     });
     tokio::select! {
         biased;

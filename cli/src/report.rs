@@ -18,6 +18,8 @@ pub(super) struct Report {
     pub(super) stdout: bool,
     /// The name of the time zone of stamps.
     pub(super) zone: String,
+    /// What files of text had before, by the names of their sinks.
+    pub(super) had: Vec<(String, String)>,
     /// Whether `--replace` was typed.
     pub(super) replace: bool,
     /// Where rejects are written.
@@ -145,7 +147,7 @@ impl Report {
     fn lanes(&self, text: &mut String) {
         let mut more = String::new();
         for (name, counters) in self.counters() {
-            *text += &format!("\n{}", written(name, &counters, self.replace));
+            *text += &format!("\n{}", self.written(name, &counters));
             let mut line = |n: u64, what: &str| {
                 *text += &format!("\n{} {what} {name}", packets(n));
             };
@@ -195,14 +197,42 @@ impl Report {
         visible::lines(&format!("exited immediately: {what}")).into_owned()
     }
 
-    /// The lines of sinks that already had rows, so that users who parse a file again see that
-    /// nothing changed.
+    /// The lines of sinks that already had rows, so that users who parse a file again see whether
+    /// they now have them twice.
     pub(super) fn present(&self) -> Option<String> {
-        let lines = self.counters().filter(|(_, c)| c.present > 0);
-        let lines: Vec<_> = lines
-            .map(|(name, c)| written(name, &c, self.replace))
+        let had = |(name, c): &(&str, Counters)| c.present > 0 || self.had(name).is_some();
+        let lines: Vec<_> = self
+            .counters()
+            .filter(had)
+            .map(|(name, c)| self.written(name, &c))
             .collect();
         (!lines.is_empty()).then(|| visible::lines(&lines.join("\n")).into_owned())
+    }
+
+    /// What a file had before.
+    fn had(&self, sink: &str) -> Option<&str> {
+        let mut had = self.had.iter();
+        had.find(|(name, _)| name == sink).map(|(_, had)| &**had)
+    }
+
+    /// How many packets a sink wrote, and what it already had.
+    fn written(&self, name: &str, counters: &Counters) -> String {
+        let new = counters.delivered - counters.present;
+        if counters.present > 0 {
+            let remedy = match self.replace {
+                true => "",
+                false => "; --replace overwrites them",
+            };
+            let plural = if new == 1 { "" } else { "s" };
+            return format!(
+                "{new} new packet{plural} written to {name}, {} already stored{remedy}",
+                counters.present
+            );
+        }
+        match self.had(name) {
+            Some(had) => format!("{} added to {name}, which had {had}", packets(new)),
+            None => format!("{} written to {name}", packets(new)),
+        }
     }
 
     /// Whether every packet was parsed and written, and every byte belonged to one.
@@ -255,16 +285,4 @@ impl Report {
 
 fn packets(n: u64) -> String {
     format!("{n} {}", if n == 1 { "packet" } else { "packets" })
-}
-
-/// How many packets a sink wrote, and how many of them it already had.
-fn written(name: &str, counters: &Counters, replace: bool) -> String {
-    let mut line = format!("{} written to {name}", packets(counters.delivered));
-    if counters.present > 0 {
-        line += &format!(", {} of them already stored", counters.present);
-        if !replace {
-            line += "; --replace overwrites them";
-        }
-    }
-    line
 }

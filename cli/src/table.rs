@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use dumpstream_flow::Datum;
 use unicode_width::UnicodeWidthStr;
 
-use self::cell::{blob, csv, quoted, shown, text};
+use self::cell::{blob, csv, cut, quoted, shown, text};
 use super::paint::Paint;
 use super::visible;
 
@@ -25,7 +25,7 @@ const WIDEST: usize = 48;
 pub(super) enum Format {
     /// Aligned columns, numbers to the right.
     Table,
-    /// RFC 4180, with a header; text that a spreadsheet would run as a formula gets a leading '.
+    /// CSV with a header; lines end in LF; text that a spreadsheet would run as a formula gets a leading '.
     Csv,
     /// One JSON object per line.
     Jsonl,
@@ -37,12 +37,12 @@ pub(super) struct Layout {
     pub(super) format: Format,
     /// The header's colours.
     pub(super) paint: Paint,
-    /// Whether the output is a terminal; a wide table then omits columns.
-    pub(super) terminal: bool,
+    /// The width of the terminal; on one, a wide table omits columns, and its rows are cut.
+    pub(super) terminal: Option<usize>,
 }
 
-/// On a terminal, a table with more columns than this omits columns without a value: `SELECT *` has
-/// a column for every field that any packet could have.
+/// On a terminal, a table with more columns than this omits columns without a value, and its rows
+/// are cut at the right edge: `SELECT *` has a column for every field that any packet could have.
 const MANY: usize = 16;
 
 struct Cell {
@@ -62,6 +62,8 @@ pub(super) struct Printer<'a> {
     /// Columns that are omitted because none of the held rows has a value there, and whether a
     /// later row had one.
     left_out: BTreeMap<usize, bool>,
+    /// Whether a row was cut.
+    cut: bool,
     out: &'a mut dyn Write,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Printer<'a> {
             widths: Vec::new(),
             held: Vec::new(),
             left_out: BTreeMap::new(),
+            cut: false,
             out,
         }
     }
@@ -83,7 +86,7 @@ impl<'a> Printer<'a> {
         if self.layout.format == Format::Csv {
             let cells = self.names.iter().map(|n| csv(n.as_bytes()));
             let header = cells.collect::<Vec<_>>().join(",");
-            write!(self.out, "{header}\r\n")?;
+            writeln!(self.out, "{header}")?;
         }
         Ok(())
     }
@@ -97,7 +100,7 @@ impl<'a> Printer<'a> {
                     value => shown(value),
                 });
                 let line = cells.collect::<Vec<_>>().join(",");
-                write!(self.out, "{line}\r\n")
+                writeln!(self.out, "{line}")
             }
             Format::Jsonl => {
                 let mut line = String::from("{");
@@ -154,7 +157,7 @@ impl<'a> Printer<'a> {
             }
         }
         let empty = |i: &usize| held.iter().all(|row| row[*i].null);
-        if self.layout.terminal && self.names.len() > MANY && !held.is_empty() {
+        if self.edge().is_some() && !held.is_empty() {
             let empty: Vec<usize> = (0..self.names.len()).filter(empty).collect();
             // If no row has a value, all columns are shown.
             if empty.len() < self.names.len() {
@@ -171,6 +174,7 @@ impl<'a> Printer<'a> {
         });
         let header: Vec<Cell> = header.collect();
         let header = self.aligned(&header);
+        let header = self.cut(header);
         writeln!(self.out, "{}", self.layout.paint.bold(&header))?;
         held.iter().try_for_each(|row| self.line(row))
     }
@@ -180,7 +184,21 @@ impl<'a> Printer<'a> {
             *late |= !cells[*i].null;
         }
         let line = self.aligned(cells);
+        let line = self.cut(line);
         writeln!(self.out, "{line}")
+    }
+
+    /// Where rows of a wide table are cut.
+    fn edge(&self) -> Option<usize> {
+        self.layout.terminal.filter(|_| self.names.len() > MANY)
+    }
+
+    /// Cuts a row at the right edge of the terminal.
+    fn cut(&mut self, mut line: String) -> String {
+        if let Some(edge) = self.edge() {
+            self.cut |= cut(&mut line, edge);
+        }
+        line
     }
 
     fn aligned(&self, cells: &[Cell]) -> String {
@@ -216,6 +234,12 @@ impl<'a> Printer<'a> {
             (!names.is_empty()).then(|| names.join(", "))
         };
         let (empty, late) = (names(false), names(true));
+        if self.cut {
+            writeln!(
+                self.out,
+                "\nRows were cut at the right edge; append `| less -S`, name columns, or use -f jsonl"
+            )?;
+        }
         if let Some(names) = empty {
             writeln!(self.out, "\nColumns without a value, omitted: {names}")?;
         }
@@ -239,10 +263,10 @@ mod tests {
     use dumpstream_flow::sqlite::Database;
 
     fn printed(format: Format, sql: &str) -> String {
-        shown_to(false, format, sql)
+        shown_to(None, format, sql)
     }
 
-    fn shown_to(terminal: bool, format: Format, sql: &str) -> String {
+    fn shown_to(terminal: Option<usize>, format: Format, sql: &str) -> String {
         // No bytes are a database without tables.
         let file = tempfile::NamedTempFile::new().unwrap();
         let database = Database::open(file.path()).unwrap();
@@ -299,18 +323,18 @@ mod tests {
         let nulls = (0..MANY).map(|i| format!("NULL AS c{i}"));
         let nulls = nulls.collect::<Vec<_>>().join(", ");
         let sql = format!("SELECT {nulls}, 7 AS n");
-        let table = shown_to(true, Format::Table, &sql);
+        let table = shown_to(Some(80), Format::Table, &sql);
         assert!(
             table.starts_with("n\n7\n\nColumns without a value, omitted: c0, c1,"),
             "{table}"
         );
         assert!(printed(Format::Table, &sql).starts_with("c0  c1"));
-        assert!(shown_to(true, Format::Csv, &sql).starts_with("c0,c1"));
+        assert!(shown_to(Some(80), Format::Csv, &sql).starts_with("c0,c1"));
         let late = format!(
             "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c LIMIT 1001)
              SELECT {nulls}, CASE WHEN n > 1000 THEN 1 END AS late, n FROM c"
         );
-        let table = shown_to(true, Format::Table, &late);
+        let table = shown_to(Some(80), Format::Table, &late);
         assert!(
             table.contains("only after row 1000, omitted: late;"),
             "{table}"
@@ -318,11 +342,32 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_table_is_cut_at_the_edge_of_the_terminal() {
+        let columns = (0..=MANY).map(|i| format!("'漢{i:02}' AS c{i:02}"));
+        let sql = format!("SELECT {}", columns.collect::<Vec<_>>().join(", "));
+        let table = shown_to(Some(9), Format::Table, &sql);
+        assert_eq!(
+            table,
+            "c00   c01\n漢00  漢0\n\nRows were cut at the right edge; append `| less -S`, name \
+             columns, or use -f jsonl\n"
+        );
+        // What fits, what is not wide, and what is no table stay whole.
+        let whole = printed(Format::Table, &sql);
+        assert_eq!(shown_to(Some(200), Format::Table, &sql), whole);
+        let long = "SELECT 'a long text' AS t";
+        assert_eq!(shown_to(Some(3), Format::Table, long), "t\na long text\n");
+        assert_eq!(
+            shown_to(Some(9), Format::Csv, &sql),
+            printed(Format::Csv, &sql)
+        );
+    }
+
+    #[test]
     fn bytes_that_are_text_are_text() {
         let sql = "SELECT CAST('a' || char(10) || 'b' AS BLOB) AS raw";
-        assert_eq!(printed(Format::Table, sql), "raw\na\\u{a}b\n");
+        assert_eq!(printed(Format::Table, sql), "raw\na\\nb\n");
         assert_eq!(printed(Format::Jsonl, sql), "{\"raw\":\"a\\nb\"}\n");
-        assert_eq!(printed(Format::Csv, sql), "raw\r\na\\nb\r\n");
+        assert_eq!(printed(Format::Csv, sql), "raw\na\\nb\n");
         assert_eq!(
             printed(Format::Table, "SELECT x'00ff' AS raw"),
             "raw\n00ff\n"
@@ -346,7 +391,7 @@ mod tests {
                    '' AS g";
         assert_eq!(
             printed(Format::Csv, sql),
-            "a,b,c,d,e,f,g\r\n'=1+1,-5,\"x,\"\"y\"\"\",,'-,1.0,\"\"\r\n"
+            "a,b,c,d,e,f,g\n'=1+1,-5,\"x,\"\"y\"\"\",,-,1.0,\"\"\n"
         );
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use dumpstream::spell::acts;
 
-/// Escapes one line for a terminal: characters that act on it become `\u{1b}`.
+/// Escapes one line for a terminal: characters that act on it become `\u{1b}` or `\n`.
 pub(super) use dumpstream::spell::visible as line;
 
 /// The same for messages of several lines, whose line feeds are kept.
@@ -26,7 +26,7 @@ pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
 }
 
 fn unicode(out: &mut String, c: char) {
-    out.extend(c.escape_unicode());
+    out.extend(c.escape_default());
 }
 
 /// All that acts stands in the basic plane: one unit of UTF-16 is enough.
@@ -68,6 +68,7 @@ mod tests {
             assert_eq!(json_lines(&hostile).contains(c), c == '\n');
         }
         assert_eq!(line("\u{1b}[2J"), "\\u{1b}[2J");
+        assert_eq!(line("a\nb\r\tc"), "a\\nb\\r\\tc");
         assert_eq!(json("\u{9b}2J"), "\\u009b2J");
         assert!(matches!(line("plain, ü, 漢"), Cow::Borrowed(_)));
     }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-/// Parses a size in bytes: a number and a unit. `K M G` and `KiB MiB GiB` are powers of 1024, `kB
-/// MB GB` powers of 1000; without a unit it is bytes.
+/// Parses a size in bytes: a number and a unit. `K M G T` and `KiB MiB GiB TiB` are powers of
+/// 1024, `kB MB GB TB` powers of 1000; without a unit it is bytes.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.
@@ -21,9 +21,11 @@ pub fn size(text: &str) -> Result<usize, String> {
         "MB" => 1e6,
         "g" | "G" | "GiB" => 1024.0 * 1024.0 * 1024.0,
         "GB" => 1e9,
+        "t" | "T" | "TiB" => 1024f64.powi(4),
+        "TB" => 1e12,
         _ => {
             return Err(format!(
-                "{unit:?} is not a unit of size: use K, M, G, kB, MB, GB"
+                "{unit:?} is not a unit of size: use K, M, G, T, kB, MB, GB, TB"
             ));
         }
     };
@@ -101,6 +103,8 @@ mod tests {
         assert_eq!(size("1.5 KiB"), Ok(1536));
         assert_eq!(size("100MB"), Ok(100_000_000));
         assert_eq!(size("1GiB"), Ok(1 << 30));
+        assert_eq!(size("100TB"), Ok(100_000_000_000_000));
+        assert_eq!(size("1T"), Ok(1 << 40));
         for wrong in ["", "K", "-1", "1Q", "1e9", "99999999999999999999G"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }

@@ -56,6 +56,19 @@ impl Foreign {
         Foreign::of_magic(begin).or_else(|| Foreign::of_text(&begin[..begin.len().min(BEGIN)]))
     }
 
+    /// Whether it is no text.
+    pub fn is_binary(self) -> bool {
+        matches!(
+            self,
+            Foreign::Capture
+                | Foreign::Packed
+                | Foreign::PackedOtherwise
+                | Foreign::Utf16
+                | Foreign::Tls
+                | Foreign::Binary
+        )
+    }
+
     /// What the very first bytes say: no text of tcpdump's begins like this.
     pub(crate) fn of_magic(begin: &[u8]) -> Option<Foreign> {
         Some(match begin {
@@ -128,8 +141,9 @@ impl Foreign {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        let some = |is: fn(&str) -> bool| lines.iter().any(|line| is(line));
-        let kinds: [(fn(&str) -> bool, Foreign); 4] = [
+        type Is = fn(&str) -> bool;
+        let some = |is: Is| lines.iter().any(|line| is(line));
+        let kinds: [(Is, Foreign); 4] = [
             (is_stampless, Foreign::Stampless),
             (is_tshark, Foreign::Tshark),
             (is_cisco, Foreign::Cisco),

@@ -192,8 +192,8 @@ impl Input {
         Some(format!("{:032x}", hash.finish()))
     }
 
-    /// The text. A capture is read by tcpdump, which is started now: `TZ=UTC tcpdump -nn -v -S -tt
-    /// -#`. Messages of tcpdump go to the log. If tcpdump fails, the last read returns that error.
+    /// The text. A capture is read by tcpdump, which is started now: `TZ=UTC tcpdump -nn -e -v -S
+    /// -tt -#`. Messages of tcpdump go to the log. If tcpdump fails, the last read returns that error.
     ///
     /// # Errors
     /// tcpdump is not installed, or cannot be started.

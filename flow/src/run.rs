@@ -262,7 +262,22 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             ..Summary::of_packets(packets)
         };
         batch.skipped.messages = messages;
+        if packets.arrival().is_none() && self.origin.dates_by_change() {
+            let sources = packets.iter().map(|packet| packet.time_source());
+            batch.dated = sources.filter(|source| source.is_undated()).count() as u64;
+        }
         self.watch.count(packets, &mut batch);
+        if let Some(ahead) = self.watch.ahead(packets)
+            && self.station.first_far(packets.sensor())
+        {
+            warn!(
+                sensor = packets.sensor(),
+                "Time stamps are {} this machine's clock. If the sensor is in another zone, run \
+                 tcpdump with -tt, or set `--tz {}=ZONE` here; otherwise set its clock.",
+                watch::from_clock(ahead),
+                packets.sensor(),
+            );
+        }
         self.station.progress().add(&batch);
         self.summary.add(&batch);
         self.numbering.follow(packets);

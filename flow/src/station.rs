@@ -1,7 +1,8 @@
 //! What all inputs of a process share: the parser, the lanes, and the end.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use dumpstream::framing::Framer;
@@ -20,6 +21,9 @@ use crate::sink::hangup::Hangup;
 
 mod builder;
 mod numbers;
+
+/// Sensors that are remembered, and reported.
+const MOST_FAR: usize = 1000;
 
 /// Minimum time that the file of rejects gets at the end, however long the sinks took.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -61,6 +65,8 @@ struct Shared {
     flush_after: Duration,
     progress: Progress,
     numbers: Numbers,
+    /// Sensors whose stamps are far from the clock, and reported.
+    far: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Station {
@@ -205,6 +211,12 @@ impl Station {
     /// After this long without bytes, an input's last record is sent on if it is complete.
     pub(crate) fn flush_after(&self) -> Duration {
         self.0.flush_after
+    }
+
+    /// Whether a sensor's stamps were not reported yet as far from the clock.
+    pub(crate) fn first_far(&self, sensor: &str) -> bool {
+        let mut far = self.0.far.lock().unwrap_or_else(PoisonError::into_inner);
+        far.len() < MOST_FAR && far.insert(sensor.to_owned())
     }
 
     /// Tracks the packet numbers of a new input.

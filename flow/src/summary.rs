@@ -33,6 +33,9 @@ pub struct Summary {
     pub truncated: u64,
     /// Records without a time stamp: tcpdump ran with `-t`. Each has the time of its arrival.
     pub unstamped: u64,
+    /// Records of stored text that have the date of the file's last change, because their time
+    /// stamps have none.
+    pub dated: u64,
     /// Values whose text does not fit their type.
     pub misfits: u64,
     /// Records with a name instead of the source's address: tcpdump ran without `-nn`.
@@ -91,6 +94,7 @@ impl Summary {
         self.unparsed += other.unparsed;
         self.truncated += other.truncated;
         self.unstamped += other.unstamped;
+        self.dated += other.dated;
         self.misfits += other.misfits;
         self.names += other.names;
         self.own += other.own;
@@ -150,6 +154,13 @@ impl fmt::Display for Summary {
                 f,
                 "\n{} without a time stamp (tcpdump -t), timed by arrival",
                 packet(self.unstamped)
+            )?;
+        }
+        if self.dated > 0 {
+            write!(
+                f,
+                "\n{} dated by the file's last change, because time stamps have no date (--date)",
+                packet(self.dated)
             )?;
         }
         if self.misfits > 0 {

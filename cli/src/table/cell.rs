@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use dumpstream_flow::Datum;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text of a cell, a byte that is not UTF-8 as `\xHH`.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
@@ -45,4 +46,18 @@ pub(super) fn csv(text: &[u8]) -> String {
     let mut cell = dumpstream::spell::Text::new();
     cell.csv(text);
     String::from_utf8_lossy(&cell.out).into_owned()
+}
+
+/// Cuts a line to `edge` columns, and returns whether it was longer.
+pub(super) fn cut(line: &mut String, edge: usize) -> bool {
+    if line.width() <= edge {
+        return false;
+    }
+    let mut width = 0;
+    let end = line.char_indices().find(|(_, c)| {
+        width += c.width().unwrap_or(0);
+        width > edge
+    });
+    line.truncate(end.map_or(line.len(), |(at, _)| at));
+    true
 }

@@ -163,7 +163,7 @@ pub(crate) fn a_statement_that_takes_its_time() {
             let count = "SELECT count(*) AS n FROM packets";
             ran(folder.path(), &["query", "-d", &url, "-f", "csv", count])
         });
-        assert_eq!(counted.await.unwrap().quiet().out, "n\r\n1000\r\n");
+        assert_eq!(counted.await.unwrap().quiet().out, "n\n1000\n");
         assert!(asked.try_recv().is_ok());
         assert!(asked.try_recv().is_err(), "it was asked once");
         proxy::end(proxy).await;

@@ -332,7 +332,7 @@ pub(crate) fn queries() {
         .out;
     assert_eq!(rows.lines().count(), 10_001);
     assert!(
-        rows.starts_with("record,cksum_ok,source\r\n"),
+        rows.starts_with("record,cksum_ok,source\n"),
         "{}",
         &rows[..80]
     );
@@ -449,7 +449,7 @@ pub(crate) fn a_password() {
     ran(folder.path(), &count).failed(1, &["chmod 600"]);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(&file, mode).unwrap();
-    assert_eq!(ran(folder.path(), &count).quiet().out, "n\r\n1000\r\n");
+    assert_eq!(ran(folder.path(), &count).quiet().out, "n\n1000\n");
     cluster.spoilt();
 }
 
@@ -546,7 +546,7 @@ pub(crate) fn tls() {
         "csv",
         "SELECT count(*) AS n FROM packets",
     ];
-    assert_eq!(ran(folder.path(), &count).quiet().out, "n\r\n1000\r\n");
+    assert_eq!(ran(folder.path(), &count).quiet().out, "n\n1000\n");
     cluster.spoilt();
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::program::{fed, ran, record, records};
 
-/// RFC 4180, read with all its rules.
+/// RFC 4180, read with all its rules; lines may end in LF.
 fn read(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut chars = text.chars().peekable();
@@ -14,8 +14,8 @@ fn read(text: &str) -> Vec<Vec<String>> {
             '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
             '"' => quoted = !quoted,
             ',' if !quoted => row.push(std::mem::take(&mut cell)),
-            '\r' if !quoted => {
-                assert_eq!(chars.next(), Some('\n'));
+            '\r' if !quoted => assert_eq!(chars.peek(), Some(&'\n')),
+            '\n' if !quoted => {
                 row.push(std::mem::take(&mut cell));
                 rows.push(std::mem::take(&mut row));
             }
@@ -24,6 +24,19 @@ fn read(text: &str) -> Vec<Vec<String>> {
     }
     assert!(cell.is_empty() && row.is_empty() && !quoted);
     rows
+}
+
+/// The value of a cell: without the apostrophe before what a spreadsheet would run.
+fn value(cell: &str) -> &str {
+    let bare = cell.trim_start_matches('\'');
+    let runs = bare.starts_with(['=', '@'])
+        || bare.starts_with(['+', '-'])
+            && !bare[1..].starts_with(',')
+            && bare[1..].contains(|c: char| !c.is_ascii_digit() && c != '.');
+    match cell.strip_prefix('\'') {
+        Some(value) if runs => value,
+        _ => cell,
+    }
 }
 
 #[test]
@@ -72,14 +85,11 @@ fn csv_has_the_values_of_jsonl() {
                                 false => c.to_string(),
                             })
                             .collect();
-                        match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-                            true => format!("'{line}"),
-                            false => line,
-                        }
+                        line
                     }
                     Some(value) => value.to_string(),
                 };
-                assert_eq!(*cell, expected, "{name} of {line}");
+                assert_eq!(value(cell), expected, "{name} of {line}");
                 compared += 1;
             }
         }
@@ -128,12 +138,14 @@ fn csv_is_harmless() {
     let namespace = r#"[{"name": "n", "regex": "ttl (\\d+)"}, {"name": "t", "regex": "<(.*)>"}]"#;
     fs::write(folder.path().join("mine.json"), namespace).unwrap();
     let mut text = Vec::new();
-    let cells: [&[u8]; 7] = [
+    let cells: [&[u8]; 9] = [
         b"=1+1",
         b"@SUM(A1)",
+        b"-2+3",
+        b"+A1",
         b"-2",
-        b"+3",
-        b"\tx",
+        b"'=1",
+        b"\t=x",
         b"a\x1b[2J\xff",
         b"b,\"c\"",
     ];
@@ -153,12 +165,58 @@ fn csv_is_harmless() {
         "t",
         "'=1+1",
         "'@SUM(A1)",
-        "'-2",
-        "'+3",
-        "'\\tx",
+        "'-2+3",
+        "'+A1",
+        "-2",
+        "''=1",
+        "\\t=x",
         "a\\u001b[2J\\xff",
         "b,\"c\"",
     ];
     assert_eq!(cells, expected);
-    assert_eq!(out.lines().count(), 8);
+    assert_eq!(out.lines().count(), 10);
+    let keep = [
+        "parse",
+        "-q",
+        "--namespace",
+        "mine.json",
+        "-o",
+        "csv:-?formulas=keep",
+    ];
+    let kept = read(&fed(folder.path(), &keep, &text).out);
+    for (kept, row) in kept.iter().zip(&rows) {
+        assert_eq!(kept[1], value(&row[1]));
+    }
+    fed(folder.path(), &["parse", "-o", "csv:-?formulas=run"], b"").failed(2, &["is not keep"]);
+}
+
+#[test]
+fn csv_changes_no_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = record(0);
+    let text: String = ["+", "+, DF", "none"]
+        .map(|flags| record.replacen("flags [DF]", &format!("flags [{flags}]"), 1))
+        .concat();
+    let out = fed(
+        folder.path(),
+        &["parse", "-q", "-o", "csv:-"],
+        text.as_bytes(),
+    )
+    .out;
+    let rows = read(&out);
+    let flags = rows[0].iter().position(|name| name == "ip_flags").unwrap();
+    let flags: Vec<_> = rows[1..].iter().map(|row| row[flags].as_str()).collect();
+    assert_eq!(flags, ["+", "+, DF", "none"], "{out}");
+}
+
+#[test]
+fn csv_lines_end_in_lf() {
+    let folder = tempfile::tempdir().unwrap();
+    let as_ = |url| fed(folder.path(), &["parse", "-o", url], records(3).as_bytes()).quiet();
+    let lf = as_("csv:-").out;
+    assert!(lf.lines().count() == 4 && !lf.contains('\r'), "{lf}");
+    assert_eq!(as_("csv:-?eol=lf").out, lf);
+    assert_eq!(as_("csv:-?eol=crlf").out, lf.replace('\n', "\r\n"));
+    let wrong = fed(folder.path(), &["parse", "-o", "csv:-?eol=cr"], b"");
+    wrong.failed(2, &["is not lf or crlf"]);
 }

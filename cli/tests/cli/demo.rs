@@ -31,7 +31,7 @@ fn the_demo_shows_what_it_computes() {
     let told = told.split(' ').next().unwrap().replace(',', "");
     let sql = "SELECT count(*) AS n FROM packets";
     let stored = ran(folder.path(), &["query", "-d", "demo.db", "-f", "csv", sql]).quiet();
-    assert_eq!(stored.out, format!("n\r\n{told}\r\n"));
+    assert_eq!(stored.out, format!("n\n{told}\n"));
     let left = demo
         .out
         .lines()

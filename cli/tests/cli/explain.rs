@@ -304,6 +304,26 @@ fn the_schema_of_sqlite_is_that_of_a_store() {
 }
 
 #[test]
+fn a_database_made_from_the_schema_takes_packets() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = ran(folder.path(), &["schema", "sqlite"]).quiet().out;
+    let empty = rusqlite::Connection::open(folder.path().join("empty.db")).unwrap();
+    empty.execute_batch(&schema).unwrap();
+    drop(empty);
+    let parse = ["parse", "-o", "sqlite:empty.db"];
+    fed(folder.path(), &parse, records(3).as_bytes()).quiet();
+    let count = [
+        "query",
+        "-d",
+        "empty.db",
+        "-f",
+        "csv",
+        "SELECT count(*) AS n FROM packets",
+    ];
+    assert_eq!(ran(folder.path(), &count).quiet().out, "n\n3\n");
+}
+
+#[test]
 fn the_namespace_goes_out_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let export = ran(folder.path(), &["namespace", "export"]).quiet().out;

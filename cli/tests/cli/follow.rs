@@ -280,7 +280,7 @@ fn a_file_followed_twice_adds_no_row() {
     let again = ["parse", "a.txt.1", "--sensor", "a.txt", "-o", "sqlite:a.db"];
     ran(&path, &again).failed(
         0,
-        &["14 packets written to sqlite:a.db, 12 of them already stored"],
+        &["2 new packets written to sqlite:a.db, 12 already stored"],
     );
     assert_eq!(count(), Some(14));
 }

@@ -20,3 +20,5 @@ mod rotation;
 mod secrets;
 #[cfg(unix)]
 mod terminal;
+mod times;
+mod typed;

@@ -96,7 +96,7 @@ fn a_packed_file_read_twice_adds_no_row() {
         "csv",
         "SELECT count(*) FROM packets",
     ];
-    assert_eq!(ran(folder.path(), &count).quiet().out, "count(*)\r\n30\r\n");
+    assert_eq!(ran(folder.path(), &count).quiet().out, "count(*)\n30\n");
 }
 
 #[test]

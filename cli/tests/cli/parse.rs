@@ -335,12 +335,12 @@ fn a_file_parsed_twice_adds_no_row() {
     };
     for said in [
         "",
-        "500 packets written to sqlite:packets.db, 500 of them already stored",
+        "0 new packets written to sqlite:packets.db, 500 already stored",
     ] {
         let day = ["parse", "day.txt", "-o", "sqlite:packets.db"];
         let day = ran(folder.path(), &day).failed(0, &[said]);
         assert_eq!(day.err.is_empty(), said.is_empty(), "{}", day.err);
-        assert!(count().ends_with("\r\n500,500\r\n"), "{}", count());
+        assert!(count().ends_with("\n500,500\n"), "{}", count());
     }
     // Another sensor's file is another stream, whatever it holds.
     let other = [
@@ -352,7 +352,26 @@ fn a_file_parsed_twice_adds_no_row() {
         "roof",
     ];
     ran(folder.path(), &other).quiet();
-    assert!(count().ends_with("\r\n1000,500\r\n"), "{}", count());
+    assert!(count().ends_with("\n1000,500\n"), "{}", count());
+}
+
+#[test]
+fn what_a_file_of_text_had_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("day.txt"), records(2)).unwrap();
+    for url in ["csv:x.csv", "jsonl:x.jsonl"] {
+        let parse = || ran(folder.path(), &["parse", "day.txt", "-o", url]);
+        parse().quiet();
+        parse().failed(
+            0,
+            &[&format!("2 packets added to {url}, which had 2 rows\n")],
+        );
+        parse().failed(0, &["which had 4 rows"]);
+        let quiet = ["parse", "-q", "day.txt", "-o", url];
+        ran(folder.path(), &quiet).quiet();
+    }
+    let rotated = ["parse", "day.txt", "-o", "csv:x.csv?rotate=1h"];
+    ran(folder.path(), &rotated).quiet();
 }
 
 #[test]
@@ -460,7 +479,7 @@ fn files_of_text_are_added_to() {
     for times in 1..=2 {
         for (name, header) in [("out.jsonl", 0), ("out.csv", 1)] {
             let (scheme, url) = (&name[4..], format!("{}:{name}", &name[4..]));
-            ran(folder.path(), &["parse", "day.txt", "-o", &url]).quiet();
+            ran(folder.path(), &["parse", "-q", "day.txt", "-o", &url]).quiet();
             assert_eq!(read(name).lines().count(), 3 * times + header, "{scheme}");
         }
     }

@@ -272,7 +272,7 @@ fn sighup_reopens_under_load() {
         ));
         let csv = fs::read_to_string(at(&format!("out.csv{name}"))).unwrap();
         if !csv.is_empty() {
-            assert!(csv.starts_with("number,time,") && csv.ends_with("\r\n"));
+            assert!(csv.starts_with("number,time,") && csv.ends_with("\n"));
             rows += csv.lines().count() - 1;
         }
     }

@@ -143,6 +143,25 @@ fn harmless(text: &[u8], returns: bool) -> Result<(), String> {
 }
 
 #[test]
+fn replay_shows_no_binary_file_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["replay", "file", "--topspeed"].map(std::ffi::OsStr::new);
+    let replayed = |bytes: &[u8]| {
+        std::fs::write(folder.path().join("file"), bytes).unwrap();
+        shown(folder.path(), &arguments)
+    };
+    let [out, said] = replayed(&[b"\x7fELF", &[0, 1, 2, 7].repeat(99)[..]].concat());
+    assert_eq!(out, b"");
+    let said = String::from_utf8(said).unwrap();
+    assert!(
+        said.contains("is not text") && said.contains("redirect it"),
+        "{said}"
+    );
+    let text = b"10:00:00.000001 IP 192.0.2.1.5000 > 192.0.2.2.9: UDP, length 1\n";
+    assert_eq!(replayed(text)[0], text);
+}
+
+#[test]
 fn nothing_acts_on_a_terminal() {
     let files = std::env::var("CASES")
         .ok()

@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 
 use dumpstream::spell::visible;
 
-/// Options of tcpdump: numeric addresses, full headers, absolute sequence numbers, stamps that do
-/// not depend on a time zone.
-const OPTIONS: [&str; 4] = ["-nn", "-v", "-S", "-tt"];
+/// Options of tcpdump: numeric addresses, the link's header, full headers, absolute sequence
+/// numbers, stamps that do not depend on a time zone.
+const OPTIONS: [&str; 5] = ["-nn", "-e", "-v", "-S", "-tt"];
 
 /// Packet numbers, since 4.6.
 const NUMBER: &str = "-#";

@@ -31,15 +31,21 @@ pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
     Ok(found)
 }
 
-/// Checks that [`resolve`] can read the text, as far as that is possible without looking up the
-/// host.
+/// Checks an address to connect to, as far as that is possible without looking up the host.
 ///
 /// # Errors
 /// [`Error::Address`].
 pub fn check(text: &str) -> Result<(), Error> {
-    match text.parse::<SocketAddr>() {
-        Ok(_) => Ok(()),
-        Err(_) => parts(text).map(|_| ()),
+    let port = match text.parse::<SocketAddr>() {
+        Ok(address) => address.port(),
+        Err(_) => parts(text)?.1,
+    };
+    match port {
+        0 => Err(Error::Address {
+            text: text.to_owned(),
+            reason: "port 0 cannot be connected to".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -50,9 +56,11 @@ fn parts(text: &str) -> Result<(&str, u16), Error> {
         reason,
     };
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-    let port: u16 = port
-        .parse()
-        .map_err(|_| wrong("the port number is missing".to_owned()))?;
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let port: u16 = port.parse().map_err(|_| match digits {
+        true => wrong(format!("port {port} is too high; the highest is 65535")),
+        false => wrong("the port number is missing".to_owned()),
+    })?;
     if host.contains(':') && !host.starts_with('[') {
         return Err(wrong(
             "an IPv6 address needs brackets before its port".to_owned(),

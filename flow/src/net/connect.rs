@@ -100,6 +100,7 @@ pub async fn connect(
     let mut outcome = Outcome::default();
     let mut failures = 0;
     let (mut spans, mut wait) = (0u32, Duration::ZERO);
+    let mut waited = false;
     loop {
         let opened = tokio::select! {
             biased;
@@ -111,6 +112,10 @@ pub async fn connect(
             Ok(connection) => {
                 outcome.connections += 1;
                 info!(peer = %connection.peer(), stream = connection.stream(), "Connected.");
+                if std::mem::take(&mut waited) {
+                    // Whoever read that it failed waits for this.
+                    warn!("{address} accepted the connection.");
+                }
                 let before = outcome.summary.bytes;
                 let start = Instant::now();
                 let origin = origin(&connection);
@@ -151,6 +156,7 @@ pub async fn connect(
         wait = retry.wait(spans);
         let shown = Duration::from_millis(wait.as_millis() as u64);
         warn!("{address} {ended}; retrying in {shown:?}.");
+        waited = true;
         tokio::select! {
             biased;
             () = cancel.cancelled() => return outcome,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use dumpstream::spell::visible;
-use dumpstream::{Packet, Packets, Parser, Value};
+use dumpstream::{Packet, Packets, Parser, TimeSource, Value};
 use tracing::field::display;
 use tracing::warn;
 
@@ -37,6 +37,50 @@ pub(super) struct Watch {
     said_own: bool,
     said_unparsed: bool,
     said_forgeable: bool,
+    clock: Clock,
+}
+
+/// Stamps that differ from this machine's clock by more than this are reported.
+const FAR: i64 = 60 * SECOND;
+
+/// The difference of a sensor's stamps is that of its clock or its zone if it stays the same, within
+/// `STEADY`, for `LONG`: a recording that is sent quickly, or text that waits on its way, drifts.
+const LONG: i64 = 5 * SECOND;
+const STEADY: i64 = 2 * SECOND;
+
+/// No two zones differ by more; what does is a recording.
+const ZONES: i64 = 26 * 3600 * SECOND;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// `9 h 0 min ahead of`.
+pub(super) fn from_clock(ahead: i64) -> String {
+    let minutes = (ahead.unsigned_abs() + 30 * SECOND as u64) / (60 * SECOND as u64);
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    format!("{} h {} min {side}", minutes / 60, minutes % 60)
+}
+
+/// Compares live stamps with this machine's clock.
+#[derive(Default)]
+struct Clock {
+    /// Since when the stamps have been so far ahead.
+    steady: Option<(i64, i64)>,
+    said: bool,
+}
+
+impl Clock {
+    /// How far stamps are ahead, once it is certain that this is the sensor's mistake.
+    fn ahead(&mut self, time: i64, arrival: i64) -> Option<i64> {
+        let ahead = time.saturating_sub(arrival);
+        let (since, first) = *self.steady.get_or_insert((arrival, ahead));
+        if ahead.abs_diff(first) > STEADY as u64 {
+            self.steady = Some((arrival, ahead));
+            return None;
+        }
+        let far = (FAR..=ZONES).contains(&ahead.saturating_abs());
+        let long = arrival.saturating_sub(since) >= LONG;
+        (far && long && !std::mem::replace(&mut self.said, true)).then_some(ahead)
+    }
 }
 
 impl Watch {
@@ -57,6 +101,16 @@ impl Watch {
             said_own: false,
             said_unparsed: false,
             said_forgeable: false,
+            clock: Clock::default(),
+        }
+    }
+
+    /// How far the stamps of live text are ahead of this machine's clock, once, if they are wrong.
+    pub(super) fn ahead(&mut self, packets: &Packets) -> Option<i64> {
+        let last = packets.iter().next_back()?;
+        match last.time_source() {
+            TimeSource::Previous | TimeSource::Arrival => None,
+            _ => self.clock.ahead(last.time(), packets.arrival()?),
         }
     }
 
@@ -214,5 +268,36 @@ impl Watch {
         let hosts = (address(self.source), address(self.destination));
         (out && hosts == (Some(peer.ip()), Some(local.ip())))
             || (back && hosts == (Some(local.ip()), Some(peer.ip())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stamps that are so many seconds ahead, in one batch a second.
+    fn said(ahead: impl Fn(i64) -> i64) -> Option<i64> {
+        let mut clock = Clock::default();
+        let start = 1_800_000_000 * SECOND;
+        (0..60).find_map(|s| {
+            let arrival = start + s * SECOND;
+            clock.ahead(arrival + ahead(s) * SECOND, arrival)
+        })
+    }
+
+    #[test]
+    fn stamps_that_stay_far_from_the_clock_are_told_of_once() {
+        assert_eq!(said(|_| 9 * 3600), Some(9 * 3600 * SECOND));
+        assert_eq!(from_clock(9 * 3600 * SECOND - 1), "9 h 0 min ahead of");
+        assert_eq!(from_clock(-5400 * SECOND), "1 h 30 min behind");
+        assert_eq!(said(|s| -3600 - s % 2), Some(-3601 * SECOND));
+        // A right clock; a recording; one that is sent at another pace.
+        assert_eq!(said(|_| -30), None);
+        assert_eq!(said(|_| -27 * 3600), None);
+        assert_eq!(said(|s| -3600 + 2 * s), None);
+        let mut clock = Clock::default();
+        let arrivals = (0..60).map(|s| s * SECOND);
+        let said = arrivals.filter_map(|a| clock.ahead(a + 3600 * SECOND, a));
+        assert_eq!(said.count(), 1);
     }
 }

@@ -1,9 +1,10 @@
-//! `csv:` writes a table of text (RFC 4180): a header, then one row per packet; lines end in CR LF.
+//! `csv:` writes a table of text (RFC 4180): a header, then one row per packet. Lines end in LF, as
+//! psql and DuckDB write them, because a shell takes a CR for a part of the last cell.
 //!
 //! The columns are those of the namespace in their order; then, if requested, `sensor`, `stream`,
 //! `record` and `time_source`; then `truncated`; then, if requested, `raw`. They are the same for
 //! every row; a missing value is an empty cell. Numbers, addresses and times are written unchanged;
-//! a text cell that a spreadsheet would take for a formula gets a leading apostrophe.
+//! a text cell that a spreadsheet would run as a formula gets a leading apostrophe.
 
 use dumpstream::spell::Text;
 use dumpstream::{Packet, Value};
@@ -14,13 +15,42 @@ use super::file::{self, Format};
 use super::parts::UrlParts;
 use super::scheme::Opening;
 
+/// The parameters of `csv:` URLs.
+pub(super) const PARAMETERS: &[&str] = &[
+    file::PARAMETERS[0],
+    file::PARAMETERS[1],
+    "eol=lf|crlf",
+    "formulas=keep",
+];
+
 /// Reads a URL `csv:FILE`.
 pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
-    file::read(url, Table::new)
+    let eol = url.value("eol", "lf or crlf", |value| match value {
+        "lf" => Some("\n"),
+        "crlf" => Some("\r\n"),
+        _ => None,
+    })?;
+    let keep = url.value("formulas", "keep", |value| (value == "keep").then_some(()))?;
+    let spelling = Spelling {
+        eol: eol.unwrap_or("\n"),
+        text: match keep {
+            Some(()) => Text::csv_as_is,
+            None => Text::csv,
+        },
+    };
+    file::read(url, move |context| Table::new(context, spelling))
+}
+
+/// How lines end, and how text is spelled.
+#[derive(Clone, Copy)]
+struct Spelling {
+    eol: &'static str,
+    text: fn(&mut Text, &[u8]),
 }
 
 /// Spells packets as rows.
-pub(crate) struct Table {
+struct Table {
+    spelling: Spelling,
     columns: usize,
     header: Vec<u8>,
     identity: bool,
@@ -33,7 +63,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(context: &SinkContext) -> Table {
+    fn new(context: &SinkContext, spelling: Spelling) -> Table {
         let ours: &[&str] = match context.identity {
             true => &["sensor", "stream", "record", "time_source"],
             false => &[],
@@ -46,10 +76,11 @@ impl Table {
             if !header.out.is_empty() {
                 header.out.push(b',');
             }
-            header.csv(name.as_bytes());
+            (spelling.text)(&mut header, name.as_bytes());
         }
-        header.out.extend_from_slice(b"\r\n");
+        header.out.extend_from_slice(spelling.eol.as_bytes());
         Table {
+            spelling,
             columns: context.columns.len(),
             header: header.out,
             identity: context.identity,
@@ -72,7 +103,7 @@ impl Table {
             let mut text = Text::new();
             for name in [sensor, stream] {
                 text.out.push(b',');
-                text.csv(name.as_bytes());
+                (self.spelling.text)(&mut text, name.as_bytes());
             }
             text.out.push(b',');
             self.stream = text.out;
@@ -104,7 +135,7 @@ impl Format for Table {
         for (column, value) in packet.values() {
             self.separate(column.index() - at);
             at = column.index();
-            cell(&mut self.text, &value);
+            cell(&mut self.text, &value, self.spelling.text);
         }
         self.separate((self.columns - 1).saturating_sub(at));
         if self.identity {
@@ -117,15 +148,16 @@ impl Format for Table {
         }
         if self.raw {
             out.push(b',');
-            self.text.csv(packet.raw());
+            (self.spelling.text)(&mut self.text, packet.raw());
         }
-        self.text.out.extend_from_slice(b"\r\n");
+        let eol = self.spelling.eol.as_bytes();
+        self.text.out.extend_from_slice(eol);
     }
 }
 
-fn cell(text: &mut Text, value: &Value<'_>) {
+fn cell(text: &mut Text, value: &Value<'_>, spell: fn(&mut Text, &[u8])) {
     match *value {
-        Value::Text(bytes) => text.csv(bytes),
+        Value::Text(bytes) => spell(text, bytes),
         Value::Int(n) => text.int(n),
         Value::Bool(b) => text
             .out
@@ -140,6 +172,6 @@ fn cell(text: &mut Text, value: &Value<'_>) {
         // Not a number: absent, as in JSON.
         Value::Real(_) => {}
         // A type that a later version of the core may add.
-        ref other => text.csv(other.to_string().as_bytes()),
+        ref other => spell(text, other.to_string().as_bytes()),
     }
 }

@@ -3,6 +3,10 @@
 //! The keys are the namespace's columns in their order; then, if requested, `sensor`, `stream`,
 //! `record` and `time_source`; then `truncated`; then `raw`. Missing values are omitted.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use dumpstream::spell::Text;
 use dumpstream::{Column, Packet, Value};
 
@@ -12,9 +16,39 @@ use super::file::{self, Format};
 use super::parts::UrlParts;
 use super::scheme::Opening;
 
+/// Bytes that show what a file is.
+const BEGIN: u64 = 64;
+
 /// Reads a URL `jsonl:FILE`.
 pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
-    file::read(url, Object::new)
+    let opening = file::read(url, Object::new)?;
+    let (sink, path) = (url.text().to_owned(), url.place().to_owned());
+    Ok(match opening.to_file() {
+        // Rotated files have other names.
+        Some(_) if url.get("rotate").or(url.get("rotate_size")).is_none() => {
+            opening.after(move || continues(&sink, path.as_ref()))
+        }
+        _ => opening,
+    })
+}
+
+/// Refuses an existing file that does not begin with an object.
+fn continues(sink: &str, path: &Path) -> Result<(), SinkError> {
+    // Reading a pipe would consume its content. Why a file cannot be opened is said later.
+    let regular = path.metadata().is_ok_and(|about| about.is_file());
+    let Some(file) = regular.then(|| File::open(path).ok()).flatten() else {
+        return Ok(());
+    };
+    let mut begin = Vec::new();
+    let read = file.take(BEGIN).read_to_end(&mut begin);
+    read.map_err(SinkError::io(sink, "read the beginning of the file"))?;
+    match begin.trim_ascii_start() {
+        [] | [b'{', ..] => Ok(()),
+        _ => Err(SinkError::Refused {
+            sink: sink.to_owned(),
+            why: "the file exists and is not JSON Lines; name another file".to_owned(),
+        }),
+    }
 }
 
 /// Spells packets as JSON objects.

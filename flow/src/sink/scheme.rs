@@ -133,6 +133,18 @@ impl Opening {
         self
     }
 
+    /// Checks what is there before it is opened.
+    pub(super) fn after(
+        self,
+        check: impl Fn() -> Result<(), SinkError> + Send + Sync + 'static,
+    ) -> Opening {
+        let open = self.open;
+        Opening {
+            open: Arc::new(move |context| check().and_then(|()| open(context))),
+            ..self
+        }
+    }
+
     pub(super) fn to_file(&self) -> Option<&str> {
         self.file.as_deref()
     }

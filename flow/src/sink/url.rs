@@ -20,7 +20,7 @@ fn built_in() -> Vec<Scheme> {
             .parameters(file::PARAMETERS)
             .endings(&["jsonl", "json", "ndjson", "-"]),
         Scheme::new("csv", "csv:- or csv:FILE", csv::read)
-            .parameters(file::PARAMETERS)
+            .parameters(csv::PARAMETERS)
             .endings(&["csv"]),
         #[cfg(feature = "sqlite")]
         Scheme::new("sqlite", "sqlite:FILE", sqlite::read)
@@ -173,6 +173,15 @@ impl SinkUrl {
     /// The file that the sink writes to, if any.
     pub fn file(&self) -> Option<&str> {
         self.opening.to_file()
+    }
+
+    /// The file of text to whose end rows are added; rotated files are new ones.
+    pub fn appended(&self) -> Option<&str> {
+        let rotates = ["rotate", "rotate_size"]
+            .iter()
+            .any(|p| self.parts.get(p).is_some());
+        let text = matches!(self.scheme, "csv" | "jsonl");
+        self.file().filter(|_| text && !rotates)
     }
 
     /// The parameter `on_full`, which every sink takes.

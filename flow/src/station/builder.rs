@@ -184,6 +184,7 @@ impl StationBuilder {
             flush_after: self.flush_after,
             progress: Progress::new(),
             numbers: Default::default(),
+            far: Default::default(),
         }));
         // When no sink is alive any more, nothing is left to do.
         let (lanes, stop) = (station.lanes().clone(), station.stop().clone());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -111,19 +111,43 @@ impl Database {
         if let Err(e) = fs::File::open(file) {
             return refused(format!("database {}: {e}{}", file.display(), readers(file)));
         }
-        let open = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let database = Connection::open_with_flags(file, flags)?;
+        let open = |name: &Path| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_URI;
+            let database = Connection::open_with_flags(name, flags)?;
             database.busy_timeout(BUSY)?;
             database.pragma_update(None, "query_only", true)?;
             // Reads the header, to recognise a file that is not a database.
             database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             Ok::<_, rusqlite::Error>(database)
         };
-        let database = open();
-        database
-            .map(Database)
-            .or_else(|e| refused(format!("database {}: {e}", file.display())))
+        let error = match open(Path::new(&uri(file, ""))) {
+            Ok(database) => return Ok(Database(database)),
+            Err(error) => error,
+        };
+        // Readers, too, create the files that coordinate them with a writer.
+        let unwritable = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)
+        );
+        if !unwritable {
+            return refused(format!("database {}: {error}", file.display()));
+        }
+        let log = beside(file, "-wal");
+        if log.metadata().is_ok_and(|about| about.len() > 0) {
+            return refused(format!(
+                "database {}: its last rows are in {}, which only a user who may write to the \
+                 directory can read: run this as its owner, or copy both files",
+                file.display(),
+                log.display()
+            ));
+        }
+        // Without a log there is no writer.
+        match open(Path::new(&uri(file, "?immutable=1"))) {
+            Ok(database) => Ok(Database(database)),
+            Err(error) => refused(format!("database {}: {error}", file.display())),
+        }
     }
 
     /// A handle that ends a query from another thread.
@@ -223,6 +247,22 @@ impl Database {
             false => format!("{message}\n  {what}: {}", names.join(", ")),
         })
     }
+}
+
+/// A file's name as SQLite takes it with parameters.
+fn uri(file: &Path, parameters: &str) -> String {
+    let name = file.to_string_lossy();
+    let name = name
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    format!("file:{name}{parameters}")
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 fn datum(value: ValueRef<'_>) -> Datum<'_> {

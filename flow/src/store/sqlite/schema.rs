@@ -59,6 +59,11 @@ const OURS: [(&str, &str); 5] = [
     ("truncated", "INTEGER"),
 ];
 
+/// The packet's size on the network layer, with one meaning for both versions of IP: `length` is
+/// IPv4's total length, but IPv6's without its header. NULL where the text does not have it.
+const BYTES: &str = ", CASE packet.\"ip_version\" WHEN 4 THEN packet.\"length\" \
+     WHEN 6 THEN packet.\"length\" + 40 END AS bytes";
+
 /// How many of them are the key.
 const KEY: usize = 3;
 
@@ -98,9 +103,9 @@ fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<()
     view(conn).map_err(doing())
 }
 
-/// The statements that create the tables and the view of a sink `sqlite:FILE`, in order and without
-/// semicolons, as SQLite keeps them. They come from a database in memory, which the same code has
-/// created.
+/// The statements that mark a file as dumpstream's, and create the tables and the view of a sink
+/// `sqlite:FILE`, in order and without semicolons, as SQLite keeps them. They come from a database
+/// in memory, which the same code has created.
 ///
 /// # Errors
 /// SQLite's error; nothing in the context should cause one.
@@ -117,7 +122,12 @@ pub fn schema(context: &SinkContext) -> Result<Vec<String>, SinkError> {
         .query_map([], |row| row.get(0))?
         .collect()
     };
-    read().map_err(fail.doing("read the schema"))
+    let tables = read().map_err(fail.doing("read the schema"))?;
+    let marks = [
+        format!("PRAGMA application_id = {APPLICATION}"),
+        format!("PRAGMA user_version = {FORMAT}"),
+    ];
+    Ok(marks.into_iter().chain(tables).collect())
 }
 
 /// Refuses a database of another program, and claims an empty one.
@@ -240,17 +250,31 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
         "CREATE VIEW packets AS SELECT \
          strftime('%Y-%m-%dT%H:%M:%S', (packet.time - {FRACTION}) / 1000000000, 'unixepoch') || \
          CASE WHEN packet.time % 1000 = 0 THEN printf('.%06dZ', {FRACTION} / 1000) \
-         ELSE printf('.%09dZ', {FRACTION}) END AS time, \
-         packet.time AS time_ns, \
-         (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
-         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream"
+         ELSE printf('.%09dZ', {FRACTION}) END AS time"
     );
-    for (name, _) in existing(conn)? {
-        if name != "time" && name != "stream" {
-            let name = quoted(&name);
-            write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
-        }
+    // The fields come before our own columns, so that a terminal shows them.
+    let columns = existing(conn)?;
+    let ours = |name: &str| name == "raw" || OURS.iter().any(|(ours, _)| *ours == name);
+    let (ours, fields): (Vec<_>, Vec<_>) = columns.iter().partition(|(name, _)| ours(name));
+    let add = |sql: &mut String, name: &str| {
+        let name = quoted(name);
+        write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
+    };
+    fields.iter().for_each(|(name, _)| add(&mut sql, name));
+    let field = |name: &str| fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    let number = |name: &str| field(name).is_some_and(|(_, kind)| kind == "INTEGER");
+    if number("ip_version") && number("length") && field("bytes").is_none() {
+        sql.push_str(BYTES);
     }
+    sql.push_str(
+        ", (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
+         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream",
+    );
+    let others = ours
+        .iter()
+        .filter(|(name, _)| name != "time" && name != "stream");
+    others.for_each(|(name, _)| add(&mut sql, name));
+    sql.push_str(", packet.time AS time_ns");
     sql.push_str(" FROM packet");
     let same: bool = conn.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'packets' AND sql = ?1)",
