@@ -12,6 +12,7 @@ use jiff::civil::Date;
 
 use super::origins::{Origins, Stamp, Zone, date, zone};
 use super::report::Report;
+use super::signals::Hangup;
 use super::{Usage, amount, namespace, same};
 
 /// A lower limit would cut most heads.
@@ -90,6 +91,9 @@ pub(super) struct Records {
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
     drain_timeout: Duration,
+    /// Reopen files on SIGHUP even if it was ignored at the start (nohup) or the terminal is gone.
+    #[arg(long, help_heading = "Records")]
+    reopen_on_sighup: bool,
 }
 
 /// The help of `-o`, with what this build can write to.
@@ -162,6 +166,7 @@ impl Records {
             stall_after: dumpstream_flow::DEFAULT_STALL_AFTER,
             queue: dumpstream_flow::DEFAULT_QUEUE,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            reopen_on_sighup: false,
         }
     }
 
@@ -294,6 +299,10 @@ impl Records {
             stdout,
             zone: zone.name,
             replace: self.replace,
+            hangup: match self.reopen_on_sighup {
+                true => Hangup::Reopens,
+                false => Hangup::Inherited,
+            },
             rejects: self.rejects,
         };
         let origins = Origins {

@@ -18,4 +18,6 @@ mod rejects;
 mod rotation;
 mod secrets;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
 mod terminal;

@@ -1,0 +1,127 @@
+//! What SIGINT, SIGTERM and SIGHUP do.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::program::{Running, dumpstream, record, records, until};
+
+/// A pipe that nobody reads until the test does; it can be opened for writing at once.
+fn fifo(folder: &Path) -> File {
+    let path = folder.join("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let both = File::options().read(true).write(true).open(path);
+    both.unwrap()
+}
+
+/// A listener whose only output is a pipe that takes nothing more, and the pipe.
+fn stuck(folder: &Path) -> (Running, File) {
+    let pipe = fifo(folder);
+    let listen = ["listen", "-k", "0", "-o", "jsonl:fifo"];
+    let more = ["--drain-timeout", "100s"];
+    let running = Running::new(dumpstream(folder, &[&listen[..], &more].concat()));
+    let mut sender = TcpStream::connect(running.address()).unwrap();
+    sender.write_all(records(500).as_bytes()).unwrap();
+    drop(sender);
+    until("they are received", || {
+        running.signal("USR1");
+        running
+            .said()
+            .contains("500 packets received")
+            .then_some(())
+    });
+    (running, pipe)
+}
+
+/// Signals its process twice, as `timeout` does.
+fn twice(running: &Running, name: &str) {
+    let kill = format!("kill -{name} {0}; kill -{name} {0}", running.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn a_second_signal_at_once_is_the_first_one_again() {
+    // The two can also arrive as one.
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let (running, mut pipe) = stuck(folder.path());
+        twice(&running, if round % 2 == 0 { "TERM" } else { "INT" });
+        running.says("stopping");
+        let reader = std::thread::spawn(move || {
+            let mut lines = 0;
+            let mut buf = [0; 65_536];
+            while lines < 500 {
+                let n = pipe.read(&mut buf).unwrap();
+                lines += buf[..n].iter().filter(|b| **b == b'\n').count();
+            }
+        });
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.contains("500 packets written to jsonl:fifo"), "{said}");
+        reader.join().unwrap();
+    }
+}
+
+#[test]
+fn a_second_signal_later_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, _pipe) = stuck(folder.path());
+    twice(&running, "INT");
+    running.says("stopping");
+    std::thread::sleep(Duration::from_millis(600));
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(143), "{said}");
+    assert!(said.contains("exited immediately: "), "{said}");
+}
+
+/// `nohup dumpstream listen &` goes on when the terminal closes.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux tells what was ignored")]
+fn an_ignored_sighup_stays_ignored_unless_a_flag_asks_for_it() {
+    for (flag, reopens) in [(None, false), (Some("--reopen-on-sighup"), true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = "trap '' HUP; exec \"$@\"";
+        let program = dumpstream(folder.path(), &[]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", listen, "sh"])
+            .arg(program.get_program())
+            .args(["listen", "0", "-o", "jsonl:out.jsonl"])
+            .args(flag)
+            .current_dir(folder.path());
+        let running = Running::new(shell);
+        let mut sender = TcpStream::connect(running.address()).unwrap();
+        let out = folder.path().join("out.jsonl");
+        let rows = |file: &Path| fs::read_to_string(file).map_or(0, |text| text.lines().count());
+        sender.write_all(record(1).as_bytes()).unwrap();
+        until("a row is there", || (rows(&out) == 1).then_some(()));
+        let moved = folder.path().join("moved.jsonl");
+        fs::rename(&out, &moved).unwrap();
+        running.signal("HUP");
+        if reopens {
+            until("it is reopened", || out.exists().then_some(()));
+        }
+        sender.write_all(record(2).as_bytes()).unwrap();
+        drop(sender);
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let expected = if reopens { (1, 1) } else { (2, 0) };
+        assert_eq!((rows(&moved), rows(&out)), expected);
+    }
+}
