@@ -151,10 +151,11 @@ impl<'a> Deserializer<'a> for Row<'a> {
     /// A map of the columns that have a value.
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         let packet = self.0;
-        let columns = packet.place().0.columns().iter().enumerate();
+        let columns = packet.place().0.columns();
         visitor.visit_map(Entries {
-            entries: columns
-                .filter_map(|(i, column)| Some((column.name.as_str(), Present(packet.value(i)?)))),
+            entries: packet
+                .values()
+                .map(|(column, value)| (columns[column.index()].name.as_str(), Present(value))),
             next: None,
         })
     }

@@ -16,6 +16,7 @@ pub use self::skip::{Skip, Skipped};
 use crate::head::{self, MAX_HEAD, Style};
 use crate::limits::{DEFAULT_MAX_RECORD, LARGEST_MAX_RECORD};
 use crate::message::is_message;
+use crate::pptp;
 use crate::scan::balanced;
 
 /// What the bytes at the front are.
@@ -56,6 +57,9 @@ enum State {
     /// No head yet, or none since.
     Seeking(Skip),
 }
+
+/// The byte-order mark of UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +180,14 @@ impl Framer {
         if src.is_empty() {
             return None;
         }
-        if let State::Seeking(reason) = self.state
-            && let Some(cut) = self.seek(src, eof, reason)?
-        {
-            return Some(cut);
+        if let State::Seeking(reason) = self.state {
+            let first = reason == Skip::Preamble && self.skipped.total() == 0;
+            if first && BOM.starts_with(&src[..src.len().min(BOM.len())]) {
+                return self.skip_bom(src, eof);
+            }
+            if let Some(cut) = self.seek(src, eof, reason)? {
+                return Some(cut);
+            }
         }
         let found = if batch && self.settled() && self.style.known() {
             self.last(src, eof)
@@ -225,6 +233,19 @@ impl Framer {
         Some(Cut {
             len: src.len(),
             kind,
+        })
+    }
+
+    /// The text of an editor begins with its mark: the first head stands behind it. `None`: the
+    /// mark is not complete.
+    fn skip_bom(&mut self, src: &[u8], eof: bool) -> Option<Cut> {
+        let len = BOM.len().min(src.len());
+        (len == BOM.len() || eof).then(|| {
+            self.skipped.preamble += len as u64;
+            Cut {
+                len,
+                kind: CutKind::Skipped(Skip::Preamble),
+            }
         })
     }
 
@@ -311,6 +332,9 @@ impl Framer {
         }
         let known = self.style.number.is_some();
         if let Some((head, style)) = head::head(line, &self.style) {
+            if self.state == State::Record && pptp::unended(&src[..start]) {
+                return Some(Judged::Line);
+            }
             self.style = style;
             self.fresh &= line[head.body..].starts_with(head::INVALID_HEADER);
             return Some(Judged::Head);
@@ -421,5 +445,5 @@ fn complete(record: &[u8]) -> bool {
         let at = memchr::memmem::rfind(last, b"(tos 0x");
         at.is_some_and(|at| balanced(&last[at..]) == Some(last.len() - at))
     };
-    !header
+    !header && !pptp::unended(record)
 }

@@ -9,14 +9,19 @@
 //! is marked *odd*, and the regexes decide.
 
 mod arp;
+mod bigip;
 mod icmp;
 mod info;
 mod ip;
 mod ip6;
 mod leaf;
 mod link;
+mod name;
+mod tail;
 mod tcp;
+mod tcp3;
 mod udp;
+mod unheaded;
 mod walk;
 
 use self::walk::Walk;
@@ -24,6 +29,7 @@ pub(crate) use self::walk::{Keep, Parts, Piece, SLOTS, Slots, slot};
 use crate::head::{Stamp, Style};
 use crate::message::is_message;
 use crate::part::Part;
+use crate::pptp;
 use crate::scan;
 
 /// What the first line leaves to the next.
@@ -110,6 +116,9 @@ pub(crate) fn record(
                     None => walk.odd(Part::Number, digits),
                 }
             }
+            if head.device.0 < head.device.1 {
+                walk.odd_link(&first[head.device.0..head.device.1]);
+            }
             if head.stamp.0 < head.stamp.1 {
                 let stamp = &first[head.stamp.0..head.stamp.1];
                 if head.value == Stamp::None {
@@ -178,7 +187,9 @@ pub(crate) fn record(
     while next < buf.len() {
         let rest = &buf[next..];
         if rest[0] != b'\t' {
-            if let Some(head) = style.head(rest) {
+            // Whether PPTP's names are open: see [`pptp::unended`].
+            let inside = walk.parts.names && pptp::unended(&buf[start..next]);
+            if !inside && let Some(head) = style.head(rest) {
                 walk.parts.ahead = Some((next, head));
                 break;
             }

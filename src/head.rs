@@ -4,8 +4,8 @@ mod stamp;
 
 use crate::scan;
 
-use self::stamp::stamp;
-pub(crate) use self::stamp::{Form, Stamp, read};
+pub(crate) use self::stamp::{Form, Stamp, leap_year, read};
+use self::stamp::{negative, stamp};
 
 /// No head is longer: a number of 20 digits, two lengths of 10, a stamp of 35, `(invalid us)`.
 pub(crate) const MAX_HEAD: usize = 128;
@@ -18,6 +18,8 @@ pub struct Style {
     pub(crate) number: Option<bool>,
     /// `--lengths`: known after the first head.
     pub(crate) lengths: Option<bool>,
+    /// `-I` of OpenBSD, the interface: known after the first head with a readable stamp.
+    pub(crate) device: Option<bool>,
     /// Known after the first head with a readable stamp.
     pub(crate) form: Form,
     /// Fractions are nanoseconds.
@@ -59,6 +61,8 @@ pub(crate) const INVALID_HEADER: &[u8] = b"[Invalid header: ";
 pub(crate) struct Head {
     /// The digits of `-#`.
     pub(crate) number: Option<(usize, usize)>,
+    /// What OpenBSD's `-I` prints, with its blank; else empty.
+    pub(crate) device: (usize, usize),
     /// The digits of the stamp, with `-ttt`'s sign; empty where none can be read.
     pub(crate) stamp: (usize, usize),
     pub(crate) value: Stamp,
@@ -97,6 +101,7 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
     let rest = &line[at..];
     let none = |len| Head {
         number,
+        device: (at, at),
         stamp: (at, at),
         value: Stamp::None,
         body: at + len,
@@ -107,7 +112,11 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
             && matches!(rest, [b' ' | b'-', b'[', ..]),
     );
     if rest.get(sign) == Some(&b'[') {
-        for no_stamp in [&b"[Error converting time] "[..], b"[timestamp overflow] "] {
+        for no_stamp in [
+            &b"[Error converting time] "[..],
+            b"[timestamp overflow] ",
+            b"[timestamp < 1970-01-01 00:00:00 UTC] ",
+        ] {
             if rest[sign..].starts_with(no_stamp) {
                 return Some((none(sign + no_stamp.len()), style));
             }
@@ -124,7 +133,22 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
         };
         return found.then(|| (none(0), style));
     }
-    let (value, len, form, nano) = stamp(rest, style.form, style.nano)?;
+    let read = |rest| stamp(rest, style.form, style.nano);
+    let (device, found) = match (style.device, device(rest)) {
+        (Some(true) | None, Some(len)) => {
+            let signed = |form: &Form| *form == Form::Signed;
+            let found = read(&rest[len..]).filter(|(_, _, form, _)| !signed(form));
+            (len, found)
+        }
+        (Some(true), None) => return None,
+        _ => (0, read(rest)),
+    };
+    let Some((value, len, form, nano)) = found else {
+        let unsigned = matches!(style.form, Form::Clock | Form::Civil | Form::Unknown);
+        let len = negative(rest).filter(|len| unsigned && rest.get(*len) == Some(&b' '))?;
+        return Some((none(len + 1), style));
+    };
+    let rest = &rest[device..];
     let mut body = len;
     // Since 4.99.6: `ND_PRINT(" (invalid ns)")`, `ND_PRINT(" (invalid us)")`.
     if rest[body..].starts_with(b" (") {
@@ -139,12 +163,15 @@ pub(crate) fn head(line: &[u8], style: &Style) -> Option<(Head, Style)> {
     }
     style.form = form;
     style.nano = nano;
+    style.device = Some(device > 0);
+    let stamp = at + device;
     Some((
         Head {
             number,
-            stamp: (at, at + len),
+            device: (at, stamp),
+            stamp: (stamp, stamp + len),
             value,
-            body: at + body + 1,
+            body: stamp + body + 1,
         },
         style,
     ))
@@ -159,6 +186,7 @@ pub(crate) fn stampless(line: &[u8]) -> Option<Style> {
     let style = Style {
         number: Some(number.is_some()),
         lengths: Some(lengths.is_some()),
+        device: Some(false),
         form: Form::Absent,
         nano: false,
     };
@@ -174,7 +202,7 @@ pub(crate) fn stampless(line: &[u8]) -> Option<Style> {
 /// What printers begin a packet with at column 0: their own name, two link addresses, or the
 /// interface of `-i any`.
 fn first_words(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 30] = [
+    const WORDS: [&[u8]; 37] = [
         b"IP ",
         b"IP6 ",
         b"IP6, ",
@@ -182,6 +210,13 @@ fn first_words(text: &[u8]) -> bool {
         b"STP ",
         b"LLDP, ",
         b"LLC, ",
+        b"IS-IS, ",
+        b"arp who-has ",
+        b"arp reply ",
+        b"rarp who-is ",
+        b"rarp reply ",
+        b"rule ",
+        b"802.1Q vid ",
         b"CDPv",
         b"LACPv",
         b"UDLDv",
@@ -242,6 +277,18 @@ fn first_words(text: &[u8]) -> bool {
             })
 }
 
+/// OpenBSD's `printf("%s ", device)`: letters and the unit's number. What stands before the stamp.
+fn device(line: &[u8]) -> Option<usize> {
+    let letters = line.iter().take(14).take_while(|b| b.is_ascii_lowercase());
+    let letters = letters.count();
+    let digits = line[letters..]
+        .iter()
+        .take(5)
+        .take_while(|b| b.is_ascii_digit());
+    let end = letters + digits.count();
+    (letters > 0 && end > letters && line.get(end) == Some(&b' ')).then_some(end + 1)
+}
+
 /// `%5u  `: at least five places, two blanks.
 fn packet_number(line: &[u8]) -> Option<(usize, usize)> {
     let blanks = line.iter().take(4).take_while(|b| **b == b' ').count();
@@ -294,6 +341,14 @@ mod tests {
             (" [Error converting time] IP (", 25),
             ("    4   [Error converting time] IP (", 32),
             ("[timestamp overflow] IP (", 21),
+            ("[timestamp < 1970-01-01 00:00:00 UTC] IP (", 38),
+            ("-7:-21:-36.000005 IP (", 18),
+            ("-7:-21:-36.0000 IP (", 16),
+            ("00:00:-5.000005 IP (", 16),
+            ("1901-12-13 -7:-21:-36.000005 IP (", 29),
+            ("Nov 28 22:13:20.123456 rule 3/(", 23),
+            ("em0 22:13:20.123456 192.0.2.1 >", 20),
+            ("vlan10 Nov 28 22:13:20.123456 arp", 30),
             ("[Invalid header: caplen==0, len==0]", 0),
         ] {
             let (head, _) = head(line.as_bytes(), &style).expect(line);
@@ -305,6 +360,11 @@ mod tests {
             "   22:13:20.123456 IP",
             "22:13:20.12345 IP",
             "  1  22:13:20.123456 IP (",
+            "-7:-21:-36.00 IP (",
+            "-7:-21:-36.000005\tIP (",
+            "07:21:36.0000 IP (",
+            "em 22:13:20.123456 IP (",
+            "em0  22:13:20.123456 IP (",
             "",
         ] {
             assert!(head(line.as_bytes(), &style).is_none(), "{line}");
@@ -337,5 +397,10 @@ mod tests {
         assert!(head(b"    1  22:13:20.123456 IP", &style).is_none());
         assert!(head(b"1700000000.123456 IP", &style).is_none());
         assert!(head(b"22:13:20.123456 ARP", &style).is_some());
+        assert!(head(b"em0 22:13:20.123456 IP", &style).is_none());
+        assert!(head(b"Nov 28 22:13:20.123456 IP", &style).is_none());
+        let (_, style) = head(b"em0 22:13:20.123456 arp", &Style::default()).expect("a head");
+        assert!(head(b"em1 22:13:20.123456 arp", &style).is_some());
+        assert!(head(b"22:13:20.123456 arp", &style).is_none());
     }
 }

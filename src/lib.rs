@@ -1,19 +1,4 @@
-//! tcpdump's text into typed packet records.
-//!
-//! One way for the data; nothing flows back but the acknowledgement:
-//!
-//! ```text
-//! bytes → Framer → Batch → Parser → Packets → Origin.place → Lane → Sink → Written
-//! ```
-//!
-//! A [`Framer`](framing::Framer) finds where one packet's printout ends and the next begins. A
-//! [`Batch`](framing::Batch) owns the whole records of one read. A [`Parser`] is a compiled [`Namespace`], the names, patterns and
-//! types of `packet_parse.json`; it makes [`Packets`] of a batch and cannot fail: what it cannot
-//! read is data with missing values. An [`Origin`] gives an input's packets their ordinals and
-//! their place in time. A `Lane` queues them for one `Sink`, whose `Written` is the
-//! acknowledgement.
-//!
-//! A [`Reader`] does all of it for a program that wants packets:
+//! Parses the text that tcpdump prints into typed packets.
 //!
 //! ```
 //! let text = "22:13:20.123456 IP6 (hlim 64, next-header ICMPv6 (58) payload length: 64) \
@@ -28,33 +13,43 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What is where
+//! A [`Reader`] takes anything that implements [`Read`](std::io::Read) and yields [`Packets`], one
+//! batch per read. A [`Packet`] has a [`Value`] for each field that its text shows;
+//! [`Packet::deserialize`] fills a struct of your own.
 //!
-//! - [`Reader`] reads; [`Packets`], [`Packet`] and [`Value`] are what it gives.
-//!   [`Packet::deserialize`] fills a struct of yours.
-//! - [`Namespace`] says which fields there are, [`Parser`] compiles it, [`Origin`] says when and
-//!   where the text was printed.
-//! - [`framing`] cuts text into records for programs that read by other means, [`limits`] has what
-//!   bounds them. [`AsciiGuard`] is what a [`Reader`] refuses the text of `-A` by.
-//! - `explain` (a feature, on by default) tells why a value is there or not, and
-//!   `Namespace::check` everything that is wrong with a namespace.
-//! - [`Sequence`] tells by the numbers of `-#` what was lost or forged. [`PacketsBuilder`] makes
-//!   packets of values that were stored. [`JsonSchema`] describes a packet's JSON, [`spell`] writes
-//!   values as text, [`hash`] names a text.
+//! # How it works
 //!
-//! There is neither tokio nor a file nor a clock in it. What moves packets (lanes, sinks, stores, the
-//! netcat bridge) is the package `dumpstream-flow`, the command `dumpstream-cli`.
+//! ```text
+//! bytes → Framer → Batch → Parser → Packets → Origin.place
+//! ```
 //!
-//! # What is promised
+//! - A [`Framer`](framing::Framer) finds where one packet's printout ends and the next begins; a
+//!   [`Batch`](framing::Batch) owns the complete records of one read. The module [`framing`] is for
+//!   programs that get their bytes by other means than `Read`; [`limits`] has the bounds.
+//! - A [`Namespace`] lists the fields: names, patterns and types, as in `packet_parse.json`. A
+//!   [`Parser`] is a compiled namespace. It never fails: where it finds no value, the packet has
+//!   none.
+//! - An [`Origin`] numbers the packets of one input and turns their stamps into instants.
 //!
-//! - A typed field is never taken from text that a packet controls: the grammar reads a head from
-//!   left to right, anchored, and `info` and `payload` are the only parts with such text.
-//! - Any way of cutting the bytes into reads gives the same records.
+//! Beside this line, [`Sequence`] finds lost and forged records by the numbers of `tcpdump -#`,
+//! [`AsciiGuard`] recognizes the text of `-A`, which cannot be parsed safely, [`PacketsBuilder`]
+//! makes packets from stored values, [`JsonSchema`] describes a packet's JSON, [`spell`] writes
+//! values as text and [`hash`] names a text. The module `explain` (a feature, on by default) shows
+//! why a value is present or missing, and `Namespace::check` lists all that is wrong with a
+//! namespace.
+//!
+//! This package uses no runtime, files or clock. Lanes, sinks, stores and the netcat bridge are in
+//! the package `dumpstream-flow`, the command is in `dumpstream-cli`.
+//!
+//! # Guarantees
+//!
+//! - A typed field never comes from text that the packet's sender controls. The grammar reads a
+//!   record's head from left to right, anchored; only `info` and `payload` hold such text.
+//! - However the bytes are cut into reads, the records are the same.
 //! - Both engines give the same values ([`Engine`]).
-//! - Every byte is in a record or counted as skipped, with the reason; every packet that is offered
-//!   to a lane is delivered, rejected or dropped, and counted.
+//! - Every byte belongs to a record or is counted as skipped, with the reason.
 //!
-//! The tests `law`, `cuts`, `golden`, `lane` and `bridge` hold it to these.
+//! The tests `law`, `cuts`, `golden` and `fuzz` in `tests/core` hold the crate to these.
 #![forbid(unsafe_code)]
 
 mod ascii;
@@ -81,11 +76,13 @@ mod parser;
 mod part;
 mod pattern;
 mod plan;
+mod pptp;
 mod reader;
 mod record;
 mod scan;
 mod schema;
 mod sequence;
+mod service;
 pub mod spell;
 mod table;
 mod time_source;
@@ -101,7 +98,7 @@ pub use column::ColumnId;
 pub use deserialize::DeserializeError;
 pub use namespace::{BUILT_IN, Column, Field, Namespace, NamespaceError, Position, RESERVED};
 pub use origin::{Origin, StampForm};
-pub use packet::{Iter, Missing, Packet, Packets};
+pub use packet::{Iter, Missing, Packet, Packets, Values};
 pub use parser::Parser;
 pub use part::Part;
 pub use plan::Engine;

@@ -7,7 +7,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::civil::{DAY, SECOND, civil_from_days, days_from_civil};
 use crate::hash::Fnv;
-use crate::head::Stamp;
+use crate::head::{Stamp, leap_year};
 use crate::packet::Packets;
 use crate::plan::Plan;
 use crate::table::{Identity, Inner};
@@ -20,6 +20,8 @@ const REORDER: i64 = 10 * SECOND;
 /// How far back the time of day may go within one day: a clock that is set for winter, and some
 /// disorder.
 const BACK: i64 = 2 * HOUR;
+/// Less than this since 1970 is no time of a packet's where stamps were said to be differences.
+const YEAR: i64 = 365 * DAY;
 /// Half a day: a stamp without a date is taken for the nearest of that time of day.
 const HALF: i64 = DAY / 2;
 
@@ -57,6 +59,8 @@ pub struct Origin {
     guessed: bool,
     /// The civil day and time of day of the last stamp without a date.
     clock: Option<(i64, i64)>,
+    /// The civil time of the last stamp without a year.
+    dated: Option<i64>,
     /// The instant of the first and of the last packet.
     first: Option<i64>,
     last: Option<i64>,
@@ -79,6 +83,7 @@ impl Origin {
             form: None,
             guessed: false,
             clock: None,
+            dated: None,
             first: None,
             last: None,
             hour: None,
@@ -140,7 +145,7 @@ impl Origin {
                 // must tell them apart.
                 let unique = matches!(
                     first.stamp(),
-                    Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_)
+                    Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_) | Stamp::Dated(_)
                 );
                 let end = if unique {
                     first.end as usize
@@ -221,6 +226,10 @@ impl Origin {
 
     fn instant(&mut self, stamp: Stamp, arrival: Option<i64>) -> (i64, TimeSource) {
         let (time, source) = match stamp {
+            // OpenBSD's differences have no form of their own: only who says so can tell them.
+            Stamp::Epoch(ns) if ns < YEAR && self.form.is_some() && self.first.is_some() => {
+                (self.since(ns, arrival), TimeSource::Date)
+            }
             Stamp::Epoch(ns) => (ns, TimeSource::Packet),
             Stamp::Civil(ns) => self.absolute(ns, TimeSource::Packet, arrival),
             Stamp::Clock(ns) => {
@@ -233,6 +242,11 @@ impl Origin {
                 )
             }
             Stamp::Signed(ns) => (self.since(ns, arrival), TimeSource::Date),
+            Stamp::Dated(ns) => {
+                let civil = self.year(ns, arrival);
+                self.dated = Some(civil);
+                self.absolute(civil, TimeSource::Date, arrival)
+            }
             Stamp::None => match (self.last, arrival.or(self.modified)) {
                 (Some(last), _) => (last, TimeSource::Previous),
                 (None, other) => (other.unwrap_or(0), TimeSource::Arrival),
@@ -271,6 +285,29 @@ impl Origin {
         };
         let civil = self.civil(modified);
         civil.div_euclid(DAY) - i64::from(clock > civil.rem_euclid(DAY))
+    }
+
+    /// The civil time, counted from 1970, of a stamp without a year.
+    fn year(&self, ns: i64, arrival: Option<i64>) -> i64 {
+        if let (None, Some(arrival)) = (self.date, arrival) {
+            return nearest(ns, self.civil(arrival));
+        }
+        // Stored text goes on over New Year's Eve.
+        if let Some(last) = self.dated {
+            return nearest(ns, last);
+        }
+        if let Some(date) = self.date {
+            return in_year(ns, date.year().into());
+        }
+        let Some(modified) = self.modified else {
+            return in_year(ns, 1970);
+        };
+        let civil = self.civil(modified);
+        let (year, ..) = civil_from_days(civil.div_euclid(DAY));
+        match in_year(ns, year) {
+            ahead if ahead > civil => in_year(ns, year - 1),
+            this => this,
+        }
     }
 
     /// An instant from a difference.
@@ -318,6 +355,10 @@ impl Origin {
                 .0
             }
             Stamp::Signed(ns) => time.saturating_add(ns),
+            Stamp::Dated(ns) => {
+                let civil = nearest(ns, self.civil(time));
+                self.absolute(civil, TimeSource::Date, None).0
+            }
             Stamp::None => time,
         }
     }
@@ -392,6 +433,24 @@ impl Origin {
             }
         }
     }
+}
+
+/// A stamp without a year in one of them, counted from 1970; a 29 February that it does not have is
+/// the day after.
+fn in_year(ns: i64, year: i64) -> i64 {
+    let day = ns.div_euclid(DAY);
+    let (_, month, date) = civil_from_days(leap_year() + day);
+    let day = days_from_civil(year, month, date);
+    day.saturating_mul(DAY).saturating_add(ns.rem_euclid(DAY))
+}
+
+/// A stamp without a year in the one that puts it nearest to a civil time.
+fn nearest(ns: i64, civil: i64) -> i64 {
+    let (year, ..) = civil_from_days(civil.div_euclid(DAY));
+    let years = [year, year - 1, year + 1].map(|year| in_year(ns, year));
+    let [first, ..] = years;
+    let near = |time: &i64| time.saturating_sub(civil).saturating_abs();
+    years.into_iter().min_by_key(near).unwrap_or(first)
 }
 
 /// The day number of a date, from 1970-01-01.

@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+use std::slice;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::cell::{FIXED, LENGTH_BITS, wide_index};
+use crate::cell::{LENGTH_BITS, fixed, wide_index};
 use crate::column::ColumnId;
-use crate::table::{Inner, Row};
+use crate::table::{Bits, Inner, Row};
 use crate::time_source::TimeSource;
 use crate::value::{FieldType, Value};
 
@@ -74,6 +75,28 @@ impl Packets {
     /// and belong to none.
     pub fn messages(&self) -> u64 {
         self.0.messages
+    }
+
+    /// Whether a remote packet could have printed records of its own into text like this: a record
+    /// shows that its tcpdump is older than 4.99 (its printers of SNMP, timed and PPTP gave out
+    /// names as they came, line feeds too), and no `-#` numbers the packets. What is said of one
+    /// batch holds for its stream.
+    ///
+    /// ```
+    /// use dumpstream::framing::{Batch, Framer, Tail};
+    /// use dumpstream::{Packets, Parser};
+    /// let parser = Parser::default();
+    /// let packets = |text: &[u8]| -> Packets {
+    ///     let mut framer = Framer::new();
+    ///     framer.next_batch(text, Tail::Final).expect("there is a record");
+    ///     parser.parse(Batch::new(text.to_vec(), framer.style()))
+    /// };
+    /// assert!(packets(b"10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"    1  10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n").forgeable());
+    /// assert!(!packets(b"10:00:00.000001 ARP, Request who-has 192.0.2.9 tell 192.0.2.1, length 28\n").forgeable());
+    /// ```
+    pub fn forgeable(&self) -> bool {
+        self.0.old && !self.0.batch.style.numbered()
     }
 
     /// When the text arrived, nanoseconds since 1970 UTC.
@@ -222,6 +245,35 @@ impl<'a> Packet<'a> {
         self.cell(column.into().index())
     }
 
+    /// The columns that have a value, in their order, with it: less work than [`Packet::value`] of
+    /// each.
+    ///
+    /// ```
+    /// use dumpstream::Reader;
+    /// let text = "22:13:20.123456 IP 10.0.0.1.53 > 10.0.0.2.9: UDP, length 27\n";
+    /// for packets in Reader::new(text.as_bytes()) {
+    ///     let packets = packets?;
+    ///     let packet = packets.packet(0);
+    ///     for (column, value) in packet.values() {
+    ///         println!("{} = {value}", packets.columns()[column.index()].name);
+    ///     }
+    ///     assert_eq!(packet.values().next().map(|(_, value)| Some(value)), Some(packet.get("time")));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn values(self) -> Values<'a> {
+        let row = self.row();
+        let time = match self.packets.0.plan.time {
+            Some(time) if row.timed => 1 << time,
+            _ => 0,
+        };
+        Values {
+            packet: self,
+            columns: Bits(row.present | time),
+            cells: self.packets.0.cells[row.cells..].iter(),
+        }
+    }
+
     fn cell(self, column: usize) -> Option<Value<'a>> {
         let inner = &*self.packets.0;
         let row = self.row();
@@ -229,8 +281,14 @@ impl<'a> Packet<'a> {
             let own = row.timed && inner.plan.time == Some(column);
             return own.then(|| Value::Timestamp(row.time()));
         }
-        let cell = inner.cells[inner.at(row, column)];
-        Some(match inner.plan.columns[column].kind {
+        Some(self.read(column, inner.cells[inner.at(row, column)]))
+    }
+
+    /// The value that a column's cell stands for.
+    #[inline]
+    fn read(self, column: usize, cell: u64) -> Value<'a> {
+        let inner = &*self.packets.0;
+        match inner.plan.columns[column].kind {
             FieldType::Text => Value::Text(self.text(cell)),
             FieldType::Bool => Value::Bool(cell != 0),
             FieldType::Real => Value::Real(f64::from_bits(cell)),
@@ -247,7 +305,7 @@ impl<'a> Packet<'a> {
             FieldType::Int | FieldType::Bigint | FieldType::Port | FieldType::Hex => {
                 Value::Int(cell as i64)
             }
-        })
+        }
     }
 
     fn text(self, cell: u64) -> &'a [u8] {
@@ -256,7 +314,7 @@ impl<'a> Packet<'a> {
         let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
         match cell >> LENGTH_BITS & 3 {
             0 => &inner.batch.bytes[start..start + len],
-            1 => FIXED[start].as_bytes(),
+            1 => &fixed(start).as_bytes()[..len],
             _ => &inner.joined[start..start + len],
         }
     }
@@ -347,14 +405,42 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// The columns of a packet that have a value: what [`Packet::values`] gives.
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    packet: Packet<'a>,
+    columns: Bits,
+    /// Those of the columns that have one, in the same order, and of the packets that follow.
+    cells: slice::Iter<'a, u64>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = (ColumnId, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(ColumnId, Value<'a>)> {
+        let column = self.columns.next()?;
+        let row = self.packet.row();
+        let value = match row.present >> column & 1 {
+            0 => Value::Timestamp(row.time()),
+            _ => self.packet.read(column, *self.cells.next()?),
+        };
+        Some((column.into(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.columns.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Values<'_> {}
+
 impl Serialize for Packet<'_> {
     /// A map of the columns that have a value, in the namespace's order, then `truncated`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (i, column) in self.packets.columns().iter().enumerate() {
-            if let Some(value) = self.value(i) {
-                map.serialize_entry(&column.name, &value)?;
-            }
+        for (column, value) in self.values() {
+            map.serialize_entry(&self.packets.columns()[column.index()].name, &value)?;
         }
         if self.truncated() {
             map.serialize_entry("truncated", &true)?;

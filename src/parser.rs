@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::bytes::CaptureLocations;
 
 use crate::batch::Batch;
-use crate::cell::{FIXED, Home, text_cell};
+use crate::cell::{Home, text_cell};
 use crate::column::ColumnId;
 use crate::grammar::{self, Parts, Piece, Slots, slot};
 use crate::head::Stamp;
@@ -148,6 +148,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
     let mut search = Search::default();
     // One cell a column, of a row that is not made of slots alone.
     let mut line = vec![0; width];
+    let mut packed = [0; 64];
     let mut start = 0;
     while start < inner.batch.bytes.len() {
         let end = grammar::record(
@@ -159,6 +160,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             &mut slots,
             &mut inner.wide,
         )?;
+        inner.old |= parts.old;
         let mut row = Row::new((start, end), inner.cells.len());
         row.parsed = parts.has(Part::Protocol);
         row.stamped(parts.stamp);
@@ -177,7 +179,7 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             // The columns are the slots, and the instant's is the row's.
             row.timed = row.present & TIME != 0;
             row.present &= !TIME;
-            inner.pack(row.present, &slots.cells);
+            inner.pack_slots(row.present as u64, &slots.cells, &mut packed);
         } else {
             for (column, slot) in plan.slots.iter().enumerate() {
                 if let Some(slot) = *slot
@@ -261,11 +263,7 @@ impl Search {
                         let (start, end) = (s.start as usize, s.end as usize);
                         (&inner.batch.bytes[start..end], Home::Batch, start)
                     }
-                    Piece::Fixed(fixed) => (
-                        FIXED[fixed as usize].as_bytes(),
-                        Home::Fixed,
-                        fixed as usize,
-                    ),
+                    Piece::Fixed(fixed) => (fixed.text().as_bytes(), Home::Fixed, fixed.index()),
                 };
                 if self.locations.len() <= pattern.id {
                     self.locations.resize_with(pattern.id + 1, || None);
@@ -289,8 +287,9 @@ impl Search {
                 }
                 let cell = match home {
                     Home::Batch => text_cell(home, offset + from, to - from),
-                    // A fixed text is found whole or, by a pattern of the user's, in part.
-                    Home::Fixed if from == 0 && to == text.len() => text_cell(home, offset, to),
+                    // A fixed text is found from its beginning or, by a pattern of the user's,
+                    // elsewhere.
+                    Home::Fixed if from == 0 => text_cell(home, offset, to),
                     _ if typed == Typed::Text => {
                         let at = inner.joined.len();
                         // Many columns of a large batch's heads can be more than a cell counts.

@@ -3,6 +3,7 @@
 //! Every sink of text spells every value of every packet, and this is most of its work. Both give
 //! the same spelling, that of [`Value`](crate::Value)'s `Display`; a test holds the two together.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
@@ -293,6 +294,25 @@ pub fn acts(c: char) -> bool {
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     )
+}
+
+/// Text for a terminal or a log: each character that acts is spelled out, as `\u{1b}`.
+///
+/// ```
+/// assert_eq!(dumpstream::spell::visible("a\u{1b}[2J"), r"a\u{1b}[2J");
+/// ```
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match acts(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Bytes that stand in a JSON string as they are.

@@ -74,6 +74,7 @@ impl Row {
             Stamp::Civil(ns) => (Form::Civil, ns),
             Stamp::Epoch(ns) => (Form::Epoch, ns),
             Stamp::Signed(ns) => (Form::Signed, ns),
+            Stamp::Dated(ns) => (Form::Dated, ns),
         };
         if self.form == Form::Epoch {
             self.source = TimeSource::Packet;
@@ -87,6 +88,7 @@ impl Row {
             Form::Civil => Stamp::Civil(self.time),
             Form::Epoch => Stamp::Epoch(self.time),
             Form::Signed => Stamp::Signed(self.time),
+            Form::Dated => Stamp::Dated(self.time),
             Form::Absent | Form::Unknown => Stamp::None,
         }
     }
@@ -134,6 +136,8 @@ pub(crate) struct Inner {
     pub(crate) stamps: Vec<Stamp>,
     /// Bytes of tcpdump's own messages that stood among the records and were taken out.
     pub(crate) messages: u64,
+    /// A record is one that no tcpdump from 4.99 on prints so.
+    pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
     /// The ordinal of the first row, once placed.
     pub(crate) first: u64,
@@ -153,6 +157,7 @@ impl Inner {
             joined: Vec::new(),
             stamps: Vec::new(),
             messages: 0,
+            old: false,
             identity: None,
             first: 0,
         }
@@ -198,22 +203,22 @@ impl Inner {
     }
 
     /// Adds the cells of a row that has these columns, chosen from one for each column.
-    #[inline]
     pub(crate) fn pack(&mut self, present: u128, cells: &[u64]) {
-        let mut rest = present as u64;
-        let at = self.cells.len();
-        self.cells.resize(at + present.count_ones() as usize, 0);
-        let mut packed = self.cells[at..].iter_mut();
-        // No test for the end of either: there are as many as bits.
-        for base in [0, 64] {
-            while rest != 0
-                && let Some(cell) = packed.next()
-            {
-                *cell = cells[base + rest.trailing_zeros() as usize];
-                rest &= rest - 1;
-            }
-            rest = (present >> 64) as u64;
+        self.cells.extend(Bits(present).map(|column| cells[column]));
+    }
+
+    /// As [`Inner::pack`], for the built-in columns: of every record, so it has no test that could
+    /// fail and one growth.
+    #[inline]
+    pub(crate) fn pack_slots(&mut self, present: u64, cells: &[u64; 64], line: &mut [u64; 64]) {
+        let mut rest = present;
+        let mut len = 0;
+        while rest != 0 {
+            line[len & 63] = cells[rest.trailing_zeros() as usize];
+            len += 1;
+            rest &= rest - 1;
         }
+        self.cells.extend_from_slice(&line[..len]);
     }
 
     /// Where the cell of a column stands, or where it would be put.
@@ -275,3 +280,25 @@ impl Inner {
         }
     }
 }
+
+/// The places of the bits that are set, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bits(pub(crate) u128);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let next = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (next < 128).then_some(next as usize)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let bits = self.0.count_ones() as usize;
+        (bits, Some(bits))
+    }
+}
+
+impl ExactSizeIterator for Bits {}

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::head::{self, Stamp};
 use crate::scan::{decimal, hexadecimal, inet, mac};
+use crate::service;
 use crate::value::FieldType;
 
 /// A value that owns nothing and borrows nothing: what a type made of a text.
@@ -38,10 +39,10 @@ impl FieldType {
                 x.is_finite().then_some(Typed::Real(x))?
             }
             FieldType::Inet => Typed::Inet(inet(text)?),
-            FieldType::Port => {
-                let n = decimal(text)?;
-                (n <= 65_535).then_some(Typed::Int(n as i64))?
-            }
+            FieldType::Port => match decimal(text) {
+                Some(n) => (n <= 65_535).then_some(Typed::Int(n as i64))?,
+                None => Typed::Int(i64::from(service::port(text)?)),
+            },
             FieldType::Mac => Typed::Mac(mac(text)?),
             FieldType::Hex => Typed::Int(i64::try_from(hexadecimal(text)?).ok()?),
             FieldType::Time => match head::read(text, text.len() == 18)? {

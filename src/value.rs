@@ -25,7 +25,7 @@ pub enum FieldType {
     Bool,
     /// An IPv4 or IPv6 address.
     Inet,
-    /// 0 to 65535.
+    /// 0 to 65535, also by the name of a service: `domain` is 53.
     Port,
     /// Six bytes, written with colons.
     Mac,
@@ -82,7 +82,7 @@ impl FieldType {
             FieldType::Real => "a finite decimal fraction",
             FieldType::Bool => "true where group 1 took part in the match, else false",
             FieldType::Inet => "an IPv4 or IPv6 address",
-            FieldType::Port => "a number from 0 to 65535",
+            FieldType::Port => "a number from 0 to 65535, or the name of a service (domain: 53)",
             FieldType::Mac => "six bytes of two hexadecimal digits with colons between",
             FieldType::Hex => "hexadecimal digits without 0x, up to 63 bits",
             FieldType::Time => "a time of day, HH:MM:SS with 6 or 9 digits of a second",

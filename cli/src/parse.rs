@@ -208,7 +208,6 @@ async fn input(
     };
     let origin = origins.stored(&sensor, stream, input.modified());
     let live = stdin && !input.is_capture();
-    let hint = input.hint();
     let text = input.text().with_context(|| name.clone())?;
     let feed = Feed::new(text)?;
     let source = match live {
@@ -217,13 +216,7 @@ async fn input(
     };
     let summary = run(source, origin, &report.station).await;
     drop(bar);
-    let summary = summary.with_context(|| name.clone())?;
-    if summary.bytes > 0 && summary.records == 0 && !manner.quiet && !stop.is_cancelled() {
-        say(&super::visible::line(&format!(
-            "dumpstream: {name}: no records found; {hint}"
-        )));
-    }
-    Ok(summary)
+    summary.with_context(|| name)
 }
 
 /// Opens a file or standard input; if `shown`, with a progress bar.

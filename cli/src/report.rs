@@ -213,6 +213,7 @@ impl Report {
             && summary.refused == 0
             && summary.unparsed == 0
             && summary.truncated == 0
+            && summary.unstamped == 0
             && summary.misfits == 0
             && summary.names == 0
             && summary.own == 0

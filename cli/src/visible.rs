@@ -7,9 +7,7 @@ use std::fmt::Write;
 use dumpstream::spell::acts;
 
 /// Escapes one line for a terminal: characters that act on it become `\u{1b}`.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
-    spelled(text, |_| false, unicode)
-}
+pub(super) use dumpstream::spell::visible as line;
 
 /// The same for messages of several lines, whose line feeds are kept.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {

@@ -192,11 +192,6 @@ impl Input {
         Some(format!("{:032x}", hash.finish()))
     }
 
-    /// A hint for an input that has bytes but no records, by its first bytes.
-    pub fn hint(&self) -> &'static str {
-        hint(&self.begun.begin)
-    }
-
     /// The text. A capture is read by tcpdump, which is started now: `TZ=UTC tcpdump -nn -v -S -tt
     /// -#`. Messages of tcpdump go to the log. If tcpdump fails, the last read returns that error.
     ///
@@ -213,25 +208,6 @@ impl Input {
             None => Tcpdump::of_bytes(self.begun.whole(), nano, self.regular.is_none())?,
         }))
     }
-}
-
-/// A hint for bytes without a single record.
-fn hint(begin: &[u8]) -> &'static str {
-    let control = |b: &&u8| b.is_ascii_control() && !b.is_ascii_whitespace();
-    let unprintable = begin.iter().filter(control).count();
-    if unprintable * 20 > begin.len() {
-        return "it looks like a binary file, but not like a capture that tcpdump reads";
-    }
-    if begin.starts_with(b"{\"reason\":") {
-        return "it was written by --rejects: read it with --from-rejects";
-    }
-    let printers: [&[u8]; 4] = [b"IP ", b"IP6 ", b"ARP, ", b"IP0 "];
-    let mut lines = begin.split(|b| *b == b'\n');
-    if lines.any(|line| printers.iter().any(|p| line.starts_with(p))) {
-        return "its lines have no time stamps: print them without -t, or number them with -#";
-    }
-    "is it tcpdump's text? A record begins with a time stamp at the start of a line, \
-     as `tcpdump -nn -v` prints it"
 }
 
 /// A reader whose first bytes are known.
@@ -380,13 +356,5 @@ mod tests {
         // So early that it is met while the magic is looked for.
         let (none, error) = read(gz(&text)[..12].to_vec());
         assert!(none.is_empty() && error.unwrap().starts_with("gzip: "));
-    }
-
-    #[test]
-    fn hints_tell_what_it_looks_like() {
-        assert!(hint(&[0, 1, 2, 3, b'x', b'y']).contains("binary"));
-        assert!(hint(b"IP 10.0.0.1 > 10.0.0.2: x\n").contains("-t"));
-        assert!(hint(b"{\"reason\":\"unparsed\",").contains("--from-rejects"));
-        assert!(hint(b"{\"a\": 1}\n").contains("tcpdump's text?"));
     }
 }

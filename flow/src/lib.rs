@@ -6,6 +6,7 @@ pub mod causes;
 pub mod clock;
 mod codec;
 pub mod feed;
+mod foreign;
 #[cfg(feature = "input")]
 pub mod input;
 mod lane;
@@ -20,6 +21,7 @@ mod station;
 mod store;
 mod summary;
 pub use codec::{BatchCodec, RecordCodec};
+pub use foreign::Foreign;
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
 pub use progress::Progress;
 pub use rejects::Rejects;

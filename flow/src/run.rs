@@ -47,7 +47,8 @@ const MOST_HELD: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`Error::Read`] if reading fails, [`Error::AsciiText`] for text of `tcpdump -A`,
-/// [`Error::Identity`] if the figures do not add up. Bad text is not an error: it is counted.
+/// [`Error::Foreign`] if a whole input was something else than tcpdump's text (of a connection that
+/// is a warning), [`Error::Identity`] if the figures do not add up. Bad text is not an error: it is counted.
 pub async fn run<R: AsyncRead + Unpin>(
     source: Source<R>,
     origin: Origin,
@@ -112,7 +113,13 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         self.count_skipped();
         self.numbering.end();
         self.count_numbers();
+        self.watch.unparsed(&self.summary, true);
         let summary = self.summary;
+        let stopped = self.station.stop().is_cancelled();
+        let foreign = match end {
+            Ok(()) if !stopped => self.watch.foreign(&summary, self.source.is_whole()),
+            _ => None,
+        };
         match end {
             Err(Stop::Ascii) => Err(Error::AsciiText {
                 summary: Box::new(summary),
@@ -125,7 +132,13 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 source,
                 summary: Box::new(summary),
             }),
-            Ok(()) => Ok(summary),
+            Ok(()) => match foreign {
+                Some(looks) => Err(Error::Foreign {
+                    looks,
+                    summary: Box::new(summary),
+                }),
+                None => Ok(summary),
+            },
         }
     }
 
@@ -152,6 +165,10 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 Some(Ok(0)) => return Ok(()),
                 Some(Ok(n)) => {
                     self.summary.bytes += n as u64;
+                    if self.summary.parsed == 0 {
+                        let live = !self.source.is_whole();
+                        self.watch.unrecognised(&buf[buf.len() - n..], live);
+                    }
                     self.station.progress().read(n as u64);
                     flushed = false;
                     let now = self.now();
@@ -250,6 +267,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         self.summary.add(&batch);
         self.numbering.follow(packets);
         self.count_numbers();
+        self.watch.unparsed(&self.summary, false);
         self.warn(packets.sensor());
     }
 

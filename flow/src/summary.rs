@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use dumpstream::Packets;
 use dumpstream::framing::Skipped;
+use dumpstream::{Packets, TimeSource};
 
 /// The figures of one or several inputs, as [`run`](crate::run()) counts them.
 ///
@@ -31,6 +31,8 @@ pub struct Summary {
     pub unparsed: u64,
     /// Records that were truncated: at the limit, or by the end of the input.
     pub truncated: u64,
+    /// Records without a time stamp: tcpdump ran with `-t`. Each has the time of its arrival.
+    pub unstamped: u64,
     /// Values whose text does not fit their type.
     pub misfits: u64,
     /// Records with a name instead of the source's address: tcpdump ran without `-nn`.
@@ -69,6 +71,9 @@ impl Summary {
             batch.parsed += u64::from(packet.parsed());
             batch.truncated += u64::from(packet.truncated());
             batch.misfits += u64::from(packet.misfits());
+            let source = packet.time_source();
+            let unstamped = matches!(source, TimeSource::Arrival | TimeSource::Previous);
+            batch.unstamped += u64::from(unstamped);
         }
         batch.unparsed = batch.records - batch.parsed;
         batch
@@ -85,6 +90,7 @@ impl Summary {
         self.parsed += other.parsed;
         self.unparsed += other.unparsed;
         self.truncated += other.truncated;
+        self.unstamped += other.unstamped;
         self.misfits += other.misfits;
         self.names += other.names;
         self.own += other.own;
@@ -138,6 +144,13 @@ impl fmt::Display for Summary {
         }
         if self.truncated > 0 {
             write!(f, "\n{} truncated", packet(self.truncated))?;
+        }
+        if self.unstamped > 0 {
+            write!(
+                f,
+                "\n{} without a time stamp (tcpdump -t), timed by arrival",
+                packet(self.unstamped)
+            )?;
         }
         if self.misfits > 0 {
             write!(

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::{Match, Miss, Place, Try, Verdict, shown};
-use crate::cell::FIXED;
 use crate::grammar::{Parts, Piece};
 use crate::part::Part;
 use crate::pattern;
@@ -38,7 +37,7 @@ impl Record<'_> {
                 texts.push(match piece {
                     Piece::Fixed(fixed) => Text {
                         part,
-                        bytes: FIXED[fixed as usize].as_bytes().to_vec(),
+                        bytes: fixed.text().as_bytes().to_vec(),
                         stretches: Vec::new(),
                     },
                     Piece::Span(span) if part == Part::Head => {

@@ -1,5 +1,6 @@
 //! Which decoder's text is stored: only that of decoders which print no secrets.
 
+use super::bigip;
 use super::walk::{Walk, slot};
 use crate::cell::Fixed;
 use crate::part::Part;
@@ -71,6 +72,8 @@ pub(super) fn rest<'a>(
     protocol: u32,
     ports: Option<(u16, u16)>,
 ) {
+    names(walk, i);
+    let i = bigip::without(i);
     if i.is_empty() || i == b" " {
         return;
     }
@@ -79,6 +82,11 @@ pub(super) fn rest<'a>(
         walk.part(Part::Info, text);
         walk.text(slot::INFO, text);
     }
+}
+
+/// Notes PPTP's text behind TCP's: its names may hold what looks like the next record.
+pub(super) fn names(walk: &mut Walk<'_, '_>, i: &[u8]) {
+    walk.parts.names |= i.starts_with(b": pptp ");
 }
 
 fn safe(i: &[u8], protocol: u32, ports: Option<(u16, u16)>) -> bool {
@@ -154,21 +162,10 @@ pub(super) fn truncated(i: &[u8]) -> Option<Fixed> {
         b"icmp6" => Some(Fixed::Icmp6),
         b"sctp" => Some(Fixed::Sctp),
         b"dccp" => Some(Fixed::Dccp),
-        b"arp" => Some(Fixed::Arp),
+        // Upper case up to 4.9.3.
+        b"arp" | b"ARP" => Some(Fixed::Arp),
         _ => None,
     }
-}
-
-/// A printer's first word as the protocol's name: `[A-Z][A-Za-z0-9.]*`.
-pub(super) fn first_word<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
-    if !i.first().is_some_and(u8::is_ascii_uppercase) {
-        return;
-    }
-    let len = i
-        .iter()
-        .position(|b| !(b.is_ascii_alphanumeric() || *b == b'.'))
-        .unwrap_or(i.len());
-    walk.protocol_name(&i[..len]);
 }
 
 /// The ports whose datagrams `udp_print` gives to `domain_print`: DNS, mDNS, LLMNR.

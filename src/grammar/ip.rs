@@ -4,6 +4,7 @@ use nom::Parser as _;
 use nom::combinator::opt;
 
 use super::leaf::{Res, bigint, bracketed, hex, int, ipv4, lit, number, port, until};
+use super::unheaded::{self, End, UNKNOWN};
 use super::walk::{Walk, slot};
 use super::{Await, icmp, info, tcp, udp};
 use crate::cell::Fixed;
@@ -18,8 +19,13 @@ pub(super) struct Header {
     pub(super) later_fragment: bool,
 }
 
-/// A header whose protocol number can't be read.
-const UNKNOWN: u32 = 256;
+impl Header {
+    /// Where there is no header.
+    pub(super) const UNKNOWN: Header = Header {
+        protocol: UNKNOWN,
+        later_fragment: false,
+    };
+}
 
 /// Protocols that print `A.P > B.P`.
 pub(super) fn has_ports(protocol: u32) -> bool {
@@ -45,11 +51,7 @@ pub(super) fn ip<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     }
     // Without `-v`; without `-n` in names.
     if named(i).is_some() {
-        let header = Header {
-            protocol: UNKNOWN,
-            later_fragment: false,
-        };
-        endpoints(walk, i, header);
+        endpoints(walk, i, Header::UNKNOWN);
         return Some(Await::Nothing);
     }
     None
@@ -96,7 +98,81 @@ fn header<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         }
         Err(_) => {}
     }
-    loose(walk, i)
+    match older(walk, i) {
+        Ok((rest, header)) => {
+            endpoints(walk, rest, header);
+            Await::Nothing
+        }
+        Err(_) => loose(walk, i),
+    }
+}
+
+/// From 3.9.4 to 3.9.7, and Junos: `"(tos 0x%x"`, `",ECT(1)"`, …, `", ttl %3u"`,
+/// `", id %u, offset %u, flags [%s], proto: %s (%u)"`, `", length: %u"`, `", options ( %s )"`,
+/// `", bad cksum %x (->%x)!"`, `") "`; the endpoints follow on the line. 3.8 had no `proto`.
+///
+/// ```text
+/// (tos 0x0, ttl  64, id 1, offset 0, flags [DF], proto: TCP (6), length: 60) 192.0.2.1.40000 > ...
+/// ```
+fn older<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
+    let (text, ()) = lit(b"(")(i)?;
+    let (i, ()) = lit(b"tos 0x")(text)?;
+    let (i, tos) = hex(i)?;
+    let i = match i {
+        [b',', b'E', b'C', b'T', b'(', b'0' | b'1', b')', rest @ ..] => rest,
+        [b',', b'C', b'E', rest @ ..] => rest,
+        _ => i,
+    };
+    let (i, ttl) = match i.strip_prefix(b", ttl ") {
+        Some(mut i) => {
+            while let [b' ', rest @ ..] = i {
+                i = rest;
+            }
+            let (i, ttl) = int(i)?;
+            (i, Some(ttl))
+        }
+        None => (i, None),
+    };
+    let (i, ()) = lit(b", id ")(i)?;
+    let (i, id) = int(i)?;
+    let (i, ()) = lit(b", offset ")(i)?;
+    let (i, offset) = int(i)?;
+    let (i, ()) = lit(b", flags [")(i)?;
+    let (i, flags) = bracketed(i, |b| {
+        b.is_ascii_alphabetic() || matches!(b, b'+' | b',' | b' ')
+    })?;
+    let (i, carried) = match i.strip_prefix(b", proto: ") {
+        Some(i) => {
+            let (i, name) = proto_name(i)?;
+            let (i, protocol) = int(i)?;
+            (lit(b")")(i)?.0, Some((name, protocol)))
+        }
+        None => (i, None),
+    };
+    let (i, ()) = lit(b", length: ")(i)?;
+    let (i, length) = int(i)?;
+    let (rest, ()) = lit(b") ")(i)?;
+
+    let network = walk.between(text, i);
+    walk.part(Part::Network, network);
+    walk.number(slot::TOS, tos);
+    if let Some(ttl) = ttl {
+        walk.number(slot::TTL, ttl);
+    }
+    walk.number(slot::IP_ID, id);
+    walk.number(slot::FRAGMENT_OFFSET, offset);
+    walk.text(slot::IP_FLAGS, flags);
+    walk.number(slot::LENGTH, length);
+    let mut header = Header {
+        protocol: UNKNOWN,
+        later_fragment: offset != 0,
+    };
+    if let Some((name, protocol)) = carried {
+        walk.number(slot::IP_PROTOCOL, protocol);
+        header.protocol = u32::try_from(protocol).unwrap_or(UNKNOWN);
+        unheaded::protocol(walk, name, header.protocol);
+    }
+    Ok((rest, header))
 }
 
 /// `ND_PRINT("(tos 0x%x", ip_tos)`, `",ECT(1)"`, `",ECT(0)"`, `",CE"`,
@@ -139,7 +215,8 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
             let words = text
                 .windows(3)
                 .any(|w| w.starts_with(b", ") && w[2].is_ascii_alphabetic());
-            if words || memchr::memchr(b'(', text).is_some() {
+            let none = text.first().is_none_or(|b| *b == b' ');
+            if words || none || memchr::memchr(b'(', text).is_some() {
                 return super::leaf::no();
             }
             options = Some(text);
@@ -159,7 +236,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, Header> {
     walk.number(slot::IP_ID, id);
     walk.number(slot::FRAGMENT_OFFSET, offset);
     walk.text(slot::IP_FLAGS, flags);
-    walk.protocol_name(name);
+    match protocol {
+        6 | 17 | 1 => walk.protocol_name(name),
+        _ => unheaded::protocol(walk, name, protocol as u32),
+    }
     walk.number(slot::IP_PROTOCOL, protocol);
     walk.number(slot::LENGTH, length);
     if let Some(options) = options {
@@ -199,53 +279,44 @@ fn proto_name(i: &[u8]) -> Res<'_, &[u8]> {
     }
 }
 
-/// A header that the strict production does not know (unusual options, a name with parentheses,
-/// TSO lengths): all of it is the printer's own text, so its end is the last parenthesis.
+/// A header that the strict productions do not know (unusual options, a name with parentheses, TSO
+/// lengths). Its own parentheses are balanced, so it ends where the first one is closed; what
+/// follows it on the line is another's text.
 fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     let text = &i[1..];
-    // Where the endpoints follow on the same line (`-g`), they stand behind `) A`.
-    let end = match text.strip_suffix(b")") {
-        Some(inner) => inner.len(),
-        None => match super::leaf::balanced(i) {
-            Some(len) => len - 2,
-            None => {
-                walk.odd(Part::Network, text);
-                return Await::Nothing;
-            }
-        },
+    let Some(len) = super::leaf::balanced(i) else {
+        walk.odd(Part::Network, text);
+        return Await::Nothing;
     };
-    let network = &text[..end];
+    let network = &i[1..len - 1];
     walk.odd(Part::Network, network);
-    let mut header = Header {
-        protocol: UNKNOWN,
-        later_fragment: false,
-    };
+    let mut header = Header::UNKNOWN;
     if let Some(at) = memchr::memmem::find(network, b", offset ")
         && let Ok((_, offset)) = bigint(&network[at + 9..])
     {
         header.later_fragment = offset != 0;
     }
-    if let Some(at) = memchr::memmem::find(network, b", proto ") {
-        let named = &network[at + 8..];
+    if let Some(at) = memchr::memmem::find(network, b", proto") {
+        let named = &network[at + 7..];
+        let named = named.strip_prefix(b":").unwrap_or(named);
+        let named = named.strip_prefix(b" ").unwrap_or(named);
         // The name may have parentheses of its own; the number's are the last before the length.
-        let stop = memchr::memmem::find(named, b"), length ").unwrap_or(named.len());
+        let stop = memchr::memmem::find(named, b"), length").unwrap_or(named.len());
         if let Some(open) = memchr::memrchr(b'(', &named[..stop]) {
             if let Ok((_, n)) = number(255)(&named[open + 1..]) {
                 header.protocol = n as u32;
             }
-            walk.odd(
-                Part::Protocol,
-                named[..open].strip_suffix(b" ").unwrap_or(&named[..open]),
-            );
+            let name = named[..open].strip_suffix(b" ").unwrap_or(&named[..open]);
+            unheaded::protocol(walk, name, header.protocol);
         }
     }
-    if let Some(rest) = text.get(end + 1..).and_then(|rest| rest.strip_prefix(b" "))
-        && !rest.is_empty()
-    {
-        endpoints(walk, rest, header);
-        return Await::Nothing;
+    match i[len..].strip_prefix(b" ") {
+        Some(rest) if !rest.is_empty() => {
+            endpoints(walk, rest, header);
+            Await::Nothing
+        }
+        _ => Await::Endpoints(header),
     }
-    Await::Endpoints(header)
 }
 
 /// The second line, without its four blanks; or what follows `IP ` where there is no header.
@@ -254,26 +325,102 @@ fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
 /// `"%s > %s:"`, `" ip-proto-%u"` for later fragments.
 pub(super) fn endpoints<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], header: Header) {
     if let Ok((rest, ports)) = addresses(walk, i) {
+        if let Some((source, destination)) = ports
+            && (source == 2049 || destination == 2049)
+            && let Some((pair, _)) = named(i)
+            && nfs(walk, pair, rest, header)
+        {
+            return;
+        }
         body(walk, rest, header, ports);
         return;
     }
     // A name in place of an address or a port: text without `-nn`.
-    let Some((endpoints, rest)) = named(i) else {
+    let Some((pair, rest)) = named(i) else {
         info::rest(walk, i, header.protocol, None);
         return;
     };
-    let ported = match header.protocol {
-        UNKNOWN => {
-            let known = |text| matches!(ipv4(text), Ok((rest, _)) if rest.is_empty());
-            !known(super::leaf::word(endpoints).1)
-        }
-        protocol => has_ports(protocol) && !header.later_fragment,
+    if nfs(walk, pair, rest, header) {
+        return;
+    }
+    let Some(at) = memchr::memmem::find(pair, b" > ") else {
+        return;
     };
-    walk.odd(
-        if ported { Part::Endpoints } else { Part::Hosts },
-        endpoints,
-    );
-    body(walk, rest, header, ported.then_some((0, 0)));
+    let (source, destination) = (end(&pair[..at]), end(&pair[at + 3..]));
+    let ported = match (header.protocol, [source, destination]) {
+        (UNKNOWN, ends) => unheaded::ported(ends, rest),
+        (_, ends) if ends.contains(&End::Bare) => Some(false),
+        (protocol, _) => Some(has_ports(protocol) && !header.later_fragment),
+    };
+    match ported {
+        Some(true) => {
+            walk.odd(Part::Endpoints, pair);
+            let ports = (source.port(), destination.port());
+            body(walk, rest, header, Some(ports));
+        }
+        Some(false) => {
+            walk.odd(Part::Hosts, pair);
+            body(walk, rest, header, None);
+        }
+        // Nothing tells whether what stands behind a last dot is a port.
+        None => body(walk, rest, header, None),
+    }
+}
+
+/// One end of `A > B`.
+fn end(word: &[u8]) -> End<'_> {
+    let last = memchr::memrchr(b'.', word).map_or(&b""[..], |dot| &word[dot + 1..]);
+    match ipv4(word) {
+        Ok((b"", _)) => End::Bare,
+        Ok(([b'.', port @ ..], _)) if port == last && !last.is_empty() => End::Port(last),
+        _ => End::Name(last),
+    }
+}
+
+/// NFS up to 4.5, whose client's port is not printed.
+fn nfs<'a>(walk: &mut Walk<'_, 'a>, pair: &'a [u8], body: &'a [u8], header: Header) -> bool {
+    let Some(way) = unheaded::nfs(body) else {
+        return false;
+    };
+    if !unheaded::nfs_ends(walk, pair, way) {
+        return false;
+    }
+    if header.protocol == UNKNOWN {
+        walk.protocol(Fixed::Udp);
+    }
+    info::rest(walk, body, header.protocol, None);
+    true
+}
+
+/// OpenBSD's print-ipsec.c: `"esp %s > %s spi 0x%08x seq %u len %d"`, `"ah %s > %s spi 0x%08x"`,
+/// `"ipcomp %s > %s cpi 0x%04X"`: the word stands before the addresses.
+pub(super) fn ipsec<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
+    let words = [
+        (&b"esp "[..], Fixed::Esp),
+        (b"ah ", Fixed::Ah),
+        (b"ipcomp ", Fixed::Ipcomp),
+    ];
+    let (protocol, i) = words
+        .iter()
+        .find_map(|(word, fixed)| Some((*fixed, i.strip_prefix(*word)?)))?;
+    let (rest, source) = super::leaf::word(i);
+    let (rest, destination) = super::leaf::word(rest.strip_prefix(b" > ")?);
+    let figures = rest.strip_prefix(b" ")?;
+    if source.is_empty()
+        || destination.is_empty()
+        || !figures.starts_with(b"spi 0x") && !figures.starts_with(b"cpi 0x")
+    {
+        return None;
+    }
+    if memchr::memchr(b':', source).is_some() {
+        walk.ip_version(true);
+    } else if end(source) == End::Bare || end(destination) == End::Bare {
+        walk.ip_version(false);
+    }
+    walk.protocol(protocol);
+    walk.odd(Part::Hosts, walk.between(i, rest));
+    unheaded::rest(walk, figures);
+    Some(Await::Nothing)
 }
 
 /// `A > B:`, whatever the words are: both of them, and the body.
@@ -338,44 +485,15 @@ fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], header: Header, ports: Option<
         (6, Some(ports)) => tcp::tcp(walk, i, ports),
         (17, Some(ports)) => udp::udp(walk, i, ports),
         (1, None) if i.starts_with(b"ICMP ") => icmp::icmp(walk, i),
-        (UNKNOWN, _) => unheaded(walk, i, ports),
+        (1, None) if i.starts_with(b"icmp") => icmp::older(walk, i),
+        (UNKNOWN, Some(ports)) => unheaded::with_ports(walk, i, ports),
+        (UNKNOWN, None) => unheaded::without_ports(walk, i),
+        (112, None) if i.starts_with(b"CARPv") => {
+            // CARP has VRRP's number.
+            walk.protocol(Fixed::Carp);
+            info::rest(walk, i, header.protocol, None);
+        }
         _ => info::rest(walk, i, header.protocol, ports),
-    }
-}
-
-/// Text without `-v`: the body names the protocol.
-pub(super) fn unheaded<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], ports: Option<(u16, u16)>) {
-    match ports {
-        Some(ports) => {
-            if i.starts_with(b"Flags [") || i.starts_with(b"tcp ") {
-                walk.protocol(Fixed::Tcp);
-                tcp::tcp(walk, i, ports);
-            } else if i.starts_with(b"sctp") {
-                walk.protocol(Fixed::Sctp);
-                info::rest(walk, i, 132, Some(ports));
-            } else if i.starts_with(b"DCCP") {
-                walk.protocol(Fixed::Dccp);
-                info::rest(walk, i, 33, Some(ports));
-            } else if let Some(fixed) = info::truncated(i) {
-                walk.protocol(fixed);
-                info::rest(walk, i, UNKNOWN, Some(ports));
-            } else {
-                walk.protocol(Fixed::Udp);
-                udp::udp(walk, i, ports);
-            }
-        }
-        None => {
-            if i.starts_with(b"ICMP ") {
-                walk.protocol(Fixed::Icmp);
-                icmp::icmp(walk, i);
-            } else if let Some(fixed) = info::truncated(i) {
-                walk.protocol(fixed);
-                info::rest(walk, i, UNKNOWN, None);
-            } else {
-                info::first_word(walk, i);
-                info::rest(walk, i, UNKNOWN, None);
-            }
-        }
     }
 }
 

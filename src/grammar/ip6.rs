@@ -2,13 +2,11 @@
 //! `print-rt6.c`, `print-ah.c`.
 
 use super::leaf::{Res, hex, int, ipv6, lit, no, number, port, until};
+use super::unheaded::{self, End, UNKNOWN};
 use super::walk::{Walk, slot};
 use super::{Await, icmp, info, ip, tcp, udp};
 use crate::cell::Fixed;
 use crate::part::Part;
-
-/// A next header that can't be read.
-const UNKNOWN: u32 = 256;
 
 /// After `IP6 `, or with `-e` at the same place without the word. Without `-v` the endpoints
 /// stand here.
@@ -36,7 +34,8 @@ pub(super) fn ip6<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
 }
 
 /// `ND_PRINT("(")`, `"class 0x%02x, "`, `"flowlabel 0x%05x, "`, `"hlim %u, next-header %s"`,
-/// `" (%u)"`, `" payload length: %u) "`; since 4.99.6 `", payload length %u) "`.
+/// `" (%u)"`, `" payload length: %u) "`; since 4.99.6 `", payload length %u) "`; from 3.9.4 to 3.9.7
+/// `"hlim %u, next-header: %s (%u), length: %u) "`.
 fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     let (text, ()) = lit(b"(")(i)?;
     let mut i = text;
@@ -53,7 +52,9 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     }
     let (i, ()) = lit(b"hlim ")(i)?;
     let (i, hlim) = int(i)?;
-    let (i, ()) = lit(b", next-header ")(i)?;
+    let (i, ()) = lit(b", next-header")(i)?;
+    let older = i.strip_prefix(b":");
+    let (i, ()) = lit(b" ")(older.unwrap_or(i))?;
     let (i, name) = until(b' ')(i)?;
     if name.is_empty() || !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
         return no();
@@ -61,8 +62,9 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     let (i, ()) = lit(b" (")(i)?;
     let (i, next) = int(i)?;
     let i = match i.strip_prefix(b") payload length: ") {
-        Some(i) => i,
-        None => lit(b"), payload length ")(i)?.0,
+        Some(i) if older.is_none() => i,
+        _ if older.is_some() => lit(b"), length: ")(i)?.0,
+        _ => lit(b"), payload length ")(i)?.0,
     };
     let (i, length) = int(i)?;
     let network = walk.between(text, i);
@@ -78,7 +80,10 @@ fn strict<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Res<'a, u32> {
     walk.number(slot::TTL, hlim);
     walk.number(slot::IP_PROTOCOL, next);
     walk.number(slot::LENGTH, length);
-    walk.protocol_name(name);
+    match next {
+        6 | 17 | 58 => walk.protocol_name(name),
+        _ => unheaded::protocol(walk, name, next as u32),
+    }
     Ok((rest, u32::try_from(next).unwrap_or(UNKNOWN)))
 }
 
@@ -92,17 +97,17 @@ fn loose<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
     let network = &text[..len - 2];
     walk.odd(Part::Network, network);
     let mut next = UNKNOWN;
-    if let Some(at) = memchr::memmem::find(network, b"next-header ") {
-        let named = &network[at + 12..];
-        let stop = memchr::memmem::find(named, b"payload length").unwrap_or(named.len());
+    if let Some(at) = memchr::memmem::find(network, b"next-header") {
+        let named = &network[at + 11..];
+        let named = named.strip_prefix(b":").unwrap_or(named);
+        let named = named.strip_prefix(b" ").unwrap_or(named);
+        let stop = memchr::memmem::find(named, b"length").unwrap_or(named.len());
         if let Some(open) = memchr::memrchr(b'(', &named[..stop]) {
             if let Ok((_, n)) = number(255)(&named[open + 1..]) {
                 next = n as u32;
             }
-            walk.odd(
-                Part::Protocol,
-                named[..open].strip_suffix(b" ").unwrap_or(&named[..open]),
-            );
+            let name = named[..open].strip_suffix(b" ").unwrap_or(&named[..open]);
+            unheaded::protocol(walk, name, next);
         }
     }
     let rest = &i[len..];
@@ -143,7 +148,8 @@ fn ported_pair<'a>(walk: &mut Walk<'_, 'a>, pair: &'a [u8]) -> Option<(u16, u16)
     })();
     let Some((source, source_port, destination, destination_port)) = typed else {
         walk.odd(Part::Endpoints, pair);
-        return Some((0, 0));
+        let at = memchr::memmem::find(pair, b" > ")?;
+        return Some((end(&pair[..at]).port(), end(&pair[at + 3..]).port()));
     };
     walk.part(Part::Endpoints, pair);
     walk.address(slot::SOURCE, source);
@@ -177,58 +183,46 @@ fn plain_pair<'a>(walk: &mut Walk<'_, 'a>, pair: &'a [u8]) -> Option<(u16, u16)>
     None
 }
 
-/// Text without `-v`: the body's first word tells whether the addresses have ports.
+/// Text without `-v`: addresses in figures tell whether they have ports, else the body.
 fn unheaded<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) {
     let Some((pair, i)) = ip::named(text) else {
         info::rest(walk, text, UNKNOWN, None);
         return;
     };
-    let transport = [&b"Flags ["[..], b"UDP, ", b"sctp", b"tcp ", b"DCCP"];
-    let without = [
-        &b"ICMP6"[..],
-        b"[icmp6 ",
-        b"[bad icmp6 ",
-        b"HBH ",
-        b"DSTOPT ",
-        b"RT6 ",
-        b"srcrt ",
-        b"frag (",
-        b"AH(",
-        b"ESP(",
-        b"IP6 ",
-        b"IP ",
-        b"GRE",
-        b"PIM",
-        b"OSPF",
-        b"no next header",
-        b"ip-proto-",
-        b"mobility: ",
-        b"[|",
-        b"VRRP",
-        b"CARP",
-        b"IPComp",
-    ];
-    let starts = |words: &[&[u8]]| words.iter().any(|word| i.starts_with(word));
-    // A decoder's text names no protocol; then a number behind a dot is a port, unless the
-    // address has a dotted end of its own.
-    let dots = |address: &[u8]| {
-        let tail = &address[memchr::memrchr(b':', address).map_or(0, |at| at + 1)..];
-        memchr::memchr_iter(b'.', tail).count()
-    };
-    let ported = starts(&transport)
-        || !starts(&without) && !matches!(dots(super::leaf::word(pair).1), 0 | 3);
-    if ported {
-        if let Some(ports) = ported_pair(walk, pair) {
-            ip::unheaded(walk, i, Some(ports));
-        }
+    let Some(at) = memchr::memmem::find(pair, b" > ") else {
         return;
+    };
+    let ends = [end(&pair[..at]), end(&pair[at + 3..])];
+    match unheaded::ported(ends, i) {
+        Some(true) => {
+            if let Some(ports) = ported_pair(walk, pair) {
+                unheaded::with_ports(walk, i, ports);
+            }
+            return;
+        }
+        Some(false) => {
+            plain_pair(walk, pair);
+        }
+        None => {}
     }
-    plain_pair(walk, pair);
     if i.starts_with(b"ICMP6") || i.starts_with(b"[icmp6 ") || i.starts_with(b"[bad icmp6 ") {
         walk.protocol(Fixed::Icmp6);
         icmp6(walk, i);
     } else {
         chain(walk, i, UNKNOWN);
+    }
+}
+
+/// One end of `A > B`. Dots can't tell: `::ffff:10.0.0.1` has three of its own.
+fn end(word: &[u8]) -> End<'_> {
+    let dot = memchr::memrchr(b'.', word);
+    let last = dot.map_or(&b""[..], |dot| &word[dot + 1..]);
+    if ipv6(word).is_some() {
+        return End::Bare;
+    }
+    match dot {
+        Some(dot) if !last.is_empty() && ipv6(&word[..dot]).is_some() => End::Port(last),
+        _ => End::Name(last),
     }
 }
 
@@ -239,6 +233,10 @@ fn icmp6<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) {
     {
         icmp::icmp6(walk, i);
     } else {
+        if i.starts_with(b"icmp6: ") {
+            icmp::older(walk, i);
+            return;
+        }
         info::rest(walk, i, 58, None);
     }
 }
@@ -259,8 +257,10 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
     }
     if later_fragment || i.len() == text.len() && next != UNKNOWN {
         // No extension header is here, or no transport header is behind them.
-        if next == UNKNOWN {
-            info::first_word(walk, text);
+        if next == UNKNOWN
+            && let Some(fixed) = unheaded::carried(text)
+        {
+            walk.protocol(fixed);
         }
         info::rest(walk, text, next, None);
         return;
@@ -269,7 +269,15 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
         walk.part(Part::Ports, pair);
         walk.number(slot::SOURCE_PORT, source);
         walk.number(slot::DESTINATION_PORT, destination);
-        ip::unheaded(walk, body, Some((source as u16, destination as u16)));
+        unheaded::with_ports(walk, body, (source as u16, destination as u16));
+        return;
+    }
+    if i.len() < text.len()
+        && let Some((pair, body)) = ip::named(i)
+        && let Some(ports) = named_ports(pair, body)
+    {
+        walk.odd(Part::Ports, pair);
+        unheaded::with_ports(walk, body, ports);
         return;
     }
     if i.starts_with(b"ICMP6, ")
@@ -278,6 +286,9 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
     {
         walk.protocol(Fixed::Icmp6);
         icmp::icmp6(walk, i);
+    } else if i.starts_with(b"icmp6: ") {
+        walk.protocol(Fixed::Icmp6);
+        icmp::older(walk, i);
     } else if i.starts_with(b"ICMP ") {
         walk.protocol(Fixed::Icmp);
         icmp::icmp(walk, i);
@@ -286,10 +297,16 @@ pub(super) fn chain<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], next: u32) {
             walk.protocol(Fixed::Esp);
         } else if i.starts_with(b"sctp") {
             walk.protocol(Fixed::Sctp);
-        } else if next == UNKNOWN {
-            info::first_word(walk, i);
+        } else if next == UNKNOWN
+            && let Some(fixed) = unheaded::carried(text)
+        {
+            walk.protocol(fixed);
         }
-        info::rest(walk, i, next, None);
+        if next == UNKNOWN {
+            unheaded::rest(walk, i);
+        } else {
+            info::rest(walk, i, next, None);
+        }
     }
 }
 
@@ -352,4 +369,20 @@ fn ports(text: &[u8]) -> Res<'_, (&[u8], u64, u64)> {
     let pair = &text[..text.len() - i.len()];
     let (i, ()) = lit(b": ")(i)?;
     Ok((i, (pair, source, destination)))
+}
+
+/// The same without `-n`: names of services. Beside them a figure, or the body, must tell that they
+/// are ports.
+fn named_ports(pair: &[u8], body: &[u8]) -> Option<(u16, u16)> {
+    let at = memchr::memmem::find(pair, b" > ")?;
+    let (source, destination) = (&pair[..at], &pair[at + 3..]);
+    let own = |b: &u8| b.is_ascii_alphanumeric() || b"_+-".contains(b);
+    let figure = |word: &[u8]| matches!(port(word), Ok((b"", _)));
+    if !source.iter().all(own)
+        || !destination.iter().all(own)
+        || !figure(source) && !figure(destination) && unheaded::says(body) != unheaded::Says::Ported
+    {
+        return None;
+    }
+    Some((End::Port(source).port(), End::Port(destination).port()))
 }

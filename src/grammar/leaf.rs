@@ -1,4 +1,9 @@
-//! The smallest productions, as nom parsers over bytes that never allocate an error.
+//! The smallest productions.
+//!
+//! They and all above them are nom parsers: `IResult` carries the rest of the line, and nom's
+//! combinators take them as they are. The leaves themselves are not nom's, because they know more:
+//! a literal of known length is compared as one or two numbers, a number is read and bounded in one
+//! pass, and the error is `()`, so that an alternative which fails costs nothing.
 
 use std::net::{IpAddr, Ipv6Addr};
 

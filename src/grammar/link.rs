@@ -4,9 +4,12 @@
 mod ethernet;
 mod format;
 mod header;
+mod lead;
 mod radio;
+mod station;
 
 use super::leaf::{Res, no, number, word};
+use super::name::{Name, name};
 use super::walk::{Walk, slot};
 use super::{Await, arp, info, ip, ip6};
 use crate::cell::Fixed;
@@ -14,6 +17,7 @@ use crate::part::Part;
 
 use ethernet::{Ethernet, ethernet};
 use header::{Header, Kind, header};
+use lead::lead;
 
 /// The most link headers before one network header: a switch's tag alone has nine items.
 const MOST_HEADERS: usize = 24;
@@ -25,6 +29,7 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
     }
     if let Ok((rest, header)) = ethernet(i) {
         let link = walk.between(i, rest);
+        walk.parts.old |= header.old;
         // Names are read for their end only: one that spells a tag is the regexes' to judge.
         let tags = memchr::memmem::find_iter(link, b"vlan ").count();
         if header.rare || tags != header.tags {
@@ -42,6 +47,27 @@ pub(super) fn body<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
         return below(walk, rest, None, true);
     }
     walk.slots.mask = mask;
+    if let Some((rest, direction)) = lead(i) {
+        let link = walk.between(i, rest);
+        walk.odd(Part::Link, link);
+        if let Some(direction) = direction {
+            walk.direction(direction);
+        }
+        return led(walk, rest);
+    }
+    below(walk, i, None, false)
+}
+
+/// The packet behind what a system prints before all of them.
+fn led<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
+    if let Some(waits) = network(walk, i) {
+        return waits;
+    }
+    if let Ok((rest, header)) = ethernet(i) {
+        let link = walk.between(i, rest);
+        walk.odd_link(link);
+        return below(walk, rest, header.ethertype, true);
+    }
     below(walk, i, None, false)
 }
 
@@ -88,7 +114,7 @@ fn below<'a>(
             fields = fields.or(Some(next.fields));
         } else if let Some(start) = fields.take() {
             let link = walk.between(start, rest);
-            walk.odd(Part::Link, link);
+            walk.odd_link(link);
             linked = true;
         }
         if let Some(waits) = waits {
@@ -109,8 +135,13 @@ fn below<'a>(
     }
     let rest = tunnel.unwrap_or(rest);
     match info::truncated(rest) {
-        Some(fixed) => walk.protocol(fixed),
-        None => info::first_word(walk, rest),
+        Some(fixed) => {
+            walk.parts.old |= rest == b"[|ARP]";
+            walk.protocol(fixed);
+        }
+        None => {
+            own(walk, rest);
+        }
     }
     info::rest(walk, rest, 256, None);
     Await::Nothing
@@ -145,8 +176,12 @@ fn packet<'a>(
     linked: bool,
 ) -> Option<Await> {
     let waits = network(walk, i);
-    if waits.is_some() || !linked {
+    if waits.is_some() {
         return waits;
+    }
+    if !linked {
+        // OpenBSD's printers, and tcpdump's up to 3.7, have no word before the addresses.
+        return bare(walk, i);
     }
     match ethertype {
         Some(0x0800) => ip::ip(walk, i).or_else(|| Some(damaged(walk, i))),
@@ -182,7 +217,7 @@ fn network<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
         arp::arp(walk, rest);
         return Some(Await::Nothing);
     }
-    None
+    arp::lower(walk, i).then_some(Await::Nothing)
 }
 
 /// `ND_PRINT("IP%u ", IP_V(ip))`: a version that is not 4.
@@ -216,25 +251,58 @@ fn wordless<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
     if i.starts_with(b"truncated-ip6 - ") || i.starts_with(b"[header+payload length ") {
         return ip6::ip6(walk, i);
     }
-    if arp_wordless(i) {
+    if arp::wordless(i) {
         arp::arp(walk, i);
         return Some(Await::Nothing);
     }
-    match address(i)? {
-        Fixed::Four => ip::ip(walk, i),
-        _ => ip6::ip6(walk, i),
+    match address(i) {
+        Some(Fixed::Four) => ip::ip(walk, i),
+        Some(_) => ip6::ip6(walk, i),
+        None => ip::ipsec(walk, i),
     }
 }
 
-/// What `arp_print` begins with.
-fn arp_wordless(i: &[u8]) -> bool {
-    let starts = [&b"Ethernet (len 6), "[..], b"Request who-has ", b"Reply "];
-    starts.iter().any(|start| i.starts_with(start))
+/// A packet without a word before its addresses: OpenBSD's, tcpdump's up to 3.7.
+///
+/// ```text
+/// 192.0.2.1.40000 > 198.51.100.2.80: S 1000:1000(0) win 16384 <mss 1460> (DF)
+/// ```
+fn bare<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Option<Await> {
+    // Longer link addresses look like IPv6's; a comma stands behind them.
+    let Some((pair, body)) = ip::named(i) else {
+        return ip::ipsec(walk, i);
+    };
+    let at = memchr::memmem::find(pair, b" > ")?;
+    let six = match (version(&pair[..at]), version(&pair[at + 3..])) {
+        (Some(version), _) | (_, Some(version)) => version == Fixed::Six,
+        // Names: the body must be one of theirs, and ICMP's alone tells the version.
+        _ if !super::unheaded::wordless(body) => return None,
+        _ if body.starts_with(b"icmp6: ") => true,
+        _ if body.starts_with(b"icmp: ") => false,
+        _ => {
+            ip::endpoints(walk, i, ip::Header::UNKNOWN);
+            return Some(Await::Nothing);
+        }
+    };
+    if six {
+        ip6::ip6(walk, i)
+    } else {
+        ip::ip(walk, i)
+    }
 }
 
-/// `A ` or `A.P `: of which version the address is.
+/// `A > ` or `A.P > `: of which version the address is.
 fn address(i: &[u8]) -> Option<Fixed> {
-    let (_, address) = word(i);
+    let (rest, address) = word(i);
+    if rest.starts_with(b" > ") {
+        version(address)
+    } else {
+        None
+    }
+}
+
+/// `A` or `A.P`: of which version the address is.
+fn version(address: &[u8]) -> Option<Fixed> {
     if let Ok((rest, _)) = super::leaf::ipv4(address) {
         return matches!(rest, b"" | [b'.', ..]).then_some(Fixed::Four);
     }
@@ -317,9 +385,16 @@ fn labelled<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8], from: &'a [u8]) -> Await {
     }
 }
 
-/// The printer's own text: its first word.
+/// The printer's own text: its name.
 fn own<'a>(walk: &mut Walk<'_, 'a>, i: &'a [u8]) -> Await {
-    info::first_word(walk, i);
+    // print-realtek.c prints the addresses itself.
+    let behind = || name(station::pair(i)?.strip_prefix(b", ")?);
+    match name(i).or_else(behind) {
+        Some(Name::Text(text)) => walk.protocol_name(text),
+        Some(Name::Fixed(fixed)) => walk.protocol(fixed),
+        None if radio::frame(i) => walk.protocol(Fixed::Wlan),
+        None => {}
+    }
     Await::Nothing
 }
 

@@ -1,8 +1,8 @@
 //! UDP and DNS: `print-udp.c`, `print-domain.c`.
 
-use super::info;
-use super::leaf::{Res, bigint, hex4, int, lit, no};
+use super::leaf::{Res, bigint, hex, hex4, int, lit, no};
 use super::walk::{Walk, slot};
+use super::{bigip, info, tail};
 use crate::part::Part;
 
 /// A datagram's line after its endpoints.
@@ -27,8 +27,37 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8], ports: (u16, u16)
     if !verdict.is_empty() {
         walk.part(Part::Udp, verdict);
     }
+    // `" %u"` in tcpdump up to 3.9.7, and in OpenBSD's.
+    let i = match i {
+        [b' ', figures @ ..]
+            if info::is_dns(ports) && figures.first().is_some_and(u8::is_ascii_digit) =>
+        {
+            figures
+        }
+        _ => i,
+    };
+    if let Some(rest) = i.strip_prefix(b"udp ")
+        && let Ok((rest, length)) = int(rest)
+        && (rest.is_empty() || tail::tail(walk, rest))
+    {
+        walk.number(slot::PAYLOAD_LENGTH, length);
+        walk.udp_length(walk.between(i, rest));
+        return;
+    }
+    // A message's closing `(N)` stands behind everything that the sender can spell.
+    let at = if info::is_dns(ports) {
+        tail::begins(i)
+    } else {
+        i.len()
+    };
+    let i = if at < i.len() && dns(&i[..at]).is_ok() && tail::tail(walk, &i[at..]) {
+        &i[..at]
+    } else {
+        i
+    };
     let closing = if info::is_dns(ports) {
-        dns(i).ok().map(|(closing, ())| closing)
+        let message = dns(i).or_else(|_| dns(bigip::without(i)));
+        message.ok().map(|(closing, ())| closing)
     } else {
         None
     };
@@ -56,6 +85,9 @@ fn verdict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> &'a [u8] {
     if let Some(i) = text.strip_prefix(b"[no cksum] ") {
         return i;
     }
+    if let Some(i) = text.strip_prefix(b"[no udp cksum] ") {
+        return i;
+    }
     if let Ok((i, ())) = bad(text) {
         walk.flag(slot::CKSUM_OK, false);
         return i;
@@ -63,18 +95,34 @@ fn verdict<'a>(walk: &mut Walk<'_, 'a>, text: &'a [u8]) -> &'a [u8] {
     text
 }
 
-/// `[bad udp cksum 0x%04x -> 0x%04x!] `
+/// `[bad udp cksum 0x%04x -> 0x%04x!] `; up to 4.1 `[bad udp cksum %x!] `; OpenBSD's
+/// `[bad udp cksum %x! -> %x] `.
 fn bad(i: &[u8]) -> Res<'_, ()> {
-    let (i, ()) = lit(b"[bad udp cksum 0x")(i)?;
-    let (i, _) = hex4(i)?;
-    let (i, ()) = lit(b" -> 0x")(i)?;
-    let (i, _) = hex4(i)?;
-    lit(b"!] ")(i)
+    let (i, ()) = lit(b"[bad udp cksum ")(i)?;
+    bad_cksum(i)
 }
 
-/// `UDP, length %u`
+/// What follows `cksum ` in the three forms.
+pub(super) fn bad_cksum(i: &[u8]) -> Res<'_, ()> {
+    if let Some(i) = i.strip_prefix(b"0x") {
+        let (i, _) = hex4(i)?;
+        let (i, ()) = lit(b" -> 0x")(i)?;
+        let (i, _) = hex4(i)?;
+        return lit(b"!] ")(i);
+    }
+    let (i, _) = hex(i)?;
+    let (i, ()) = lit(b"!")(i)?;
+    match i.strip_prefix(b" -> ") {
+        Some(i) => lit(b"] ")(hex(i)?.0),
+        None => lit(b"] ")(i),
+    }
+}
+
+/// `UDP, length %u`; up to 3.9.3 `UDP, length: %u`
 fn length(i: &[u8]) -> Res<'_, u64> {
-    let (i, ()) = lit(b"UDP, length ")(i)?;
+    let (i, ()) = lit(b"UDP, length")(i)?;
+    let i = i.strip_prefix(b":").unwrap_or(i);
+    let (i, ()) = lit(b" ")(i)?;
     int(i)
 }
 

@@ -2,17 +2,18 @@
 
 use std::net::IpAddr;
 
-use crate::cell::{FIXED, Fixed, Home, inet_cell, text_cell};
+use crate::cell::{Fixed, Home, inet_cell, text_cell};
 use crate::head::{Head, Stamp};
 use crate::part::Part;
 
 /// The built-in columns, in the order of `packet_parse.json`; a slot is an index into it.
 macro_rules! slots {
     ($($slot:ident $name:literal),* $(,)?) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "indices, read as constants")]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "indices, read as constants")]
         #[derive(Clone, Copy)]
         #[repr(u8)]
         enum Index { $($slot),* }
+        #[allow(dead_code, reason = "some columns only the patterns fill")]
         pub(crate) mod slot {
             $(pub(crate) const $slot: usize = super::Index::$slot as usize;)*
         }
@@ -23,7 +24,9 @@ macro_rules! slots {
 slots! {
     NUMBER "number", TIME "time", INTERFACE "interface", DIRECTION "direction",
     SOURCE_MAC "source_mac", DESTINATION_MAC "destination_mac", ETHERTYPE "ethertype",
-    VLAN "vlan", VLAN_INNER "vlan_inner", FRAME_LENGTH "frame_length", IP_VERSION "ip_version",
+    VLAN "vlan", VLAN_INNER "vlan_inner", FRAME_LENGTH "frame_length",
+    PROCESS "process", PID "pid", EFFECTIVE_PROCESS "effective_process",
+    EFFECTIVE_PID "effective_pid", IP_VERSION "ip_version",
     PROTOCOL "protocol", IP_PROTOCOL "ip_protocol", LENGTH "length", TOS "tos", TTL "ttl",
     IP_ID "ip_id", FRAGMENT_OFFSET "fragment_offset", IP_FLAGS "ip_flags",
     IP_OPTIONS "ip_options", IP_CKSUM_BAD "ip_cksum_bad", FLOWLABEL "flowlabel",
@@ -32,7 +35,8 @@ slots! {
     SEQ "seq", SEQ_END "seq_end", ACK "ack", WIN "win", URG "urg", TCP_OPTIONS "tcp_options",
     MSS "mss", WSCALE "wscale", TS_VAL "ts_val", TS_ECR "ts_ecr",
     PAYLOAD_LENGTH "payload_length", ICMP "icmp", ICMP_ID "icmp_id", ICMP_SEQ "icmp_seq",
-    ARP_OP "arp_op", ARP_MAC "arp_mac", INFO "info",
+    ARP_OP "arp_op", ARP_MAC "arp_mac", SOURCE_NAME "source_name",
+    DESTINATION_NAME "destination_name", INFO "info",
 }
 
 /// `start..end` of a batch.
@@ -52,6 +56,9 @@ pub(crate) enum Piece {
 /// [`Part::Udp`] can stand in two places; this is the second's place in [`Parts::spans`].
 const UDP_CLOSING: usize = Part::ALL.len();
 
+/// [`Part::Link`] too: what an appliance or a system prints before every packet, and `-e`'s header.
+const LINK_BEHIND: usize = UDP_CLOSING + 1;
+
 /// The most lines that a head goes on for: a stack of labels has a few, Juniper's extensions
 /// are up to eight, and each costs one.
 const MOST_LINES: usize = 16;
@@ -59,16 +66,23 @@ const MOST_LINES: usize = 16;
 /// The parts of one record.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
-    spans: [Span; UDP_CLOSING + 1],
+    spans: [Span; LINK_BEHIND + 1],
     ip_version: Option<Fixed>,
     protocol: Option<Fixed>,
-    /// Bits of the parts that are there, and of the second UDP piece.
+    direction: Option<Fixed>,
+    operation: Option<Fixed>,
+    tcp: Option<Fixed>,
+    /// Bits of the parts that are there, and of the second pieces.
     present: u32,
     /// Bits of the parts whose fields only the regexes can tell.
     pub(crate) odd: u32,
     /// The later lines of the head, without their blanks or TAB: one, or with MPLS some more.
     more: [Span; MOST_LINES],
     lines: usize,
+    /// No tcpdump from 4.99 on prints the record so.
+    pub(crate) old: bool,
+    /// The record has text of PPTP's, whose names may hold what looks like the next record.
+    pub(super) names: bool,
     pub(crate) stamp: Stamp,
     /// The head that ended this record, and where it stands: the next record's, if that is walked
     /// over next.
@@ -78,13 +92,18 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn new() -> Parts {
         Parts {
-            spans: [Span::default(); UDP_CLOSING + 1],
+            spans: [Span::default(); LINK_BEHIND + 1],
             ip_version: None,
             protocol: None,
+            direction: None,
+            operation: None,
+            tcp: None,
             present: 0,
             odd: 0,
             more: [Span::default(); MOST_LINES],
             lines: 0,
+            old: false,
+            names: false,
             stamp: Stamp::None,
             ahead: None,
         }
@@ -93,9 +112,14 @@ impl Parts {
     pub(super) fn clear(&mut self) {
         self.ip_version = None;
         self.protocol = None;
+        self.direction = None;
+        self.operation = None;
+        self.tcp = None;
         self.present = 0;
         self.odd = 0;
         self.lines = 0;
+        self.old = false;
+        self.names = false;
         self.stamp = Stamp::None;
     }
 
@@ -113,16 +137,24 @@ impl Parts {
             _ => None,
         };
         let span = |i: usize| (self.present >> i & 1 == 1).then(|| Piece::Span(self.spans[i]));
-        let second = if part == Part::Udp {
-            span(UDP_CLOSING)
-        } else {
-            None
+        let second = match part {
+            Part::Udp => span(UDP_CLOSING),
+            Part::Link => span(LINK_BEHIND),
+            _ => None,
+        };
+        // What the printer says in other words than today's.
+        let reworded = match part {
+            Part::Link => self.direction,
+            Part::Network => self.operation,
+            Part::Tcp => self.tcp,
+            _ => None,
         };
         fixed
             .map(Piece::Fixed)
             .or(span(part as usize))
             .into_iter()
             .chain(second)
+            .chain(reworded.map(Piece::Fixed))
     }
 
     /// Whether the head can go on in one more line.
@@ -152,14 +184,15 @@ impl Parts {
 /// The typed values of one record.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
-    pub(crate) cells: [u64; SLOTS.len()],
+    /// By slot; as many as the mask has bits, so that none of them is out of range.
+    pub(crate) cells: [u64; 64],
     pub(crate) mask: u64,
 }
 
 impl Slots {
     pub(crate) fn new() -> Slots {
         Slots {
-            cells: [0; SLOTS.len()],
+            cells: [0; 64],
             mask: 0,
         }
     }
@@ -218,6 +251,16 @@ impl<'a> Walk<'_, 'a> {
         self.parts.odd |= 1 << part as u32;
     }
 
+    /// The second place of [`Part::Link`], or its first if that is free.
+    pub(super) fn odd_link(&mut self, text: &[u8]) {
+        if self.parts.present >> Part::Link as u32 & 1 == 0 {
+            return self.odd(Part::Link, text);
+        }
+        self.parts.spans[LINK_BEHIND] = self.span(text);
+        self.parts.present |= 1 << LINK_BEHIND;
+        self.parts.odd |= 1 << Part::Link as u32;
+    }
+
     /// A line that the head goes on with.
     pub(super) fn continues(&mut self, text: &[u8]) {
         self.parts.more[self.parts.lines] = self.span(text);
@@ -236,6 +279,14 @@ impl<'a> Walk<'_, 'a> {
         self.slots.set(slot, n);
     }
 
+    /// A number, unless one stood before.
+    #[inline]
+    pub(super) fn first(&mut self, slot: usize, n: u64) {
+        if self.slots.mask >> slot & 1 == 0 {
+            self.number(slot, n);
+        }
+    }
+
     #[inline]
     pub(super) fn flag(&mut self, slot: usize, flag: bool) {
         self.slots.set(slot, u64::from(flag));
@@ -249,10 +300,40 @@ impl<'a> Walk<'_, 'a> {
 
     pub(super) fn protocol(&mut self, fixed: Fixed) {
         self.parts.protocol = Some(fixed);
-        self.slots.set(
-            slot::PROTOCOL,
-            text_cell(Home::Fixed, fixed as usize, FIXED[fixed as usize].len()),
-        );
+        self.fixed(slot::PROTOCOL, fixed);
+    }
+
+    /// The last text of [`Part::Link`]: the direction in today's words, where the printer has others.
+    pub(super) fn direction(&mut self, fixed: Fixed) {
+        self.parts.direction = Some(fixed);
+        self.fixed(slot::DIRECTION, fixed);
+    }
+
+    /// The last text of [`Part::Network`]: ARP's operation in today's words, where the printer has
+    /// others.
+    pub(super) fn operation(&mut self, fixed: Fixed) {
+        self.parts.operation = Some(fixed);
+        self.fixed(slot::ARP_OP, fixed);
+    }
+
+    fn fixed(&mut self, slot: usize, fixed: Fixed) {
+        let cell = text_cell(Home::Fixed, fixed.index(), fixed.text().len());
+        self.slots.set(slot, cell);
+    }
+
+    /// The second text of [`Part::Tcp`]: flags that the record does not spell as tcpdump 4 does,
+    /// and that there is no data where an older one shows this by printing no sequence number.
+    pub(super) fn tcp_flags(&mut self, fixed: Fixed) {
+        self.parts.tcp = Some(fixed);
+        let len = match fixed {
+            Fixed::NoData(bits) => Fixed::Flags(bits).text().len(),
+            other => other.text().len(),
+        };
+        let cell = text_cell(Home::Fixed, fixed.index(), len);
+        self.slots.set(slot::FLAGS, cell);
+        if matches!(fixed, Fixed::NoData(_)) {
+            self.slots.set(slot::PAYLOAD_LENGTH, 0);
+        }
     }
 
     /// A protocol that the text names.

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Epoch,
     /// `-ttt` and `-ttttt`: ` 00:00:00.000000`, `-00:00:01.000006`
     Signed,
+    /// `-ttt` of OpenBSD: `Nov 28 22:13:20.123456`
+    Dated,
     /// `-t`: none is printed.
     Absent,
 }
@@ -34,6 +36,8 @@ pub(crate) enum Stamp {
     Epoch(i64),
     /// `-ttt` or `-ttttt`: nanoseconds since the previous or the first packet.
     Signed(i64),
+    /// `-ttt` of OpenBSD: nanoseconds since 1 January of a leap year, in the sensor's civil time.
+    Dated(i64),
 }
 
 /// A stamp in the form that is known, or in any; its value and its length.
@@ -61,6 +65,11 @@ pub(super) fn stamp(text: &[u8], form: Form, nano: bool) -> Option<(Stamp, usize
     {
         let value = ns.map_or(Stamp::None, Stamp::Civil);
         return Some((value, len, Form::Civil, unit(digits)));
+    }
+    if matches!(form, Form::Dated | Form::Unknown)
+        && let Some((ns, len, digits)) = dated(text, unit)
+    {
+        return Some((Stamp::Dated(ns), len, Form::Dated, unit(digits)));
     }
     if matches!(form, Form::Signed | Form::Unknown) {
         let sign = match text.first()? {
@@ -167,9 +176,85 @@ fn civil(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(Option<i64>, usiz
     Some((ns, year_len + 7 + len, digits))
 }
 
+/// The day on which the years of [`Stamp::Dated`] begin: they have a 29 February.
+pub(crate) fn leap_year() -> i64 {
+    days_from_civil(2000, 1, 1)
+}
+
+/// OpenBSD: `strftime("%b %d %T")`, `".%06u"`.
+fn dated(text: &[u8], nano: impl Fn(usize) -> bool) -> Option<(i64, usize, usize)> {
+    const MONTHS: [&[u8; 4]; 12] = [
+        b"Jan ", b"Feb ", b"Mar ", b"Apr ", b"May ", b"Jun ", b"Jul ", b"Aug ", b"Sep ", b"Oct ",
+        b"Nov ", b"Dec ",
+    ];
+    let name = text.get(..4)?;
+    let month = MONTHS.iter().position(|month| name == *month)? as u32 + 1;
+    let rest = &text[4..];
+    if rest.len() < 3 || rest[2] != b' ' {
+        return None;
+    }
+    let day = two(rest, 0)? as u32;
+    let last = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month as usize - 1];
+    if day == 0 || day > last {
+        return None;
+    }
+    let (ns, len, digits) = clock(&rest[3..], nano)?;
+    let days = days_from_civil(2000, month, day) - leap_year();
+    Some((days * DAY + ns, 7 + len, digits))
+}
+
+/// A time of day before 1970, as tcpdump up to 4.9.3 counted seconds from 2^31 on:
+/// `ND_PRINT("%02d:%02d:%02d.%06u", sec / 3600, (sec % 3600) / 60, sec % 60, usec)` of a negative
+/// number, from 4.0 to 4.5 cut to 15 bytes; with `-tttt` behind a date. What second was meant it does
+/// not say. The length.
+///
+/// - `-7:-21:-36.000005`
+/// - `1901-12-13 -7:-21:-36.0000`
+pub(super) fn negative(text: &[u8]) -> Option<usize> {
+    let date = text.get(..11).filter(|date| {
+        let form = b"9999-99-99 ";
+        date.iter().zip(form).all(|(b, f)| match f {
+            b'9' => b.is_ascii_digit(),
+            other => b == other,
+        })
+    });
+    let start = date.map_or(0, <[u8]>::len);
+    let mut at = start;
+    let mut minus = false;
+    for separator in [b':', b':', b'.'] {
+        let field = &text[at..];
+        let sign = usize::from(field.first() == Some(&b'-'));
+        minus |= sign == 1;
+        let digits = field[sign..]
+            .iter()
+            .take(2)
+            .take_while(|b| b.is_ascii_digit());
+        let digits = digits.count();
+        if digits == 0 || sign + digits < 2 || field.get(sign + digits) != Some(&separator) {
+            return None;
+        }
+        at += sign + digits + 1;
+    }
+    let fraction = text[at..]
+        .iter()
+        .take(10)
+        .take_while(|b| b.is_ascii_digit());
+    let fraction = fraction.count();
+    let whole = fraction == 6 || fraction == 9;
+    let cut = fraction >= 3 && at + fraction - start == 15;
+    (minus && (whole || cut)).then_some(at + fraction)
+}
+
 /// A whole text as a stamp of any form; `nano` says what the unit of its fraction is.
 pub(crate) fn read(text: &[u8], nano: bool) -> Option<Stamp> {
-    for form in [Form::Clock, Form::Epoch, Form::Civil, Form::Signed] {
+    let forms = [
+        Form::Clock,
+        Form::Epoch,
+        Form::Civil,
+        Form::Signed,
+        Form::Dated,
+    ];
+    for form in forms {
         if let Some((value, len, ..)) = stamp(text, form, nano)
             && len == text.len()
         {
@@ -203,8 +288,14 @@ mod tests {
             super::read(b"00:00:00.000000001", true),
             Some(Stamp::Clock(1))
         );
+        assert_eq!(read("Jan 01 00:00:00.000001"), Some(Stamp::Dated(1_000)));
+        assert_eq!(read("Mar 01 00:00:00.000000"), Some(Stamp::Dated(60 * DAY)));
         for bad in [
             "",
+            "Feb 30 00:00:00.000000",
+            "Foo 01 00:00:00.000000",
+            "Jan 1 00:00:00.000000",
+            "-7:-21:-36.000005",
             "24:00:00.000000",
             "00:00:00.00000",
             "1970-02-30 00:00:00.000000",

@@ -123,6 +123,33 @@ fn every_cut_of_every_sample() {
     }
 }
 
+/// A byte-order mark costs no record, whichever of its bytes come first; a second one is text.
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    const BOM: &str = "\u{feff}";
+    let texts = [
+        "00:00:00.000001 ARP, a\n00:00:00.000002 ARP, b\n",
+        // Without stamps only the first line can say so.
+        "IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 1, seq 1, length 64\n",
+    ];
+    for text in texts {
+        let shift = |(end, kind): &(usize, CutKind)| (end + BOM.len(), *kind);
+        let bare = whole(text.as_bytes(), Framer::new(), false);
+        let mut expected = vec![(BOM.len(), CutKind::Skipped(Skip::Preamble))];
+        expected.extend(bare.iter().map(shift));
+        let marked = format!("{BOM}{text}");
+        for cut in 0..=marked.len() {
+            let mut feed = Feed::new(marked.as_bytes(), Framer::new(), false);
+            feed.arrive(cut, Tail::Open);
+            feed.arrive(marked.len(), Tail::Final);
+            assert_eq!(feed.pieces, expected, "cut at {cut}");
+        }
+    }
+    let (kind, twice) = (CutKind::Skipped(Skip::Preamble), format!("{BOM}{BOM}x\n"));
+    let all = whole(twice.as_bytes(), Framer::new(), false);
+    assert_eq!(all, [(twice.len(), kind)]);
+}
+
 /// Without a last skip, which may still grow.
 fn unsettled(pieces: &Pieces) -> &[(usize, CutKind)] {
     match pieces.last() {
@@ -289,8 +316,6 @@ proptest! {
     }
 }
 
-/// A stream that is joined in the midst of a record, at every byte of its first ones, is read right
-/// from its second head on at the latest.
 /// A small number stands behind four blanks, as endpoints do: a header whose second line was lost
 /// does not take the next record for it.
 #[test]
@@ -303,6 +328,8 @@ fn a_numbered_head_is_no_line_of_endpoints() {
     assert_eq!(whole(text.as_bytes(), Framer::new(), true), alone);
 }
 
+/// A stream that is joined in the midst of a record, at every byte of its first ones, is read right
+/// from its second head on at the latest.
 #[test]
 fn a_stream_joined_anywhere_is_read_right() {
     for sample in samples() {

@@ -167,7 +167,7 @@ fn which_engine_and_why() {
             .expect("the field")
             .engine
     };
-    let edited = dumpstream::BUILT_IN.replace(r"^tos .*?, ttl (\\d+)", r"^tos .*, ttl (\\d+)");
+    let edited = dumpstream::BUILT_IN.replace(r"^tos .*?, ttl +(\\d+)", r"^tos .*, ttl +(\\d+)");
     assert_eq!(engine(dumpstream::BUILT_IN, "ttl"), Found::Slot);
     assert_eq!(engine(&edited, "ttl"), Found::RegexEdited);
     assert_eq!(engine(&edited, "tos"), Found::Slot);

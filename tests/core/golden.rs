@@ -12,6 +12,14 @@ fn lines(parser: &Parser, name: &str, text: &[u8]) -> String {
         let mut packets = parser.parse(batch.expect("a slice can be read"));
         origin.place(&mut packets);
         for packet in packets.iter() {
+            let each =
+                (0..parser.columns().len()).filter_map(|i| Some((i.into(), packet.value(i)?)));
+            assert_eq!(packet.values().len(), each.clone().count(), "{name}");
+            assert!(
+                packet.values().eq(each),
+                "{name}, record {}",
+                packet.record()
+            );
             out += &serde_json::to_string(&packet).expect("a packet is JSON");
             out.push('\n');
         }

@@ -122,13 +122,14 @@ fn one_back_slash_without_its_twin_halves_none() {
 const FIELDS: &str = "
     number bigint, time timestamp, interface text, direction text, source_mac mac,
     destination_mac mac, ethertype int, vlan int, vlan_inner int, frame_length int,
+    process text, pid int, effective_process text, effective_pid int,
     ip_version int, protocol text, ip_protocol int, length int, tos int, ttl int, ip_id int,
     fragment_offset int, ip_flags text, ip_options text, ip_cksum_bad bool, flowlabel int,
     source inet, destination inet, source_port port, destination_port port, flags text,
     cksum int, cksum_ok bool, seq bigint, seq_end bigint, ack bigint, win bigint, urg bigint,
     tcp_options text, mss bigint, wscale bigint, ts_val bigint, ts_ecr bigint,
     payload_length int, icmp text, icmp_id int, icmp_seq int, arp_op text, arp_mac mac,
-    info text";
+    source_name text, destination_name text, info text";
 
 #[test]
 fn every_field_is_there_with_its_type_and_a_doc() {
@@ -194,8 +195,8 @@ fn differences(copy: Namespace, name: &str, only: &str, text: &[u8]) -> usize {
 fn an_edited_pattern_changes_its_field_and_no_other() {
     // The slot holds the whole number; the edited pattern takes its last digit.
     let copy = edited(
-        r#""regex": "^tos .*?, ttl (\\d+)""#,
-        r#""regex": "^tos .*?, ttl \\d+(\\d)""#,
+        r#""regex": "^tos .*?, ttl +(\\d+)""#,
+        r#""regex": "^tos .*?, ttl +\\d+(\\d)""#,
     );
     assert_ne!(copy.hash(), Namespace::tcpdump().hash());
     let text = given::text("4.99.3/http/v.txt");

@@ -5,6 +5,7 @@ mod demo;
 mod examples;
 mod explain;
 mod follow;
+mod foreign;
 mod fuzz;
 mod listen;
 mod load;

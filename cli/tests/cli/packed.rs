@@ -100,25 +100,6 @@ fn a_packed_file_read_twice_adds_no_row() {
 }
 
 #[test]
-fn bytes_without_a_record_end_with_a_hint() {
-    let folder = tempfile::tempdir().unwrap();
-    for (bytes, words) in [
-        (&b"some words\nand more\n"[..], "is it tcpdump's text?"),
-        (
-            &[0, 1, 2, 3, 4, 5, 6, 7, 0x80, 0xff, 0, 0, 0, 0][..],
-            "binary",
-        ),
-        (b"\x1b]0;x\x07\n", "no records found"),
-    ] {
-        let ran = fed(folder.path(), &["parse"], bytes).failed(0, &["no records found", words]);
-        assert!(!ran.err.contains('\x1b'));
-        let quiet = fed(folder.path(), &["parse", "-q"], bytes).quiet();
-        assert_eq!(quiet.out, "");
-    }
-    fed(folder.path(), &["parse"], b"").quiet();
-}
-
-#[test]
 fn replay_reads_packed_text() {
     let folder = tempfile::tempdir().unwrap();
     let text = records(40);

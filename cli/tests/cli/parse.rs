@@ -75,7 +75,7 @@ fn both_engines_print_the_same() {
 fn an_edited_regex_changes_its_field_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let built_in = include_str!("../../../packet_parse.json");
-    let edited = built_in.replace(r", ttl (\\d+)", r", ttl (\\d)");
+    let edited = built_in.replace(r", ttl +(\\d+)", r", ttl +(\\d)");
     assert_ne!(
         edited, built_in,
         "the built-in ttl is spelled differently now"
@@ -292,6 +292,35 @@ fn numbers_tell_what_was_lost_and_what_is_suspect() {
     fed(folder.path(), &["parse"], clean.as_bytes()).quiet();
     let told = fed(folder.path(), &["parse", "-v"], clean.as_bytes());
     told.failed(0, &["0 packets lost between tcpdump and here"]);
+}
+
+/// Up to 4.9.3 a packet can print records of its own, and only numbers tell.
+#[test]
+fn text_in_which_records_can_be_forged_is_warned_of_once() {
+    const WARNED: &str = "older than 4.99";
+    let folder = tempfile::tempdir().unwrap();
+    let old = "10:00:00.000001 arp who-has 192.0.2.9 tell 192.0.2.1\n\
+               10:00:00.000002 IP 192.0.2.1.40000 > 198.51.100.2.80: S 1:1(0) win 512 <mss 1460>\n";
+    // Many reads, and so many batches.
+    let long = old.repeat(20_000);
+    let one = fed(folder.path(), &["parse"], long.as_bytes()).failed(0, &[WARNED]);
+    assert_eq!(one.err.matches(WARNED).count(), 1, "{}", one.err);
+    assert_eq!(one.json().len(), 40_000);
+    // Once for each input.
+    fs::write(folder.path().join("a.txt"), old).unwrap();
+    fs::write(folder.path().join("b.txt"), old).unwrap();
+    let two = ran(folder.path(), &["parse", "a.txt", "b.txt"]);
+    assert_eq!(two.err.matches(WARNED).count(), 2, "{}", two.err);
+    // Numbers tell, and 4.99 needs none.
+    let numbered: String = (1..)
+        .zip(old.lines())
+        .map(|(n, line)| format!("{n:5}  {line}\n"))
+        .collect();
+    for text in [numbered, records(3)] {
+        let ran = fed(folder.path(), &["parse"], text.as_bytes());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.err.contains(WARNED), "{ran:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use given::{tool, trial};
 use libtest_mimic::{Failed, Trial};
 
-use crate::program::{Running, dumpstream, fed, gz, ran, until};
+use crate::program::{Ran, Running, dumpstream, fed, gz, ran, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -21,6 +21,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_tcpdump("a_capture_in_a_corrupted_gz_is_told", corrupted),
         with_tcpdump("a_live_capture_arrives_packet_by_packet", live),
         with_tcpdump("replay_reads_a_capture", replayed),
+        trial(
+            "an_old_tcpdump_prints_without_numbers",
+            &[tool("sh")],
+            ended(old),
+        ),
         trial(
             "without_tcpdump_the_remedy_is_told",
             &[hidden()],
@@ -316,3 +321,54 @@ fn missing() {
         "{said}"
     );
 }
+
+/// Up to 4.5 tcpdump has neither `-#` nor long options: it prints its usage and nothing else.
+#[cfg(unix)]
+fn old() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("tcpdump");
+    let script = r##"#!/bin/sh
+for option; do case $option in
+-h | -*"#"* | --*)
+    echo "tcpdump version 4.5.1" >&2
+    echo "Usage: tcpdump [-aAbdDefhHIJKlLnNOpqRStuUvxX] [ -B size ] [ -c count ]" >&2
+    exit 1 ;;
+esac; done
+echo "1700000000.000001 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto UDP (17), length 54)"
+echo "    192.0.2.1.40000 > 198.51.100.2.5000: UDP, length 26"
+"##;
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // pcapng asks for nanoseconds, too.
+    let block = |kind: u32, body: &[u8]| {
+        let length = (12 + body.len() as u32).to_le_bytes();
+        [&kind.to_le_bytes(), &length[..], body, &length].concat()
+    };
+    let section = [
+        0x1a2b_3c4du32.to_le_bytes(),
+        1u32.to_le_bytes(),
+        [0xff; 4],
+        [0xff; 4],
+    ];
+    fs::write(
+        folder.path().join("a.pcapng"),
+        block(0x0a0d_0d0a, &section.concat()),
+    )
+    .unwrap();
+    fs::copy(sample(), folder.path().join("b.pcap")).unwrap();
+    let mut command = dumpstream(
+        folder.path(),
+        &["parse", "-o", "jsonl:-", "a.pcapng", "b.pcap"],
+    );
+    let ran = Ran::from(command.env("PATH", folder.path()).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let rows = ran.json();
+    assert_eq!(rows.len(), 2, "{ran:?}");
+    assert!(rows.iter().all(|row| row["destination_port"] == 5000));
+    assert_eq!(ran.err.matches("older than 4.6").count(), 1, "{ran:?}");
+    assert!(!ran.err.contains("Usage"), "{ran:?}");
+}
+
+#[cfg(not(unix))]
+fn old() {}

@@ -7,14 +7,17 @@ use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use dumpstream::spell::acts;
+use dumpstream::spell::visible;
 
 /// Options of tcpdump: numeric addresses, full headers, absolute sequence numbers, stamps that do
-/// not depend on a time zone, packet numbers.
-const OPTIONS: [&str; 5] = ["-nn", "-v", "-S", "-tt", "-#"];
+/// not depend on a time zone.
+const OPTIONS: [&str; 4] = ["-nn", "-v", "-S", "-tt"];
+
+/// Packet numbers, since 4.6.
+const NUMBER: &str = "-#";
 
 /// Where Debian and others install tcpdump when the path of ordinary users does not have it.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
@@ -139,12 +142,50 @@ impl Drop for Tcpdump {
 }
 
 fn command(nano: bool) -> io::Result<Command> {
-    let mut command = Command::new(program()?);
+    let program = program()?;
+    let mut command = Command::new(&program);
     command.args(OPTIONS);
+    if !numbers(&program) {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!(
+                program = %program.display(),
+                "The installed tcpdump is older than 4.6: it has no packet numbers (-#), by which \
+                 forged records are detected, and no nanoseconds."
+            );
+        });
+        return Ok(command);
+    }
+    command.arg(NUMBER);
     if nano {
         command.arg("--time-stamp-precision=nano");
     }
     Ok(command)
+}
+
+/// Whether it has `-#`, by its usage; `--time-stamp-precision` came with it. One that does not
+/// print its usage is taken for a newer one.
+fn numbers(program: &Path) -> bool {
+    // Up to 4.8 it is an unknown option, or prints to standard error: the usage all the same.
+    let mut command = Command::new(program);
+    let usage = command.arg("-h").stdin(Stdio::null()).output();
+    usage.map_or(true, |output| {
+        [output.stdout, output.stderr]
+            .iter()
+            .find_map(|text| flags(text))
+            .is_none_or(|flags| flags.contains(&b'#'))
+    })
+}
+
+/// The flags without a value of a usage: `tcpdump [-aAbdDefhHIJKlLnNOpqStuUvxX#] [ -B size ]`.
+fn flags(text: &[u8]) -> Option<&[u8]> {
+    let usage = text
+        .windows(6)
+        .position(|w| w.eq_ignore_ascii_case(b"usage:"))?;
+    let text = &text[usage..];
+    let from = text.windows(2).position(|w| w == b"[-")? + 2;
+    let end = text[from..].iter().position(|b| *b == b']')?;
+    Some(&text[from..from + end])
 }
 
 /// Finds the tcpdump program.
@@ -198,7 +239,7 @@ fn listen(stderr: ChildStderr) -> Option<String> {
         }
         let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
         if line.is_empty() || USUAL.iter().any(|usual| line.starts_with(usual)) {
-            tracing::debug!("{}", harmless(&line));
+            tracing::debug!("{}", visible(&line));
             continue;
         }
         if let Some(message) = last.replace(line) {
@@ -213,25 +254,30 @@ fn listen(stderr: ChildStderr) -> Option<String> {
 }
 
 fn pass_on(message: &str) {
-    tracing::warn!("{}", harmless(message));
-}
-
-/// Escapes a message, which may quote the capture.
-fn harmless(message: &str) -> String {
-    let escape = |c: char| match acts(c) {
-        true => c.escape_unicode().to_string(),
-        false => c.to_string(),
-    };
-    message.chars().map(escape).collect()
+    tracing::warn!("{}", visible(message));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use super::flags;
 
     #[test]
-    fn what_tcpdump_says_does_not_act() {
-        let said = harmless("caf\u{e9} \u{1b}[2J\u{202e}gpj.exe\u{2028}");
-        assert_eq!(said, "caf\u{e9} \\u{1b}[2J\\u{202e}gpj.exe\\u{2028}");
+    fn the_flags_of_a_usage() {
+        for (text, wanted) in [
+            (
+                "tcpdump version 4.99.3\nUsage: tcpdump [-AbdX#] [ -B size ]\n",
+                Some("AbdX#"),
+            ),
+            (
+                "tcpdump version 4.5.1\nUsage: tcpdump [-aAbdDX]\n\t\t[ -B size ]\n",
+                Some("aAbdDX"),
+            ),
+            ("usage: tcpdump [-AadX] [-B fildrop]\n", Some("AadX")),
+            ("[-#]", None),
+            ("Usage: tcpdump [-", None),
+            ("", None),
+        ] {
+            assert_eq!(flags(text.as_bytes()), wanted.map(str::as_bytes), "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::Summary;
+use crate::foreign::Foreign;
 
 /// Why an input or a connection ended early. What was read before is in the lanes, and counted in
 /// [`Error::summary`].
@@ -25,6 +26,14 @@ pub enum Error {
     )]
     AsciiText {
         /// What had arrived; [`Summary::refused`] counts the bytes that were not examined.
+        summary: Box<Summary>,
+    },
+    /// Nothing in the input was recognised as tcpdump's text.
+    #[error("no packets found: {}", foreign(*.looks))]
+    Foreign {
+        /// What it looks like, if that is known.
+        looks: Option<Foreign>,
+        /// What had arrived.
         summary: Box<Summary>,
     },
     /// The closing figures do not add up: a bug of this program, never of the sender.
@@ -93,6 +102,7 @@ impl Error {
         match self {
             Error::Read { summary, .. }
             | Error::AsciiText { summary }
+            | Error::Foreign { summary, .. }
             | Error::Identity { summary, .. } => Some(summary),
             _ => None,
         }
@@ -104,5 +114,15 @@ impl Error {
             self,
             Error::NoAccess { .. } | Error::Address { .. } | Error::Network { .. }
         )
+    }
+}
+
+/// What was found in place of tcpdump's text, and what to do about it.
+pub(super) fn foreign(looks: Option<Foreign>) -> String {
+    match looks {
+        Some(looks) => format!("it looks like {looks}; {}", looks.remedy()),
+        None => "is it tcpdump's text? A record begins with a time stamp at the start of a line, \
+                 as `tcpdump -nn -v` prints it"
+            .to_owned(),
     }
 }

@@ -65,6 +65,12 @@ impl<R> Source<R> {
         }
     }
 
+    /// Whether the input as a whole is the text: neither a connection nor the part of a file that
+    /// grows.
+    pub(super) fn is_whole(&self) -> bool {
+        self.connection.is_none() && !matches!(self.live, Live::Once(_))
+    }
+
     /// Whether no part of the text is ever live.
     pub(super) fn is_stored(&self) -> bool {
         matches!(self.live, Live::Never)

@@ -60,6 +60,12 @@ impl Table {
         }
     }
 
+    /// Goes this many cells on.
+    fn separate(&mut self, cells: usize) {
+        let out = &mut self.text.out;
+        out.resize(out.len() + cells, b',');
+    }
+
     fn identify(&mut self, packet: Packet<'_>) {
         let (sensor, stream) = (packet.sensor(), packet.stream());
         if self.stream.is_empty() || self.owner.0 != sensor || self.owner.1 != stream {
@@ -94,14 +100,13 @@ impl Format for Table {
     }
 
     fn row(&mut self, packet: Packet<'_>) {
-        for column in 0..self.columns {
-            if column > 0 {
-                self.text.out.push(b',');
-            }
-            if let Some(value) = &packet.value(column) {
-                cell(&mut self.text, value);
-            }
+        let mut at = 0;
+        for (column, value) in packet.values() {
+            self.separate(column.index() - at);
+            at = column.index();
+            cell(&mut self.text, &value);
         }
+        self.separate((self.columns - 1).saturating_sub(at));
         if self.identity {
             self.identify(packet);
         }

@@ -42,15 +42,12 @@ impl Format for Object {
         let text = &mut self.text;
         text.out.push(b'{');
         let start = text.out.len();
-        for (i, key) in self.keys.iter().enumerate() {
-            let Some(value) = &packet.value(i) else {
-                continue;
-            };
+        for (column, value) in packet.values() {
             if text.out.len() > start {
                 text.out.push(b',');
             }
-            text.out.extend_from_slice(key);
-            spell(text, value);
+            text.out.extend_from_slice(&self.keys[column.index()]);
+            spell(text, &value);
         }
         if self.identity {
             self.identify(packet);

@@ -1,8 +1,9 @@
 //! Ethernet's header with `-e`, and the tags in it: `print-ether.c`, `print-macsec.c`.
 
-use super::arp_wordless;
 use super::format::scan;
 use super::header::tag;
+use super::station::pair;
+use crate::grammar::arp;
 use crate::grammar::leaf::{Res, hex4, int, lit, mac, no, number};
 
 /// Ethernet's header.
@@ -21,23 +22,47 @@ pub(super) struct Ethernet {
     pub(super) ethertype: Option<u32>,
     /// How many 802.1Q tags there are.
     pub(super) tags: usize,
-    /// A switch's tag or MACsec's stands in it.
+    /// A tag has a type without its number, as up to 4.9.3.
+    pub(super) old: bool,
+    /// A switch's tag or MACsec's stands in it, or a name in an address's place.
     pub(super) rare: bool,
+}
+
+/// `ND_PRINT("%s > %s")` of addresses.
+fn addresses(text: &[u8]) -> Res<'_, Ethernet> {
+    let (i, source) = mac(text)?;
+    let (i, ()) = lit(b" > ")(i)?;
+    let (i, destination) = mac(i)?;
+    let (i, ()) = lit(b", ")(i)?;
+    Ok((
+        i,
+        Ethernet {
+            source,
+            destination,
+            ..Ethernet::default()
+        },
+    ))
+}
+
+/// The same without `-n`: `02:00:00:00:00:01 (oui Unknown) > Broadcast`.
+fn names(text: &[u8]) -> Res<'_, Ethernet> {
+    match pair(text).and_then(|i| i.strip_prefix(b", ")) {
+        Some(i) => Ok((
+            i,
+            Ethernet {
+                rare: true,
+                ..Ethernet::default()
+            },
+        )),
+        None => no(),
+    }
 }
 
 /// `ND_PRINT("%s > %s, ")`, a switch's tag, `"ethertype %s (0x%04x)"` or `"802.3"`,
 /// `", length %u: "`; then for each tag `"vlan %u, p %u%s, "`, `"ethertype %s (0x%04x), "`. The
 /// header of a jumbo frame ends behind its addresses.
 pub(super) fn ethernet(text: &[u8]) -> Res<'_, Ethernet> {
-    let (i, source) = mac(text)?;
-    let (i, ()) = lit(b" > ")(i)?;
-    let (i, destination) = mac(i)?;
-    let (mut i, ()) = lit(b", ")(i)?;
-    let mut header = Ethernet {
-        source,
-        destination,
-        ..Ethernet::default()
-    };
+    let (mut i, mut header) = addresses(text).or_else(|_| names(text))?;
     if !i.starts_with(b"ethertype ") {
         while let Some(rest) = tag(i) {
             i = rest;
@@ -98,22 +123,16 @@ fn quiet(i: &[u8]) -> Res<'_, Option<u32>> {
         return no();
     }
     let (name, rest) = i.split_at(end);
-    if name.starts_with(b"ethertype ") || arp_wordless(i) {
+    if name.starts_with(b"ethertype ") || arp::wordless(i) {
         return no();
     }
-    let number = match name {
-        b"IPv4" => Some(0x0800),
-        b"IPv6" => Some(0x86dd),
-        b"ARP" => Some(0x0806),
-        b"Reverse ARP" => Some(0x8035),
-        b"Unknown Ethertype " => {
-            let (rest, ()) = lit(b"(0x")(rest)?;
-            let (rest, _) = hex4(rest)?;
-            let (rest, ()) = lit(b")")(rest)?;
-            return Ok((rest, None));
-        }
-        _ => None,
-    };
+    if name == b"Unknown Ethertype " {
+        let (rest, ()) = lit(b"(0x")(rest)?;
+        let (rest, _) = hex4(rest)?;
+        let (rest, ()) = lit(b")")(rest)?;
+        return Ok((rest, None));
+    }
+    let number = known(name);
     // Two names end in `(old)`.
     let rest = rest.strip_prefix(b"(old)").unwrap_or(rest);
     Ok((rest, number))
@@ -134,6 +153,26 @@ fn named(i: &[u8]) -> Res<'_, u32> {
     Ok((i, n as u32))
 }
 
+/// `ethertype %s, ` within a tag, up to 4.9.3.
+fn unnumbered(i: &[u8]) -> Option<(&[u8], Option<u32>)> {
+    let name = i.strip_prefix(b"ethertype ")?;
+    let own = |b: &u8| b.is_ascii_alphanumeric() || b" -.()".contains(b);
+    let len = name.iter().take(64).take_while(|b| own(b)).count();
+    let rest = name[len..].strip_prefix(b", ")?;
+    (len > 0).then_some((rest, known(&name[..len])))
+}
+
+/// The number of those types whose printers leave out their own words.
+fn known(name: &[u8]) -> Option<u32> {
+    match name {
+        b"IPv4" => Some(0x0800),
+        b"IPv6" => Some(0x86dd),
+        b"ARP" => Some(0x0806),
+        b"Reverse ARP" => Some(0x8035),
+        _ => None,
+    }
+}
+
 /// 802.1Q tags, the outermost first; before them may stand MACsec's, whose packet can be read if it
 /// is not encrypted.
 pub(super) fn tags(mut i: &[u8], mut header: Ethernet) -> Res<'_, Ethernet> {
@@ -150,7 +189,9 @@ pub(super) fn tags(mut i: &[u8], mut header: Ethernet) -> Res<'_, Ethernet> {
         let (rest, vlan) = int(rest)?;
         let (rest, ()) = lit(b", p ")(rest)?;
         let (rest, _) = number(7)(rest)?;
+        // `", CFI"` up to 3.9.
         let rest = rest.strip_prefix(b", DEI").unwrap_or(rest);
+        let rest = rest.strip_prefix(b", CFI").unwrap_or(rest);
         let (rest, ()) = lit(b", ")(rest)?;
         match header.tags {
             0 => header.vlan = Some(vlan),
@@ -159,11 +200,15 @@ pub(super) fn tags(mut i: &[u8], mut header: Ethernet) -> Res<'_, Ethernet> {
         }
         header.tags += 1;
         i = rest;
-        // A cooked capture's is a name without a number, which the next header reads.
-        let (printed, next) = match typed(i) {
-            Ok((rest, Type { printed, next })) if rest.starts_with(b", ") => {
+        let (printed, next) = match (typed(i), unnumbered(i)) {
+            (Ok((rest, Type { printed, next })), _) if rest.starts_with(b", ") => {
                 i = &rest[2..];
                 (printed, next)
+            }
+            (_, Some((rest, next))) => {
+                header.old = true;
+                i = rest;
+                (None, next)
             }
             _ => {
                 // A length in the place of a type; `802.3` and LLC's header have no blank between.

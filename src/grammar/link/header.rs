@@ -2,7 +2,8 @@
 
 use super::format::scan;
 use super::radio;
-use crate::grammar::leaf::{mac, word};
+use super::station::{figures, pair, station};
+use crate::grammar::leaf::word;
 
 /// What a header is to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,25 @@ const FORMATS: &[(&[u8], Kind)] = &[
     (b"oui %s (0x%x), ethertype %s (old) (0x%x), length %u: ", Bare),
     (b"oui %s (0x%x), ethertype %s (0x%x), length %u: ", Bare),
     (b"oui %s (0x%x), pid %s (0x%x), length %u: ", Bare),
+    // … up to 4.7.4
+    (b"oui %s (0x%x), ethertype %s (0x%x): ", Bare),
+    (b"oui %s (0x%x), pid %s (0x%x): ", Bare),
+    // print-llc.c of OpenBSD: `"snap %s "`
+    (b"snap %x:%x:%x:%x:%x ", Bare),
+    // print-ether.c of OpenBSD: `"802.1Q "`, `"QinQ s"`, `"vid %d pri %d%s"`
+    (b"802.1Q vid %u pri %u cfi ", Fields),
+    (b"802.1Q vid %u pri %u ", Fields),
+    (b"QinQ svid %u pri %u cfi ", Fields),
+    (b"QinQ svid %u pri %u ", Fields),
+    // print-ether.c before 3.9
+    (b"802.1Q vlan#%u P%u CFI ", Fields),
+    (b"802.1Q vlan#%u P%u ", Fields),
+    // print-null.c, print-ppp.c of OpenBSD
+    (b"ip6: ", Bare),
+    (b"mpls: ", Bare),
+    (b"AF %u: ", Bare),
+    (b"ID-%u IP: ", Bare),
+    (b"ID-%u IPV6: ", Bare),
     // print-juniper.c
     (b"no-L2-hdr, ", Bare),
     (b"hlen %u, proto 0x%x, ", Bare),
@@ -252,7 +272,12 @@ fn named(name: &[u8]) -> Option<u32> {
 }
 
 /// `ND_PRINT("%s > %s, length %u: ")` of six bytes: print-fddi.c, print-token.c, print-ipfc.c; before
-/// it `"async%1x "` and the like, or `"%02x %02x "`.
+/// it `"async%1x "` and the like, or `"%02x %02x "`. Up to 4.7.4 `"%s %s %d: "`.
+///
+/// OpenBSD's Ethernet is `"%s %s %s %d: "`, with the type in figures or its name, and `"%s %s %d: "`
+/// with `-q`.
+///
+/// - `02:00:00:00:00:01 02:00:00:00:00:02 0800 74: 192.0.2.1.40000 > …`
 fn addressed(i: &[u8]) -> Option<(&[u8], &[u8])> {
     const CONTROLS: [&[u8]; 14] = [
         b"",
@@ -272,10 +297,33 @@ fn addressed(i: &[u8]) -> Option<(&[u8], &[u8])> {
     ];
     CONTROLS.iter().find_map(|control| {
         let fields = scan(control, i)?.0;
-        let (rest, _) = mac(fields).ok()?;
-        let (rest, _) = mac(rest.strip_prefix(b" > ")?).ok()?;
-        Some((scan(b", length %u: ", rest)?.0, fields))
+        if let Some(rest) = pair(fields) {
+            let rest = scan(b", length %u: ", rest).map(|(rest, _)| rest);
+            return Some((rest.or_else(|| access_point(fields))?, fields));
+        }
+        let receiver = station(fields)?.strip_prefix(b" ")?;
+        // Two names could be another printer's words.
+        if figures(fields).is_none() && figures(receiver).is_none() {
+            return None;
+        }
+        let rest = station(receiver)?;
+        let rest = scan(b" %u: ", rest).or_else(|| scan(b" %s %u: ", rest))?;
+        Some((rest.0, fields))
     })
+}
+
+/// print-802_11.c of OpenBSD with `-e`: `"%s > %s"`, `", bssid %s"`, `", > DS"`, `", DS >"` or
+/// `" > %s, DS > DS"`, `" (seq %u): "` or `": "`.
+fn access_point(i: &[u8]) -> Option<&[u8]> {
+    let rest = station(pair(i)?.strip_prefix(b", bssid ")?)?;
+    let rest = match rest.strip_prefix(b" > ") {
+        Some(rest) => station(rest)?.strip_prefix(b", DS > DS")?,
+        None => rest,
+    };
+    let rest = rest.strip_prefix(b", > DS").unwrap_or(rest);
+    let rest = rest.strip_prefix(b", DS >").unwrap_or(rest);
+    let rest = scan(b" (seq %u)", rest).map_or(rest, |(rest, _)| rest);
+    rest.strip_prefix(b": ")
 }
 
 /// print-ap1394.c: `ND_PRINT("%s > %s")` of eight bytes, `", ethertype %s (0x%04x)"`, `", length %u: "`.
@@ -303,9 +351,20 @@ fn cooked(i: &[u8]) -> Option<&[u8]> {
         _ => return None,
     };
     let rest = rest.trim_ascii_start();
-    match mac(rest) {
-        Ok((rest, _)) => rest.strip_prefix(b" "),
-        Err(_) => Some(rest),
+    if let Some(behind) = figures(rest) {
+        // An address of Ethernet's header is another's.
+        return match behind.strip_prefix(b" ") {
+            Some(b) if !b.starts_with(b"> ") => Some(b),
+            Some(_) => Some(rest),
+            None => None,
+        };
+    }
+    // A name in an address's place, or the type at once.
+    let named = station(rest).and_then(|rest| rest.strip_prefix(b" "));
+    let typed = [&b"ethertype "[..], b"802.3", b"802.2"];
+    match named {
+        Some(behind) if typed.iter().any(|start| behind.starts_with(start)) => Some(behind),
+        _ => Some(rest),
     }
 }
 
@@ -317,7 +376,9 @@ fn direction(word: &[u8]) -> bool {
 /// and its frame's kind follows.
 fn llc(i: &[u8]) -> Option<&[u8]> {
     let format = b"LLC, dsap %s (0x%x) %s, ssap %s (0x%x) %s, ctrl 0x%x: ";
-    let (rest, _) = scan(format, i)?;
+    // Up to 3.9.8.
+    let before = b"LLC, dsap %s (0x%x), ssap %s (0x%x), cmd 0x%x: ";
+    let (rest, _) = scan(format, i).or_else(|| scan(before, i))?;
     let kinds = [
         &b"Unnumbered, "[..],
         b"Supervisory, ",
@@ -329,13 +390,55 @@ fn llc(i: &[u8]) -> Option<&[u8]> {
 }
 
 /// print-pflog.c: `ND_PRINT("rule %u/")` or `"rule %u.%s.%u/"`, `"%s: %s %s on "`, the interface's
-/// name, `": "`.
+/// name, `": "`; a reason is `"%u(%s)"`.
+///
+/// OpenBSD: `"rule "`, `"def"` or `"%u"`, `".%s"`, `".def"` or `".%u"`, `"/(%s) "`, with `-v`
+/// `"[uid %u, pid %u] "`, `"%s"`, `" %s on %s: "`, `"[uid %u, pid %u] "`.
+///
+/// - `rule 12/0(match): block in on em0: 192.0.2.1.40000 > …`
+/// - `rule def/(match) [uid 0, pid 4711] pass out on em1: 192.0.2.1.40000 > …`
 fn rule(i: &[u8]) -> Option<&[u8]> {
-    let verdict = i.strip_prefix(b"rule ")?;
-    let at = memchr::memmem::find(verdict, b" on ")?;
-    let (after, interface) = word(&verdict[at + 4..]);
+    const ACTIONS: [&[u8]; 14] = [
+        b"pass ",
+        b"block ",
+        b"scrub ",
+        b"noscrub ",
+        b"nat ",
+        b"nonat ",
+        b"binat ",
+        b"nobinat ",
+        b"rdr ",
+        b"nordr ",
+        b"synproxy-drop ",
+        b"defer ",
+        b"match ",
+        b"",
+    ];
+    let rest = i.strip_prefix(b"rule ")?;
+    let open = rest.iter().position(|b| *b == b'(' || *b == b' ')?;
+    let (number, reason) = rest.split_at(open);
+    memchr::memrchr(b'/', number)?;
+    let close = memchr::memchr(b')', reason.strip_prefix(b"(")?)?;
+    let rest = &reason[close + 2..];
+    let rest = rest.strip_prefix(b":").unwrap_or(rest).strip_prefix(b" ")?;
+    let rest = owner(rest);
+    let rest = ACTIONS
+        .iter()
+        .find_map(|action| rest.strip_prefix(*action))?;
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let rest = rest
+        .strip_prefix(b"in on ")
+        .or_else(|| rest.strip_prefix(b"out on "))?;
+    let (after, interface) = word(rest);
     interface.strip_suffix(b":")?;
-    after.strip_prefix(b" ")
+    Some(owner(after.strip_prefix(b" ")?))
+}
+
+/// `"[uid %u, pid %u] "`, `"[uid %u] "`
+fn owner(i: &[u8]) -> &[u8] {
+    let formats = [&b"[uid %u, pid %u] "[..], b"[uid %u] "];
+    let read = formats.iter().find_map(|format| scan(format, i));
+    read.map_or(i, |(rest, _)| rest)
 }
 
 /// print-token.c: with `-v` `ND_PRINT("%s ")` and `"%s"` of words, `" [%u:%u]"` for each segment, else

@@ -63,7 +63,7 @@ impl Sqlite {
             fail,
             conn,
             insert: schema::insert(context),
-            stored: schema::stored(context),
+            parameters: parameters(context),
             raw: context.raw,
             replace: context.replace,
             amend: context.amend,
@@ -112,8 +112,8 @@ struct Database {
     conn: Connection,
     /// The statement that inserts one row.
     insert: String,
-    /// The columns of the namespace that have a column in the table: all but `time`.
-    stored: Vec<usize>,
+    /// The parameter of each column of the namespace; 0 for `time`, which is part of the key.
+    parameters: Vec<usize>,
     raw: bool,
     replace: bool,
     amend: bool,
@@ -170,7 +170,7 @@ impl Database {
             statement: conn
                 .prepare_cached(&self.insert)
                 .map_err(fail.doing("insert"))?,
-            stored: &self.stored,
+            parameters: &self.parameters,
             raw: self.raw,
             text: &mut self.text,
         };
@@ -274,10 +274,24 @@ fn write_packets(
     Ok((refused, present.unsigned_abs()))
 }
 
+/// The first parameter behind those of the key, the time's source and `truncated`.
+const OURS: usize = 6;
+
+/// The parameter of each column of the namespace in the statement that inserts a row; 0 for those
+/// that have no column in the table.
+fn parameters(context: &SinkContext) -> Vec<usize> {
+    let mut parameters = vec![0; context.columns.len()];
+    let first = OURS + usize::from(context.raw);
+    for (parameter, column) in (first..).zip(schema::stored(context)) {
+        parameters[column] = parameter;
+    }
+    parameters
+}
+
 /// The prepared statement and what it needs to bind a packet.
 struct Insert<'a> {
     statement: CachedStatement<'a>,
-    stored: &'a [usize],
+    parameters: &'a [usize],
     raw: bool,
     text: &'a mut Text,
 }
@@ -293,17 +307,15 @@ impl Insert<'_> {
         if packet.truncated() {
             s.raw_bind_parameter(5, 1)?;
         }
-        let mut index = 6;
         if self.raw {
-            s.raw_bind_parameter(index, packet.raw())?;
-            index += 1;
+            s.raw_bind_parameter(OURS, packet.raw())?;
         }
-        for column in self.stored {
-            if let Some(value) = &packet.value(*column) {
-                let value = borrowed(self.text, value);
-                s.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+        for (column, value) in packet.values() {
+            let parameter = self.parameters[column.index()];
+            if parameter > 0 {
+                let value = borrowed(self.text, &value);
+                s.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))?;
             }
-            index += 1;
         }
         s.raw_execute()?;
         Ok(())
