@@ -49,6 +49,9 @@ pub enum Foreign {
 /// Bytes that suffice to see what an input is; lines beyond them are not looked at.
 pub(crate) const BEGIN: usize = 8 << 10;
 
+/// Whether a line is of one kind.
+type Test = fn(&str) -> bool;
+
 impl Foreign {
     /// Looks at the first bytes of an input; all of them help, up to 8 KiB. `None` where they look
     /// like nothing that is known here.
@@ -128,8 +131,8 @@ impl Foreign {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
-        let some = |is: fn(&str) -> bool| lines.iter().any(|line| is(line));
-        let kinds: [(fn(&str) -> bool, Foreign); 4] = [
+        let some = |is: Test| lines.iter().any(|line| is(line));
+        let kinds: [(Test, Foreign); 4] = [
             (is_stampless, Foreign::Stampless),
             (is_tshark, Foreign::Tshark),
             (is_cisco, Foreign::Cisco),
