@@ -114,8 +114,11 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part. When the hour is \
      over, or the next row would exceed the size, the file is synced to disk and renamed, for \
      example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
-     them, rows are appended to an existing file. SIGHUP reopens files of text, as logrotate \
-     expects.\n\n\
+     them, rows are appended to an existing file. SIGHUP reopens files, as logrotate expects. \
+     A database is rotated in the same way, and its last file has the plain name.\n\n\
+     If a database is moved or removed while it is written, this is noticed within a second, also \
+     without SIGHUP: a moved database keeps its rows, and a new one is created under the old name. \
+     Move only the database itself, not its -wal file.\n\n\
      In csv: output, a text cell that begins with = + - @, TAB or CR gets a leading apostrophe.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

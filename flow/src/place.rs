@@ -22,6 +22,31 @@ pub(crate) fn check(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Which file it is, whatever its names are: its device and its number there. Where the system has
+/// no such numbers, all files are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+impl Identity {
+    /// The file that a name means now; links are followed.
+    pub(crate) fn of(path: &Path) -> io::Result<Identity> {
+        Ok(Identity::from(&path.metadata()?))
+    }
+}
+
+impl From<&Metadata> for Identity {
+    #[cfg(unix)]
+    fn from(about: &Metadata) -> Identity {
+        use std::os::unix::fs::MetadataExt;
+        Identity(about.dev(), about.ino())
+    }
+
+    #[cfg(not(unix))]
+    fn from(_: &Metadata) -> Identity {
+        Identity(0, 0)
+    }
+}
+
 /// Opens a file for appending: another program may truncate it meanwhile. `options` may add more,
 /// such as the mode of a new file. Also returns the file's length. If a crash has left half a row,
 /// that row is ended by `row_end`, so that the next one stands alone.

@@ -9,6 +9,7 @@ mod foreign;
 mod fuzz;
 mod listen;
 mod load;
+mod moved;
 mod packaged;
 mod packed;
 mod page;

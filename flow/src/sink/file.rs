@@ -6,21 +6,24 @@ use std::time::Instant;
 
 use dumpstream::{Packet, Packets};
 
+pub(crate) use self::name::Name;
 pub(crate) use self::output::Output;
-use self::rotation::{Rotation, WANTED};
+pub(crate) use self::rotation::Rotation;
 use super::context::SinkContext;
 use super::hangup::Hangup;
 use super::parts::UrlParts;
+use super::patience::Abandoned;
 use super::scheme::Opening;
-use super::writer::{Abandoned, Store, Writer};
+use super::writer::{Store, Writer};
 use super::{BoxFuture, Sink, SinkError, Written};
 
+mod name;
 mod output;
 mod rotated;
 mod rotation;
 
 /// The parameters of a sink that writes files.
-pub(super) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
+pub(crate) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
 
 /// How many bytes are collected before they are written: few system calls, and bounded memory.
 const CHUNK: usize = 256 << 10;
@@ -52,14 +55,7 @@ pub(super) fn read<F: Format>(
     if place.is_empty() {
         return Err(url.malformed("it needs a file name after the colon"));
     }
-    let mut rotation = Rotation::default();
-    let either = url.value("rotate", WANTED, |value| {
-        rotation.either(value).then_some(())
-    })?;
-    let size = url.value("rotate_size", WANTED, |value| {
-        rotation.bytes(value).then_some(())
-    })?;
-    let rotation = either.or(size).map(|()| rotation);
+    let rotation = Rotation::read(url)?;
     if rotation.is_some() && stdout {
         return Err(url.malformed("standard output cannot be rotated; name a file"));
     }

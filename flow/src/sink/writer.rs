@@ -4,7 +4,6 @@
 //! down, and a write to a pipe that nobody reads never ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
@@ -13,6 +12,7 @@ use dumpstream::Packets;
 use tokio::sync::oneshot;
 
 use super::hangup::Hangup;
+use super::patience::Abandoned;
 use super::{SinkError, Written};
 
 /// What the thread owns; its functions may block.
@@ -34,16 +34,6 @@ pub(crate) trait Store: Send + 'static {
     fn close(self) -> Result<(), SinkError>;
 }
 
-/// Set when nobody waits for the thread any more, so that it stops trying.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Abandoned(Arc<AtomicBool>);
-
-impl Abandoned {
-    pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 enum Job {
     Write(Vec<Packets>, oneshot::Sender<Result<Written, SinkError>>),
     Close(oneshot::Sender<Result<(), SinkError>>),
@@ -61,7 +51,7 @@ pub(crate) struct Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.abandoned.0.store(true, Ordering::Relaxed);
+        self.abandoned.set();
     }
 }
 
@@ -99,7 +89,7 @@ impl Writer {
 
     /// Makes the thread end its current work as soon as it can.
     pub(crate) fn abandon(&self) {
-        self.abandoned.0.store(true, Ordering::Relaxed);
+        self.abandoned.set();
     }
 
     pub(crate) async fn write(&self, rows: &[Packets]) -> Result<Written, SinkError> {
