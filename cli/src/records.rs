@@ -77,6 +77,7 @@ pub(super) struct Records {
     replace: bool,
     /// Append records of unknown protocols, and rows that a sink refuses, to FILE: whole, including
     /// payload and passwords, with the reason. `parse --from-rejects FILE` reads them again.
+    /// Records are dropped and counted, never waited for, while FILE accepts nothing for a second.
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     pub(super) rejects: Option<PathBuf>,
     /// If there are several sinks, drop the packets of one that has been stalled for this long.
@@ -119,6 +120,8 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      If a database is moved or removed while it is written, this is noticed within a second, also \
      without SIGHUP: a moved database keeps its rows, and a new one is created under the old name. \
      Move only the database itself, not its -wal file.\n\n\
+     Trouble that can pass, such as a full disk or a missing directory, does not end a sink that \
+     writes a file: it is reported once, and writing is retried until it succeeds.\n\n\
      In csv: output, a text cell that begins with = + - @, TAB or CR gets a leading apostrophe.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -280,10 +283,7 @@ impl Records {
         }
         let rejects = match &self.rejects {
             None => Rejects::default(),
-            Some(file) => {
-                let named = || format!("--rejects {}", file.display());
-                Rejects::open(file).with_context(named)?
-            }
+            Some(file) => Rejects::open(file).context("--rejects")?,
         };
         let stdout = urls.iter().any(SinkUrl::is_stdout);
         let builder = Station::builder(parser)

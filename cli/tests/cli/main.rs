@@ -23,3 +23,4 @@ mod secrets;
 mod signals;
 #[cfg(unix)]
 mod terminal;
+mod trouble;

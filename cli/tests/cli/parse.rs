@@ -429,6 +429,8 @@ fn the_drain_has_a_deadline() {
     let (running, reader) = blocked("1h");
     running.signal("INT");
     running.says("stopping");
+    // Any sooner, it would be the same request.
+    std::thread::sleep(std::time::Duration::from_millis(600));
     running.signal("INT");
     let (status, said) = running.end();
     drop(reader);

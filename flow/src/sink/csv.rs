@@ -13,6 +13,7 @@ use super::context::SinkContext;
 use super::file::{self, Format};
 use super::parts::UrlParts;
 use super::scheme::Opening;
+use crate::place::RowEnd;
 
 /// Reads a URL `csv:FILE`.
 pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
@@ -89,7 +90,7 @@ impl Table {
 }
 
 impl Format for Table {
-    const ROW_END: Option<u8> = Some(b'\n');
+    const ROW_END: Option<RowEnd> = Some(RowEnd::Quoted);
 
     fn made(&mut self) -> &mut Vec<u8> {
         &mut self.text.out

@@ -3,8 +3,8 @@
 //! It is not a thread of the runtime's pool: a runtime waits for every blocking task when it shuts
 //! down, and a write to a pipe that nobody reads never ends.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -32,6 +32,44 @@ pub(crate) trait Store: Send + 'static {
     }
     /// Closes it; what the thread owned is idle when this returns.
     fn close(self) -> Result<(), SinkError>;
+}
+
+/// How far the running write has come, for those who wait for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Course(Arc<Mutex<Progress>>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    rows: u64,
+    moved: Option<tokio::time::Instant>,
+}
+
+impl Course {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new write begins.
+    pub(crate) fn begin(&self) {
+        self.lock().rows = 0;
+    }
+
+    /// So many rows more are stored.
+    pub(crate) fn add(&self, rows: u64) {
+        let mut progress = self.lock();
+        progress.rows += rows;
+        progress.moved = Some(tokio::time::Instant::now());
+    }
+
+    /// The rows of the running write that are stored.
+    pub(crate) fn rows(&self) -> u64 {
+        self.lock().rows
+    }
+
+    /// When rows were last stored.
+    pub(crate) fn moved(&self) -> Option<tokio::time::Instant> {
+        self.lock().moved
+    }
 }
 
 enum Job {

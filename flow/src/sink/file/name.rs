@@ -107,6 +107,11 @@ impl Name {
         Ok(to)
     }
 
+    /// Whether the folder does not exist now.
+    pub(crate) fn is_away(&self) -> bool {
+        !self.folder.exists()
+    }
+
     /// Makes the new name survive a crash of the machine.
     pub(crate) fn sync(&self) -> io::Result<()> {
         #[cfg(unix)]

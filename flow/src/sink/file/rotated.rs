@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 
 use super::name::{Name, PART};
 use super::rotation::Rotation;
+use crate::place::Identity;
 use crate::sink::SinkError;
 
 pub(super) struct Rotated {
@@ -18,7 +19,8 @@ pub(super) struct Rotated {
     name: Name,
     part: PathBuf,
     rotation: Rotation,
-    file: File,
+    /// `None`: it is finished, and the next one does not exist yet.
+    file: Option<File>,
     /// When the first row was written to the file.
     begun: Option<SystemTime>,
     due: Option<Instant>,
@@ -41,7 +43,7 @@ impl Rotated {
             name,
             part,
             rotation,
-            file,
+            file: Some(file),
             begun: None,
             due: None,
         };
@@ -63,38 +65,69 @@ impl Rotated {
     }
 
     /// The current file, for writing.
-    pub(super) fn written(&mut self) -> &mut File {
+    pub(super) fn written(&mut self) -> Option<&mut File> {
         self.begun.get_or_insert_with(SystemTime::now);
-        &mut self.file
+        self.file.as_mut()
     }
 
     /// The current file.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
     }
 
-    /// Syncs the file to disk, then gives it its own name.
+    /// Syncs the file to disk, then gives it its own name. If that fails it can be tried again.
     pub(super) fn finish(&mut self) -> Result<(), SinkError> {
-        let begun = self.begun.take().unwrap_or_else(SystemTime::now);
-        self.file
-            .sync_all()
-            .map_err(SinkError::io(&self.sink, "sync the file to disk"))?;
-        let renamed = self.name.rename(&self.part, begun, "");
-        renamed
-            .and_then(|_| self.name.sync())
-            .map_err(SinkError::io(&self.sink, "rename the finished file"))
+        if let Some(file) = &self.file {
+            file.sync_all()
+                .map_err(SinkError::io(&self.sink, "sync the file to disk"))?;
+            if self.name.is_away() || self.is_named(file) {
+                let begun = self.begun.unwrap_or_else(SystemTime::now);
+                self.name
+                    .rename(&self.part, begun, "")
+                    .map_err(SinkError::io(&self.sink, "rename the finished file"))?;
+            } else {
+                tracing::warn!(
+                    "{}: {} was moved or removed; its rows are not in a finished file.",
+                    self.sink,
+                    self.part.display()
+                );
+            }
+            self.file = None;
+        }
+        self.name
+            .sync()
+            .map_err(SinkError::io(&self.sink, "sync the directory"))
+    }
+
+    /// Whether the unfinished file still has its name.
+    fn is_named(&self, file: &File) -> bool {
+        match Identity::of(&self.part) {
+            Ok(named) => file
+                .metadata()
+                .is_ok_and(|about| Identity::from(&about) == named),
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
     }
 
     pub(super) fn begin(&mut self) -> Result<(), SinkError> {
-        let created = create(&self.part);
-        self.file = created.map_err(SinkError::io(&self.sink, "create the next file"))?;
-        self.stay();
+        if self.file.is_none() {
+            // Somebody may have put a file there.
+            set_aside(&self.sink, &mut self.name, &self.part)?;
+            let created = create(&self.part);
+            self.file = Some(created.map_err(SinkError::io(&self.sink, "create the next file"))?);
+            self.begun = None;
+            self.stay();
+        }
         Ok(())
     }
 
     /// Removes a file that has no rows.
-    pub(super) fn discard(self) -> Result<(), SinkError> {
-        fs::remove_file(&self.part).map_err(SinkError::io(&self.sink, "remove the empty file"))
+    pub(super) fn discard(&mut self) -> Result<(), SinkError> {
+        let removed = match self.file.take() {
+            Some(file) if self.is_named(&file) => fs::remove_file(&self.part),
+            _ => Ok(()),
+        };
+        removed.map_err(SinkError::io(&self.sink, "remove the empty file"))
     }
 }
 

@@ -4,8 +4,6 @@
 //! The trap: `BEGIN` without `IMMEDIATE` would fail half-way if another process writes.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use dumpstream::Packets;
@@ -19,7 +17,7 @@ use super::schema;
 use crate::sink::context::SinkContext;
 use crate::sink::file::{Name, Rotation};
 use crate::sink::patience::{Abandoned, Patience};
-use crate::sink::writer::Store;
+use crate::sink::writer::{Course, Store};
 use crate::sink::{SinkError, Written};
 
 /// How long to wait after an attempt that SQLite did not wait for: some locks it refuses
@@ -45,7 +43,7 @@ pub(super) struct Database {
     insert: String,
     /// The parameter of each column of the namespace; 0 for `time`, which is part of the key.
     parameters: Vec<usize>,
-    delivered: Arc<AtomicU64>,
+    course: Course,
     abandoned: Abandoned,
     patience: Patience,
     text: Text,
@@ -76,7 +74,7 @@ impl Store for Database {
             };
             self.patience.over();
             let (now, these) = (&done.written, &rest[..done.batches]);
-            self.delivered.fetch_add(now.delivered, Relaxed);
+            self.course.add(now.delivered);
             written.delivered += now.delivered;
             written.rejected += now.rejected;
             written.present += now.present;
@@ -160,15 +158,15 @@ impl Database {
             insert: schema::insert(context),
             parameters: parameters(context),
             context: context.clone(),
-            delivered: Arc::default(),
+            course: Course::default(),
             abandoned: abandoned.clone(),
             text: Text::new(),
         })
     }
 
-    /// The number of rows of the current write that are committed.
-    pub(super) fn delivered(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.delivered)
+    /// How far its writes have come.
+    pub(super) fn course(&self) -> Course {
+        self.course.clone()
     }
 
     /// Waits after an attempt that failed. Returns whether to try again.
@@ -200,6 +198,9 @@ impl Database {
         if !open.conn.is_autocommit() {
             // Return the first error.
             open.conn.execute_batch("ROLLBACK").ok();
+        }
+        if done.as_ref().map_or(true, |done| done.batches == 0) {
+            // It counts rows that were rolled back, by a failed commit too.
             open.ledger.forget();
         }
         let done = done?;
@@ -383,6 +384,8 @@ impl Database {
             done.refused
                 .extend(refused.map(|(index, why)| (batch, index, why)));
             done.batches += 1;
+            // Nothing is stored before the commit, but the write moves.
+            self.course.add(0);
         }
         drop(insert);
         if self.abandoned.get() {

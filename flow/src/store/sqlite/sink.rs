@@ -1,17 +1,16 @@
 //! The sink: a thread that owns the database.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use dumpstream::Packets;
+use tokio::time::Instant;
 
 use super::database::Database;
 use crate::sink::context::SinkContext;
 use crate::sink::file::Rotation;
 use crate::sink::patience::Abandoned;
-use crate::sink::writer::Writer;
+use crate::sink::writer::{Course, Writer};
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
 /// The minimum time between the starts of two transactions: a commit costs milliseconds, and a
@@ -22,8 +21,7 @@ const LINGER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Sqlite {
     writer: Writer,
-    /// Rows of the current write that are committed.
-    delivered: Arc<AtomicU64>,
+    course: Course,
 }
 
 impl Sqlite {
@@ -37,17 +35,17 @@ impl Sqlite {
         let abandoned = Abandoned::default();
         let path = PathBuf::from(place);
         let database = Database::open(url, path, rotation, context, &abandoned)?;
-        let delivered = database.delivered();
+        let course = database.course();
         let writer = Writer::spawn(url, abandoned, database)?;
         writer.reopens(&context.hangup);
-        Ok(Sqlite { writer, delivered })
+        Ok(Sqlite { writer, course })
     }
 }
 
 impl Sink for Sqlite {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
         // The thread is idle: there is one write at a time.
-        self.delivered.store(0, Relaxed);
+        self.course.begin();
         Box::pin(self.writer.write(rows))
     }
 
@@ -57,7 +55,11 @@ impl Sink for Sqlite {
 
     fn give_up(&self) -> u64 {
         self.writer.abandon();
-        self.delivered.load(Relaxed)
+        self.course.rows()
+    }
+
+    fn moved(&self) -> Option<Instant> {
+        self.course.moved()
     }
 
     fn linger(&self) -> Duration {
