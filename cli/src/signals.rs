@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::{log, status};
+
 /// Time limit of the last message before the process ends.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
@@ -83,6 +85,7 @@ pub(super) fn watch(
 ) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
+    status::queue();
     let mut handled = vec![SIGINT, SIGTERM, SIGUSR1];
     if hangup == Hangup::Reopens || !is_ignored(SIGHUP) {
         handled.push(SIGHUP);
@@ -112,6 +115,7 @@ fn leave(code: i32, told: &impl Fn(Signal)) -> ! {
         end(code);
     });
     told(Signal::Now);
+    log::flush(LAST_WORD);
     end(code)
 }
 
@@ -149,6 +153,7 @@ pub(super) fn watch(
     _: Hangup,
     told: impl Fn(Signal) + Send + 'static,
 ) -> io::Result<()> {
+    status::queue();
     tokio::spawn(async move {
         let mut requests = Requests::default();
         while tokio::signal::ctrl_c().await.is_ok() {

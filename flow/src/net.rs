@@ -33,6 +33,7 @@ mod access;
 mod address;
 mod connect;
 mod listen;
+mod refusals;
 
 pub use access::Access;
 pub use address::{check, resolve};

@@ -125,3 +125,70 @@ fn an_ignored_sighup_stays_ignored_unless_a_flag_asks_for_it() {
         assert_eq!((rows(&moved), rows(&out)), expected);
     }
 }
+
+/// A pipe that is full, and that nobody reads until the test does.
+fn full() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let fill = writer.try_clone().unwrap();
+    std::thread::spawn(move || {
+        // The last write waits for the reader.
+        (&fill).write_all(&[b'\n'; 1 << 20]).ok();
+    });
+    // It is full once the thread is in its write.
+    std::thread::sleep(Duration::from_millis(200));
+    writer.flush().unwrap();
+    (reader, writer)
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "loopback has one address there")]
+fn a_log_that_nobody_reads_stops_neither_data_nor_signals() {
+    for signals in [&["TERM"][..], &["INT", "INT"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let (reader, writer) = full();
+        // Where it listens cannot be read, so it is an address that no other test has.
+        let free = std::net::TcpListener::bind("127.0.0.77:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let limit = ["--max-connections", "1", "-o", "jsonl:x.jsonl"];
+        let listen = ["listen", "-k", &address.to_string()];
+        let mut command = dumpstream(folder.path(), &[&listen[..], &limit].concat());
+        let running = Running::mute(command.stderr(writer));
+        drop(command);
+        let connect = || TcpStream::connect(address).ok();
+        let mut sender = until("it listens", connect);
+        let holds = |rows: usize| {
+            until("the rows are there", || {
+                let text = fs::read_to_string(folder.path().join("x.jsonl")).ok()?;
+                (text.lines().count() >= rows).then_some(())
+            });
+        };
+        sender.write_all(records(2).as_bytes()).unwrap();
+        holds(2);
+        for n in 0..200 {
+            // Refused, and reported if there is room.
+            connect();
+            if n % 20 == 0 {
+                running.signal("USR1");
+            }
+            sender.write_all(record(n).as_bytes()).unwrap();
+        }
+        holds(202);
+        let start = std::time::Instant::now();
+        for (n, signal) in signals.iter().enumerate() {
+            std::thread::sleep(Duration::from_millis(600 * n as u64));
+            if n == 0 || running.is_running() {
+                running.signal(signal);
+            }
+        }
+        let (status, _) = running.end();
+        // The drain time-out is 5 s, and there is nothing to drain.
+        assert!(
+            start.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            start.elapsed()
+        );
+        assert!(matches!(status.code(), Some(0 | 130)), "{status}");
+        drop(reader);
+    }
+}

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, warn};
 
+use super::refusals::Refusals;
 use super::{Access, Connection, Outcome, RECEIVE_BUFFER, receive};
 use crate::run::Error;
 use crate::station::Station;
@@ -38,6 +39,8 @@ pub struct Listener {
     permits: Arc<Semaphore>,
     cap: usize,
     counts: Arc<Counts>,
+    denied: Refusals,
+    over_cap: Refusals,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +86,8 @@ impl Listener {
             permits,
             cap,
             counts: Arc::default(),
+            denied: Refusals::new("`--allow` does not cover its host"),
+            over_cap: Refusals::new(format!("`--max-connections` ({cap}) is reached")),
         })
     }
 
@@ -107,7 +112,12 @@ impl Listener {
     /// late.
     async fn accept(&self) -> Connection {
         loop {
-            let (tcp, peer) = match self.tcp.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                accepted = self.tcp.accept() => accepted,
+                () = self.refusals_due() => continue,
+            };
+            let (tcp, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
@@ -118,13 +128,13 @@ impl Listener {
             };
             if !self.access.allows(peer.ip()) {
                 self.counts.denied.fetch_add(1, Relaxed);
-                error!(%peer, "Refused a connection: `--allow` does not cover its host.");
+                self.denied.refuse(peer);
                 reset(tcp);
                 continue;
             }
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
                 self.counts.over_cap.fetch_add(1, Relaxed);
-                error!(%peer, cap = self.cap, "Refused a connection: `--max-connections` is reached.");
+                self.over_cap.refuse(peer);
                 reset(tcp);
                 continue;
             };
@@ -138,6 +148,18 @@ impl Listener {
                 Err(error) => debug!(%peer, %error, "A connection closed immediately."),
             }
         }
+    }
+}
+
+impl Listener {
+    /// Logs refused connections that were counted when it is time.
+    async fn refusals_due(&self) {
+        let both = [&self.denied, &self.over_cap];
+        match both.iter().filter_map(|refusals| refusals.due()).min() {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+        both.iter().for_each(|refusals| refusals.tell_due());
     }
 }
 
