@@ -192,3 +192,58 @@ fn a_log_that_nobody_reads_stops_neither_data_nor_signals() {
         drop(reader);
     }
 }
+
+/// Senders that are done and gone have their text only in our sockets.
+#[test]
+fn what_sockets_hold_is_read_after_a_signal() {
+    const EACH: usize = 2000;
+    const SENDERS: usize = 8;
+    for (timeout, code) in [("60s", 0), ("500ms", 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pipe = fifo(folder.path());
+        let listen = ["listen", "-k", "0", "-o", "jsonl:fifo", "--queue", "64K"];
+        let more = ["--drain-timeout", timeout];
+        let running = Running::new(dumpstream(folder.path(), &[&listen[..], &more].concat()));
+        let text = records(EACH);
+        for _ in 0..SENDERS {
+            let mut sender = TcpStream::connect(running.address()).unwrap();
+            sender.write_all(text.as_bytes()).unwrap();
+        }
+        // They are closed, and most of their text is not read.
+        running.signal("TERM");
+        running.says("stopping");
+        if code == 0 {
+            let mut lines = 0;
+            let mut buf = [0; 65_536];
+            while lines < SENDERS * EACH {
+                let n = pipe.read(&mut buf).unwrap();
+                lines += buf[..n].iter().filter(|b| **b == b'\n').count();
+            }
+        }
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(code), "{said}");
+        let received = format!("{} packets received", SENDERS * EACH);
+        assert!(said.contains(&received), "{said}");
+    }
+}
+
+#[test]
+fn connections_that_were_not_accepted_yet_are_read_after_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = ["listen", "-k", "0", "-o", "jsonl:x.jsonl"];
+    let running = Running::new(dumpstream(folder.path(), &listen));
+    let address = running.address();
+    running.signal("STOP");
+    for _ in 0..5 {
+        let mut sender = TcpStream::connect(address).unwrap();
+        sender.write_all(records(10).as_bytes()).unwrap();
+    }
+    running.signal("TERM");
+    running.signal("CONT");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("50 packets written to jsonl:x.jsonl"),
+        "{said}"
+    );
+}

@@ -126,26 +126,57 @@ impl Listener {
                     continue;
                 }
             };
-            if !self.access.allows(peer.ip()) {
-                self.counts.denied.fetch_add(1, Relaxed);
-                self.denied.refuse(peer);
-                reset(tcp);
-                continue;
+            if let Some(connection) = self.admit(tcp, peer) {
+                return connection;
             }
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-                self.counts.over_cap.fetch_add(1, Relaxed);
-                self.over_cap.refuse(peer);
-                reset(tcp);
-                continue;
-            };
-            match Connection::new(tcp, Some(permit)) {
-                Ok(connection) => {
-                    self.counts.connections.fetch_add(1, Relaxed);
-                    debug!(%peer, stream = connection.stream(), "A sender connected.");
-                    return connection;
-                }
-                // It closed before it was accepted.
-                Err(error) => debug!(%peer, %error, "A connection closed immediately."),
+        }
+    }
+
+    /// At most so many of the connections that the kernel has queued: their senders may be done and
+    /// gone.
+    fn queued(&self, most: usize) -> Vec<Connection> {
+        let mut queued = Vec::new();
+        while queued.len() < most {
+            // The socket does not block.
+            let accepted = SockRef::from(&self.tcp).accept();
+            let connection = accepted.and_then(|(socket, peer)| {
+                socket.set_nonblocking(true)?;
+                let tcp = TcpStream::from_std(socket.into())?;
+                Ok(peer.as_socket().and_then(|peer| self.admit(tcp, peer)))
+            });
+            match connection {
+                Ok(connection) => queued.extend(connection),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
+            }
+        }
+        queued
+    }
+
+    /// Refuses a connection, or gives it a place.
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
+        if !self.access.allows(peer.ip()) {
+            self.counts.denied.fetch_add(1, Relaxed);
+            self.denied.refuse(peer);
+            reset(tcp);
+            return None;
+        }
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            self.counts.over_cap.fetch_add(1, Relaxed);
+            self.over_cap.refuse(peer);
+            reset(tcp);
+            return None;
+        };
+        match Connection::new(tcp, Some(permit)) {
+            Ok(connection) => {
+                self.counts.connections.fetch_add(1, Relaxed);
+                debug!(%peer, stream = connection.stream(), "A sender connected.");
+                Some(connection)
+            }
+            // It closed before it was accepted.
+            Err(error) => {
+                debug!(%peer, %error, "A connection closed immediately.");
+                None
             }
         }
     }
@@ -248,6 +279,7 @@ pub async fn listen(
     let mut outcome = Outcome::default();
     let counts = Arc::clone(&listener.counts);
     let mut listener = Some(listener);
+    let most = if keep_open { usize::MAX } else { 1 };
     loop {
         let accept = async {
             match &listener {
@@ -257,7 +289,14 @@ pub async fn listen(
         };
         tokio::select! {
             biased;
-            () = station.stop().cancelled(), if listener.is_some() => listener = None,
+            () = station.stop().cancelled(), if listener.is_some() => {
+                // Who has connected before is read, too.
+                let queued = listener.take().map(|listener| listener.queued(most));
+                for connection in queued.into_iter().flatten() {
+                    let (origin, station) = (origin(&connection), station.clone());
+                    tasks.spawn(async move { receive(connection, origin, &station).await });
+                }
+            }
             Some(ended) = tasks.join_next() => outcome.end(ended, !keep_open),
             connection = accept => {
                 let (origin, station) = (origin(&connection), station.clone());
