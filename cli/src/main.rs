@@ -10,6 +10,7 @@ mod cql;
 mod demo;
 mod explain;
 mod listen;
+mod log;
 mod man;
 mod namespace;
 mod origins;
@@ -32,6 +33,7 @@ mod visible;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstream::AutoStream;
 use anstream::stream::RawStream;
@@ -152,6 +154,9 @@ impl Usage {
     }
 }
 
+/// How long standard error may accept nothing before the last messages are given up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The whole program.
 fn main() -> ExitCode {
     let cli = match typed() {
@@ -181,7 +186,7 @@ fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     };
-    match done {
+    let code = match done {
         Ok(exit) => exit.into(),
         // `| head -1` has what it wanted.
         Err(e) if closed_pipe(&e) => ExitCode::SUCCESS,
@@ -189,7 +194,9 @@ fn main() -> ExitCode {
             say_error(manner, &e);
             ExitCode::from(code(&e))
         }
-    }
+    };
+    log::flush(LAST_WORDS);
+    code
 }
 
 /// Reads the command line. `--color` also applies to clap's own output, so it is looked for first.

@@ -15,7 +15,7 @@ use terminal_size::terminal_size_of;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::signals::{self, Signal};
+use super::signals::{self, Hangup, Signal};
 use super::table::{Format, Layout, Printer};
 use super::{Exit, Manner, Stdout, Usage};
 
@@ -88,7 +88,7 @@ impl Query {
     async fn ask_cluster(self, address: &Address, manner: Manner) -> anyhow::Result<Exit> {
         let stop = CancellationToken::new();
         // A query has no report to print, and no files to reopen.
-        signals::watch(stop.clone(), |_| {})?;
+        signals::watch(stop.clone(), Hangup::default(), |_| {})?;
         let mut out = io::BufWriter::new(io::stdout());
         let printed = Printed::new(self.layout(manner), &mut out);
         let asked = cassandra::query(
@@ -212,7 +212,8 @@ fn interruptible(database: &Database) -> anyhow::Result<Runtime> {
         .enable_io()
         .build()?;
     let entered = runtime.enter();
-    signals::watch(CancellationToken::new(), move |signal| match signal {
+    let stop = CancellationToken::new();
+    signals::watch(stop, Hangup::default(), move |signal| match signal {
         Signal::Stop => handle.interrupt(),
         // A query has no report to print, and no files to reopen.
         Signal::Tell | Signal::Reopen | Signal::Now => {}

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 
 use super::origins::{Origins, SensorZone, Stamp, Zones, date, sensor_zone};
 use super::report::Report;
+use super::signals::Hangup;
 use super::{Usage, amount, namespace, rows, same};
 
 /// A lower limit would cut most heads.
@@ -77,6 +78,7 @@ pub(super) struct Records {
     replace: bool,
     /// Append records of unknown protocols, and rows that a sink refuses, to FILE: whole, including
     /// payload and passwords, with the reason. `parse --from-rejects FILE` reads them again.
+    /// Records are dropped and counted, never waited for, while FILE accepts nothing for a second.
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     pub(super) rejects: Option<PathBuf>,
     /// If there are several sinks, drop the packets of one that has been stalled for this long.
@@ -91,6 +93,9 @@ pub(super) struct Records {
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
     drain_timeout: Duration,
+    /// Reopen files on SIGHUP even if it was ignored at the start (nohup) or the terminal is gone.
+    #[arg(long, help_heading = "Records")]
+    reopen_on_sighup: bool,
 }
 
 /// The help of `-o`, with what this build can write to.
@@ -111,8 +116,13 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      `jsonl:packets.jsonl?rotate=1h&rotate_size=100MB` writes packets.jsonl.part. When the hour is \
      over, or the next row would exceed the size, the file is synced to disk and renamed, for \
      example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
-     them, rows are appended to an existing file. SIGHUP reopens files of text, as logrotate \
-     expects.\n\n\
+     them, rows are appended to an existing file. SIGHUP reopens files, as logrotate expects. \
+     A database is rotated in the same way, and its last file has the plain name.\n\n\
+     If a database is moved or removed while it is written, this is noticed within a second, also \
+     without SIGHUP: a moved database keeps its rows, and a new one is created under the old name. \
+     Move only the database itself, not its -wal file.\n\n\
+     Trouble that can pass, such as a full disk or a missing directory, does not end a sink that \
+     writes a file: it is reported once, and writing is retried until it succeeds.\n\n\
      In csv: output, lines end in LF (`?eol=crlf` for CR LF), and a text cell that a spreadsheet \
      would run as a formula gets a leading apostrophe (`?formulas=keep` writes it unchanged).";
 
@@ -171,6 +181,7 @@ impl Records {
             stall_after: dumpstream_flow::DEFAULT_STALL_AFTER,
             queue: dumpstream_flow::DEFAULT_QUEUE,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            reopen_on_sighup: false,
         }
     }
 
@@ -296,10 +307,7 @@ impl Records {
         }
         let rejects = match &self.rejects {
             None => Rejects::default(),
-            Some(file) => {
-                let named = || format!("--rejects {}", file.display());
-                Rejects::open(file).with_context(named)?
-            }
+            Some(file) => Rejects::open(file).context("--rejects")?,
         };
         let builder = Station::builder(parser)
             .queue(self.queue)
@@ -317,6 +325,10 @@ impl Records {
             zone: zones.name(),
             had,
             replace: self.replace,
+            hangup: match self.reopen_on_sighup {
+                true => Hangup::Reopens,
+                false => Hangup::Inherited,
+            },
             rejects: self.rejects,
         };
         let origins = Origins {

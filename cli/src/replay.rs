@@ -50,10 +50,14 @@ impl Replay {
     async fn replay(self, manner: Manner) -> anyhow::Result<Exit> {
         let stop = CancellationToken::new();
         let file = self.file.display().to_string();
-        signals::watch(stop.clone(), move |signal| match signal {
-            signals::Signal::Stop | signals::Signal::Reopen | signals::Signal::Now => {}
-            signals::Signal::Tell => say(&format!("replaying {file:?}")),
-        })?;
+        signals::watch(
+            stop.clone(),
+            Default::default(),
+            move |signal| match signal {
+                signals::Signal::Stop | signals::Signal::Reopen | signals::Signal::Now => {}
+                signals::Signal::Tell => say(&format!("replaying {file:?}")),
+            },
+        )?;
         let replayed = self.send(stop).await?;
         if !manner.quiet {
             say(&replayed.to_string());

@@ -22,6 +22,8 @@ pub(super) struct Report {
     pub(super) had: Vec<(String, String)>,
     /// Whether `--replace` was typed.
     pub(super) replace: bool,
+    /// What SIGHUP does.
+    pub(super) hangup: signals::Hangup,
     /// Where rejects are written.
     pub(super) rejects: Option<PathBuf>,
 }
@@ -31,7 +33,7 @@ impl Report {
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
         let report = self.clone();
         let stop = self.station.stop().clone();
-        signals::watch(stop, move |signal| match signal {
+        signals::watch(stop, self.hangup, move |signal| match signal {
             signals::Signal::Stop if !manner.quiet => {
                 say("stopping; repeat the signal to exit immediately")
             }

@@ -2,15 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::task::AbortHandle;
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::log;
 
 /// The line is redrawn at most this often; nobody reads figures faster.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
+
+/// How long the removal of the line is waited for: a stopped terminal takes nothing.
+const REMOVED: Duration = Duration::from_millis(500);
 
 /// The current line, so that other messages are printed above it.
 static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -28,7 +34,10 @@ impl Status {
     /// A bar that fills up to `total` bytes, with rate and remaining time.
     pub(super) fn bytes(total: u64) -> Status {
         let template = "{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} to go  {msg}";
-        Status::stand(ProgressBar::new(total), template)
+        let status = Status::stand(ProgressBar::new(total), template);
+        // Drawn by a thread of its own rather than by the reader that moves it.
+        status.0.enable_steady_tick(EVERY);
+        status
     }
 
     fn stand(bar: ProgressBar, template: &str) -> Status {
@@ -58,24 +67,36 @@ impl Drop for Status {
 }
 
 /// Standard error, with the line kept at its foot. A write never fails: if standard error is full
-/// or closed, the message is lost and the data goes on.
+/// or closed, the message is lost and the data goes on. Nor does it wait once messages are queued.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let written = match line {
-            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
-            None => io::stderr().write_all(bytes),
-        };
-        drop(written);
+        if !log::queue(bytes) {
+            print(bytes);
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Queues messages from now on, so that none is waited for.
+pub(super) fn queue() {
+    log::start(print);
+}
+
+/// Writes a message above the line.
+fn print(bytes: &[u8]) {
+    let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let written = match line {
+        Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
+        None => io::stderr().write_all(bytes),
+    };
+    drop(written);
 }
 
 impl MakeWriter<'_> for Stderr {
@@ -89,42 +110,40 @@ impl MakeWriter<'_> for Stderr {
 /// A line that is updated until it is dropped.
 #[derive(Debug)]
 pub(super) struct Live {
-    // Removed after the task has ended, because fields are dropped in their order.
-    _task: AbortOnDrop,
-    _line: Arc<Status>,
+    /// Dropped to end the thread, which waits on it between two updates.
+    end: Option<Sender<()>>,
+    ended: Receiver<()>,
 }
 
 impl Live {
-    /// Shows what `line` says, [`EVERY`] time.
-    ///
-    /// To be called in a tokio runtime.
+    /// Shows what `line` says, [`EVERY`] time, in a thread of its own: a terminal may be stopped.
     pub(super) fn new(line: impl Fn(&mut Rate) -> String + Send + 'static) -> Live {
-        let status = Arc::new(Status::text());
-        let shown = Arc::downgrade(&status);
-        let task = tokio::spawn(async move {
+        let (end, wait) = mpsc::channel();
+        let (done, ended) = mpsc::channel();
+        let work = move || {
+            let status = Status::text();
             let mut rate = Rate::new();
-            let mut ticks = tokio::time::interval(EVERY);
-            loop {
-                ticks.tick().await;
-                let Some(status) = shown.upgrade() else {
-                    return;
-                };
+            status.show(line(&mut rate));
+            while wait.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 status.show(line(&mut rate));
             }
-        });
+            drop(status);
+            drop(done);
+        };
+        // Without the thread there is no line.
+        drop(thread::Builder::new().name("status".to_owned()).spawn(work));
         Live {
-            _task: AbortOnDrop(task.abort_handle()),
-            _line: status,
+            end: Some(end),
+            ended,
         }
     }
 }
 
-#[derive(Debug)]
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
+impl Drop for Live {
     fn drop(&mut self) {
-        self.0.abort();
+        self.end = None;
+        // Nothing is ever sent: it returns when the line is removed.
+        self.ended.recv_timeout(REMOVED).ok();
     }
 }
 

@@ -33,6 +33,7 @@ mod access;
 mod address;
 mod connect;
 mod listen;
+mod refusals;
 
 pub use access::Access;
 pub use address::{check, resolve};
@@ -93,6 +94,20 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// How many bytes the kernel holds.
+    #[cfg(unix)]
+    fn arrived(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.tcp).unwrap_or(0)
+    }
+
+    /// How many bytes the kernel holds: not known.
+    #[cfg(not(unix))]
+    fn arrived(&self) -> u64 {
+        0
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -106,7 +121,9 @@ impl AsyncRead for Connection {
 impl From<Connection> for Source<Connection> {
     fn from(connection: Connection) -> Source<Connection> {
         let (peer, local) = (connection.peer(), connection.local());
-        Source::live(connection).over(peer, local)
+        Source::live(connection)
+            .over(peer, local)
+            .holding(Connection::arrived)
     }
 }
 

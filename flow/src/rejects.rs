@@ -14,29 +14,42 @@
 //! | `raw` | the text of the record, if it is UTF-8 |
 //! | `raw_latin1` | otherwise, each byte as the character of that number: nothing is lost |
 
+mod file;
 mod line;
 mod reject;
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use dumpstream::Packets;
 use dumpstream::spell::Text;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::file::RejectsFile;
 use self::line::line;
 pub(crate) use self::reject::Reject;
-use crate::place::append;
+use crate::causes::causes;
+use crate::sink::SinkError;
+use crate::sink::patience::{Abandoned, Patience};
 
-/// Maximum number of batches that wait for the file. Each holds the text of one read; whoever has
-/// another one waits.
+/// Maximum number of batches that wait for the file. Each holds the text of one read.
 const WAITING: usize = 16;
+
+/// How long a full queue is waited for while the file accepts nothing. Then rejects are dropped and
+/// counted, so that a stuck file neither stops senders nor costs the rows of a sink.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// How often a blocked thread looks for room.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Why rejects are dropped if the file does not fail.
+const LATE: &str = "the file could not be written in time";
 
 /// Keeps records that were not parsed or not stored. Clones write to the same file. The default
 /// keeps none.
@@ -45,33 +58,17 @@ pub struct Rejects(Option<Arc<Shared>>);
 
 struct Shared {
     jobs: mpsc::Sender<Job>,
-    /// Records handed over, written, and refused by the file.
+    /// Records handed over, written, and dropped because of the file.
     offered: AtomicU64,
     kept: AtomicU64,
     lost: AtomicU64,
     error: Mutex<Option<String>>,
+    /// When the queue was first found full since the file last accepted something.
+    full: Mutex<Option<Instant>>,
     /// Nobody waits for the file any more.
     abandoned: CancellationToken,
-}
-
-/// The file.
-enum Place {
-    Open(File),
-    /// Created when the first record is kept.
-    Later(PathBuf),
-}
-
-impl Place {
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        if let Place::Later(path) = self {
-            *self = Place::Open(private(path)?);
-        }
-        match self {
-            // One write, because several programs may write to the file.
-            Place::Open(file) => file.write_all(lines),
-            Place::Later(_) => unreachable!("it was opened above"),
-        }
-    }
+    /// The same, for the thread.
+    given_up: Abandoned,
 }
 
 enum Job {
@@ -97,8 +94,10 @@ impl Rejects {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Rejects> {
-        Rejects::keep(Place::Open(private(path)?))
+    pub fn open(path: &Path) -> Result<Rejects, SinkError> {
+        let mut file = RejectsFile::new(path);
+        file.open()?;
+        Rejects::keep(file)
     }
 
     /// Like [`Rejects::open`], but the file is created when the first record is kept. That this is
@@ -106,30 +105,32 @@ impl Rejects {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn when_needed(path: &Path) -> io::Result<Rejects> {
-        let there = path.try_exists()?;
-        private(path)?;
-        if !there {
-            fs::remove_file(path)?;
-        }
-        Rejects::keep(Place::Later(path.to_owned()))
+    pub fn when_needed(path: &Path) -> Result<Rejects, SinkError> {
+        let file = RejectsFile::new(path);
+        file.check()?;
+        Rejects::keep(file)
     }
 
-    fn keep(place: Place) -> io::Result<Rejects> {
+    fn keep(file: RejectsFile) -> Result<Rejects, SinkError> {
         let (jobs, queue) = mpsc::channel(WAITING);
+        let given_up = Abandoned::default();
         let shared = Arc::new(Shared {
             jobs,
             offered: AtomicU64::new(0),
             kept: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             error: Mutex::default(),
+            full: Mutex::default(),
             abandoned: CancellationToken::new(),
+            given_up: given_up.clone(),
         });
         // Weak, so that the thread ends when there are no senders any more.
         let told = Arc::downgrade(&shared);
+        let name = file.name().to_owned();
         thread::Builder::new()
             .name("rejects".to_owned())
-            .spawn(move || work(place, queue, &told))?;
+            .spawn(move || work(file, queue, &told, &given_up))
+            .map_err(SinkError::io(&name, "start its thread"))?;
         Ok(Rejects(Some(shared)))
     }
 
@@ -158,12 +159,13 @@ impl Rejects {
     /// The reason why records were lost, if any were.
     pub fn error(&self) -> Option<String> {
         let shared = self.0.as_ref()?;
-        let late = || (self.lost() > 0).then(|| "the file could not be written in time".to_owned());
+        let late = || (self.lost() > 0).then(|| LATE.to_owned());
         let error = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
         error.clone().or_else(late)
     }
 
-    /// Keeps those packets whose protocol was not found. Waits while the file is behind.
+    /// Keeps those packets whose protocol was not found. Waits while the file is behind, unless it
+    /// accepts nothing.
     pub async fn unparsed(&self, packets: &Packets) {
         let Some(shared) = &self.0 else { return };
         let odd = packets.iter().enumerate().filter(|(_, p)| !p.parsed());
@@ -181,14 +183,10 @@ impl Rejects {
 
     /// Keeps the packet at an index, which the destination of `sink` refused with the message
     /// `detail`.
-    ///
-    /// # Panics
-    /// In an asynchronous context, because it waits while the file is behind.
+    /// It blocks while the file is behind, unless the file accepts nothing.
     pub fn refused_blocking(&self, packets: &Packets, index: usize, sink: &str, detail: &str) {
         if let Some(shared) = &self.0 {
-            let job = Job::refused(packets, index, sink, detail);
-            shared.offer(&job);
-            shared.jobs.blocking_send(job).ok();
+            shared.send_blocking(Job::refused(packets, index, sink, detail));
         }
     }
 
@@ -206,6 +204,7 @@ impl Rejects {
     pub fn abandon(&self) {
         if let Some(shared) = &self.0 {
             shared.abandoned.cancel();
+            shared.given_up.set();
         }
     }
 
@@ -213,7 +212,11 @@ impl Rejects {
     pub async fn flush(&self) {
         if let Some(shared) = &self.0 {
             let (done, written) = oneshot::channel();
-            shared.send(Job::Flush(done)).await;
+            tokio::select! {
+                biased;
+                () = shared.abandoned.cancelled() => {}
+                sent = shared.jobs.send(Job::Flush(done)) => drop(sent),
+            }
             // There is no answer after `abandon`.
             written.await.ok();
         }
@@ -222,23 +225,72 @@ impl Rejects {
 
 impl Shared {
     async fn send(&self, job: Job) {
-        self.offer(&job);
-        tokio::select! {
-            biased;
-            // The thread ends only when there are no senders any more.
-            sent = self.jobs.send(job) => debug_assert!(sent.is_ok(), "the thread is there"),
-            () = self.abandoned.cancelled() => {}
+        self.offered.fetch_add(job.records(), Relaxed);
+        let Err(TrySendError::Full(job)) = self.jobs.try_send(job) else {
+            return;
+        };
+        loop {
+            let Some(until) = self.patience() else {
+                return self.lose(&job);
+            };
+            tokio::select! {
+                biased;
+                room = self.jobs.reserve() => {
+                    return room.map_or((), |room| room.send(job));
+                }
+                () = self.abandoned.cancelled() => return,
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
         }
     }
 
-    fn offer(&self, job: &Job) {
-        if let Job::Keep { which, .. } = job {
-            self.offered.fetch_add(which.len() as u64, Relaxed);
+    fn send_blocking(&self, mut job: Job) {
+        self.offered.fetch_add(job.records(), Relaxed);
+        while let Err(TrySendError::Full(again)) = self.jobs.try_send(job) {
+            job = again;
+            if self.patience().is_none() {
+                return self.lose(&job);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// How long the full queue is waited for; `None`: not any more.
+    fn patience(&self) -> Option<Instant> {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *full.get_or_insert_with(Instant::now) + STALLED;
+        (Instant::now() < until && !self.abandoned.is_cancelled()).then_some(until)
+    }
+
+    /// The file has accepted something.
+    fn moves(&self) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn lose(&self, job: &Job) {
+        self.lost.fetch_add(job.records(), Relaxed);
+        self.fails(LATE.to_owned());
+    }
+
+    /// Reports the first failure of the file.
+    fn fails(&self, why: String) {
+        let mut said = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none() {
+            tracing::warn!("Cannot write rejects; dropping some: {why}.");
+            *said = Some(why);
         }
     }
 }
 
 impl Job {
+    /// The number of records.
+    fn records(&self) -> u64 {
+        match self {
+            Job::Keep { which, .. } => which.len() as u64,
+            Job::Flush(_) => 0,
+        }
+    }
+
     fn refused(packets: &Packets, index: usize, sink: &str, detail: &str) -> Job {
         Job::Keep {
             packets: packets.clone(),
@@ -248,24 +300,16 @@ impl Job {
     }
 }
 
-/// Opens a file to append lines to, and creates it if it does not exist. Only its owner can read
-/// it.
-///
-/// # Errors
-/// The file cannot be opened.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    // A pipe is opened though nobody reads it yet.
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let (file, _) = append(path, &mut options, Some(b'\n'))?;
-    Ok(file)
-}
-
-fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak<Shared>) {
+fn work(
+    mut file: RejectsFile,
+    mut queue: mpsc::Receiver<Job>,
+    told: &Weak<Shared>,
+    given_up: &Abandoned,
+) {
     let mut text = Text::new();
+    let mut patience = Patience::new(file.name(), given_up);
     while let Some(job) = queue.blocking_recv() {
+        let count = job.records();
         let (packets, which, refused) = match job {
             Job::Keep {
                 packets,
@@ -282,25 +326,21 @@ fn work(mut place: Place, mut queue: mpsc::Receiver<Job>, told: &std::sync::Weak
         for index in &which {
             line(&mut text, packets.packet(*index), refused.as_ref());
         }
-        let written = place.write(&text.out);
+        let (kept, end) = file.write(&text.out, &mut patience);
         let Some(shared) = told.upgrade() else { return };
-        let count = which.len() as u64;
-        match written {
-            Ok(()) => shared.kept.fetch_add(count, Relaxed),
-            Err(error) => {
-                let mut said = shared.error.lock().unwrap_or_else(PoisonError::into_inner);
-                if said.is_none() {
-                    tracing::warn!(%error, "Cannot write rejects; from now on some are lost.");
-                    *said = Some(error.to_string());
-                }
-                shared.lost.fetch_add(count, Relaxed)
-            }
-        };
+        shared.kept.fetch_add(kept, Relaxed);
+        shared.lost.fetch_add(count - kept, Relaxed);
+        match end {
+            Ok(()) => shared.moves(),
+            Err(error) => shared.fails(causes(&error)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use dumpstream::TimeSource;
     use dumpstream::framing::{Batch, CutKind, Framer, Tail};

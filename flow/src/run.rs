@@ -43,7 +43,8 @@ const MOST_HELD: u64 = 1 << 20;
 /// is bounded to one read and one record. The source is dropped once its last record is in the
 /// lanes.
 ///
-/// [`Station::stop`] ends it as the input's own end does: the last record, then the summary.
+/// [`Station::stop`] ends it as the input's own end does: what has arrived over a connection, the
+/// last record, then the summary.
 ///
 /// # Errors
 /// [`Error::Read`] if reading fails, [`Error::AsciiText`] for text of `tcpdump -A`,
@@ -158,24 +159,14 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             };
             let read = tokio::select! {
                 biased;
-                () = self.station.stop().cancelled() => return Ok(()),
+                () = self.station.stop().cancelled() => return self.rest(buf).await,
                 read = read => read,
             };
             match read {
                 Some(Ok(0)) => return Ok(()),
                 Some(Ok(n)) => {
-                    self.summary.bytes += n as u64;
-                    if self.summary.parsed == 0 {
-                        let live = !self.source.is_whole();
-                        self.watch.unrecognised(&buf[buf.len() - n..], live);
-                    }
-                    self.station.progress().read(n as u64);
                     flushed = false;
-                    let now = self.now();
-                    while let Some(batch) = self.codec.decode(buf).map_err(Stop::Io)? {
-                        let rest = buf.len() as u64;
-                        self.send(batch, now, rest).await?;
-                    }
+                    self.took(buf, n).await?;
                     if n == room {
                         room = (room * 2).min(MOST_ROOM);
                     }
@@ -194,6 +185,43 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             }
             self.count_skipped();
         }
+    }
+
+    /// Sends on what the last `n` bytes of the buffer complete.
+    async fn took(&mut self, buf: &mut BytesMut, n: usize) -> Result<(), Stop> {
+        self.summary.bytes += n as u64;
+        if self.summary.parsed == 0 {
+            let live = !self.source.is_whole();
+            self.watch.unrecognised(&buf[buf.len() - n..], live);
+        }
+        self.station.progress().read(n as u64);
+        let now = self.now();
+        while let Some(batch) = self.codec.decode(buf).map_err(Stop::Io)? {
+            let rest = buf.len() as u64;
+            self.send(batch, now, rest).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what had arrived before the stop. Lanes that have no time left for it count it as
+    /// dropped.
+    async fn rest(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
+        let mut left = (self.source.arrived)(&self.source.reader);
+        while left > 0 {
+            let room = usize::try_from(left).map_or(MOST_ROOM, |left| left.min(MOST_ROOM));
+            buf.reserve(room);
+            let mut limited = (&mut *buf).limit(room);
+            match self.source.reader.read_buf(&mut limited).await {
+                Ok(0) => break,
+                Ok(n) => {
+                    left -= n as u64;
+                    self.took(buf, n).await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Stop::Io(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Sends the last record.

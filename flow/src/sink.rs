@@ -19,6 +19,7 @@ pub(crate) mod hangup;
 pub(crate) mod jsonl;
 pub(crate) mod null;
 pub(crate) mod parts;
+pub(crate) mod patience;
 pub(crate) mod scheme;
 pub(crate) mod url;
 pub(crate) mod writer;

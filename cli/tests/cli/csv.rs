@@ -220,3 +220,27 @@ fn csv_lines_end_in_lf() {
     let wrong = fed(folder.path(), &["parse", "-o", "csv:-?eol=cr"], b"");
     wrong.failed(2, &["is not lf or crlf"]);
 }
+
+/// A crash or a full disk cuts it where it likes.
+#[test]
+fn rows_after_a_cut_one_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.csv");
+    let parse = ["parse", "-q", "--raw", "-o", "csv:x.csv"];
+    let add = || fed(folder.path(), &parse, records(2).as_bytes()).quiet();
+    add();
+    let whole = fs::read_to_string(&file).unwrap();
+    let last = whole.lines().last().unwrap();
+    assert!(last.contains('"'), "{last}");
+    let rows: Vec<_> = whole.lines().skip(1).collect();
+    for cut in (1..last.len()).step_by(5) {
+        fs::write(&file, &whole[..whole.len() - 2 - cut]).unwrap();
+        add();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.ends_with(&whole[whole.len() - last.len() - 2..]));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[3..], rows, "{text}");
+        let quotes = |line: &&str| line.matches('"').count().is_multiple_of(2);
+        assert!(lines.iter().all(quotes), "{text}");
+    }
+}

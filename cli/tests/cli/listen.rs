@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -449,4 +450,43 @@ fn the_empty_line_of_ctrl_c_is_no_loss() {
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(!said.contains("skipped"), "{said}");
     assert!(said.contains("A sender disconnected."), "{said}");
+}
+
+#[test]
+fn refused_connections_are_one_line_a_second() {
+    const REFUSED: usize = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let listen = ["listen", "-k", "0", "--max-connections", "1"];
+    let running = Running::new(dumpstream(folder.path(), &listen));
+    let address = running.address();
+    let mut only = TcpStream::connect(address).unwrap();
+    only.write_all(records(2).as_bytes()).unwrap();
+    let start = Instant::now();
+    for _ in 0..REFUSED {
+        TcpStream::connect(address).unwrap();
+    }
+    let told = |said: &str| -> Vec<usize> {
+        let lines = said.lines().filter(|line| line.contains("Refused "));
+        lines
+            .map(|line| {
+                let count = line.split("Refused ").nth(1).unwrap();
+                let count = count.split(' ').next().unwrap();
+                count.parse().unwrap_or(1)
+            })
+            .collect()
+    };
+    // The last ones are reported when their second is over.
+    let lines = until("all are reported", || {
+        let lines = told(&running.said());
+        (lines.iter().sum::<usize>() == REFUSED).then_some(lines)
+    });
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!(lines.len() <= 2 + seconds, "{lines:?} in {seconds} s");
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(
+        said.contains(&format!("{REFUSED} over the connection limit")),
+        "{said}"
+    );
 }

@@ -9,6 +9,7 @@ mod foreign;
 mod fuzz;
 mod listen;
 mod load;
+mod moved;
 mod packaged;
 mod packed;
 mod page;
@@ -19,6 +20,9 @@ mod rejects;
 mod rotation;
 mod secrets;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
 mod terminal;
 mod times;
+mod trouble;
 mod typed;

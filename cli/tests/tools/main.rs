@@ -3,6 +3,7 @@
 //! A test that lacks its tool is reported as ignored (`given/src/trial.rs`).
 
 mod captures;
+mod disk;
 mod netcat;
 mod pairs;
 #[path = "../cli/program.rs"]
@@ -17,6 +18,11 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [captures::trials(), netcat::trials(), pairs::trials()];
+    let trials = [
+        captures::trials(),
+        disk::trials(),
+        netcat::trials(),
+        pairs::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

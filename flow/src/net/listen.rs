@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, warn};
 
+use super::refusals::Refusals;
 use super::{Access, Connection, Outcome, RECEIVE_BUFFER, receive};
 use crate::run::Error;
 use crate::station::Station;
@@ -38,6 +39,8 @@ pub struct Listener {
     permits: Arc<Semaphore>,
     cap: usize,
     counts: Arc<Counts>,
+    denied: Refusals,
+    over_cap: Refusals,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +86,8 @@ impl Listener {
             permits,
             cap,
             counts: Arc::default(),
+            denied: Refusals::new("`--allow` does not cover its host"),
+            over_cap: Refusals::new(format!("`--max-connections` ({cap}) is reached")),
         })
     }
 
@@ -107,7 +112,12 @@ impl Listener {
     /// late.
     async fn accept(&self) -> Connection {
         loop {
-            let (tcp, peer) = match self.tcp.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                accepted = self.tcp.accept() => accepted,
+                () = self.refusals_due() => continue,
+            };
+            let (tcp, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
@@ -116,28 +126,71 @@ impl Listener {
                     continue;
                 }
             };
-            if !self.access.allows(peer.ip()) {
-                self.counts.denied.fetch_add(1, Relaxed);
-                error!(%peer, "Refused a connection: `--allow` does not cover its host.");
-                reset(tcp);
-                continue;
-            }
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-                self.counts.over_cap.fetch_add(1, Relaxed);
-                error!(%peer, cap = self.cap, "Refused a connection: `--max-connections` is reached.");
-                reset(tcp);
-                continue;
-            };
-            match Connection::new(tcp, Some(permit)) {
-                Ok(connection) => {
-                    self.counts.connections.fetch_add(1, Relaxed);
-                    debug!(%peer, stream = connection.stream(), "A sender connected.");
-                    return connection;
-                }
-                // It closed before it was accepted.
-                Err(error) => debug!(%peer, %error, "A connection closed immediately."),
+            if let Some(connection) = self.admit(tcp, peer) {
+                return connection;
             }
         }
+    }
+
+    /// At most so many of the connections that the kernel has queued: their senders may be done and
+    /// gone.
+    fn queued(&self, most: usize) -> Vec<Connection> {
+        let mut queued = Vec::new();
+        while queued.len() < most {
+            // The socket does not block.
+            let accepted = SockRef::from(&self.tcp).accept();
+            let connection = accepted.and_then(|(socket, peer)| {
+                socket.set_nonblocking(true)?;
+                let tcp = TcpStream::from_std(socket.into())?;
+                Ok(peer.as_socket().and_then(|peer| self.admit(tcp, peer)))
+            });
+            match connection {
+                Ok(connection) => queued.extend(connection),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
+            }
+        }
+        queued
+    }
+
+    /// Refuses a connection, or gives it a place.
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
+        if !self.access.allows(peer.ip()) {
+            self.counts.denied.fetch_add(1, Relaxed);
+            self.denied.refuse(peer);
+            reset(tcp);
+            return None;
+        }
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            self.counts.over_cap.fetch_add(1, Relaxed);
+            self.over_cap.refuse(peer);
+            reset(tcp);
+            return None;
+        };
+        match Connection::new(tcp, Some(permit)) {
+            Ok(connection) => {
+                self.counts.connections.fetch_add(1, Relaxed);
+                debug!(%peer, stream = connection.stream(), "A sender connected.");
+                Some(connection)
+            }
+            // It closed before it was accepted.
+            Err(error) => {
+                debug!(%peer, %error, "A connection closed immediately.");
+                None
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Logs refused connections that were counted when it is time.
+    async fn refusals_due(&self) {
+        let both = [&self.denied, &self.over_cap];
+        match both.iter().filter_map(|refusals| refusals.due()).min() {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+        both.iter().for_each(|refusals| refusals.tell_due());
     }
 }
 
@@ -226,6 +279,7 @@ pub async fn listen(
     let mut outcome = Outcome::default();
     let counts = Arc::clone(&listener.counts);
     let mut listener = Some(listener);
+    let most = if keep_open { usize::MAX } else { 1 };
     loop {
         let accept = async {
             match &listener {
@@ -235,7 +289,14 @@ pub async fn listen(
         };
         tokio::select! {
             biased;
-            () = station.stop().cancelled(), if listener.is_some() => listener = None,
+            () = station.stop().cancelled(), if listener.is_some() => {
+                // Who has connected before is read, too.
+                let queued = listener.take().map(|listener| listener.queued(most));
+                for connection in queued.into_iter().flatten() {
+                    let (origin, station) = (origin(&connection), station.clone());
+                    tasks.spawn(async move { receive(connection, origin, &station).await });
+                }
+            }
             Some(ended) = tasks.join_next() => outcome.end(ended, !keep_open),
             connection = accept => {
                 let (origin, station) = (origin(&connection), station.clone());

@@ -11,6 +11,8 @@ pub struct Source<R> {
     pub(super) reader: R,
     live: Live,
     pub(super) connection: Option<(SocketAddr, SocketAddr)>,
+    /// How many bytes have arrived that are not read yet, as far as is known.
+    pub(super) arrived: fn(&R) -> u64,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,7 @@ impl<R> Source<R> {
             reader,
             live: Live::Always,
             connection: None,
+            arrived: |_| 0,
         }
     }
 
@@ -54,6 +57,12 @@ impl<R> Source<R> {
             connection: Some((peer, local)),
             ..self
         }
+    }
+
+    /// Sets how to find out how many bytes have arrived that are not read yet: they are read even
+    /// after [`Station::stop`](crate::Station::stop), because the sender may be gone.
+    pub(crate) fn holding(self, arrived: fn(&R) -> u64) -> Source<R> {
+        Source { arrived, ..self }
     }
 
     /// Whether the text that is read now is live.

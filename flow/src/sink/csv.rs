@@ -14,6 +14,7 @@ use super::context::SinkContext;
 use super::file::{self, Format};
 use super::parts::UrlParts;
 use super::scheme::Opening;
+use crate::place::RowEnd;
 
 /// The parameters of `csv:` URLs.
 pub(super) const PARAMETERS: &[&str] = &[
@@ -120,7 +121,7 @@ impl Table {
 }
 
 impl Format for Table {
-    const ROW_END: Option<u8> = Some(b'\n');
+    const ROW_END: Option<RowEnd> = Some(RowEnd::Quoted);
 
     fn made(&mut self) -> &mut Vec<u8> {
         &mut self.text.out

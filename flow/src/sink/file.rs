@@ -1,36 +1,36 @@
 //! A sink that writes files of any format: one stream, one file, or rotated files.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
-
 use dumpstream::{Packet, Packets};
+use tokio::time::Instant;
 
+use self::files::Files;
+pub(crate) use self::name::Name;
 pub(crate) use self::output::Output;
-use self::rotation::{Rotation, WANTED};
+pub(crate) use self::rotation::Rotation;
 use super::context::SinkContext;
 use super::hangup::Hangup;
 use super::parts::UrlParts;
+use super::patience::Abandoned;
 use super::scheme::Opening;
-use super::writer::{Abandoned, Store, Writer};
+use super::writer::{Course, Writer};
 use super::{BoxFuture, Sink, SinkError, Written};
+use crate::place::RowEnd;
 
+mod files;
+mod name;
 mod output;
 mod rotated;
 mod rotation;
 
 /// The parameters of a sink that writes files.
-pub(super) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
-
-/// How many bytes are collected before they are written: few system calls, and bounded memory.
-const CHUNK: usize = 256 << 10;
+pub(crate) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
 
 /// The format of a file: a beginning, rows, an end.
 pub(crate) trait Format: Send + 'static {
-    /// The last byte of every row, if rows may be appended to an existing file: a row that a crash
-    /// has cut is ended with it, so that the next row stands alone. `None`: a file is complete once
-    /// it is finished, and nothing is appended to it.
-    const ROW_END: Option<u8>;
+    /// How rows end, if they may be appended to an existing file: a row that a crash has cut is
+    /// ended, so that the next row stands alone. `None`: a file is complete once it is finished, and
+    /// nothing is appended to it.
+    const ROW_END: Option<RowEnd>;
 
     /// The output that is not yet written; whoever writes it clears it.
     fn made(&mut self) -> &mut Vec<u8>;
@@ -52,14 +52,7 @@ pub(super) fn read<F: Format>(
     if place.is_empty() {
         return Err(url.malformed("it needs a file name after the colon"));
     }
-    let mut rotation = Rotation::default();
-    let either = url.value("rotate", WANTED, |value| {
-        rotation.either(value).then_some(())
-    })?;
-    let size = url.value("rotate_size", WANTED, |value| {
-        rotation.bytes(value).then_some(())
-    })?;
-    let rotation = either.or(size).map(|()| rotation);
+    let rotation = Rotation::read(url)?;
     if rotation.is_some() && stdout {
         return Err(url.malformed("standard output cannot be rotated; name a file"));
     }
@@ -79,7 +72,7 @@ pub(super) fn read<F: Format>(
 #[derive(Debug)]
 pub(crate) struct FileSink {
     writer: Writer,
-    written: Arc<AtomicU64>,
+    course: Course,
 }
 
 impl FileSink {
@@ -90,199 +83,32 @@ impl FileSink {
         hangup: &Hangup,
     ) -> Result<FileSink, SinkError> {
         let abandoned = Abandoned::default();
-        let written = Arc::new(AtomicU64::new(0));
-        let mut files = Files {
-            out,
-            format,
-            rows: 0,
-            ends: Vec::new(),
-            written: Arc::clone(&written),
-            abandoned: abandoned.clone(),
-        };
-        files.format.begin();
-        files.out.continues(files.format.made())?;
-        files.begin();
+        let files = Files::new(url, out, format, &abandoned)?;
+        let course = files.course();
         let writer = Writer::spawn(url, abandoned, files)?;
         writer.reopens(hangup);
-        Ok(FileSink { writer, written })
+        Ok(FileSink { writer, course })
     }
 }
 
 impl Sink for FileSink {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
         // The thread is idle: there is one write at a time.
-        self.written.store(0, Relaxed);
+        self.course.begin();
         Box::pin(self.writer.write(rows))
     }
 
     fn give_up(&self) -> u64 {
         self.writer.abandon();
-        self.written.load(Relaxed)
+        self.course.rows()
+    }
+
+    fn moved(&self) -> Option<Instant> {
+        self.course.moved()
     }
 
     fn close<'a>(&'a self) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(self.writer.close())
-    }
-}
-
-struct Files<F> {
-    out: Output,
-    format: F,
-    /// Rows of the current file, including those not yet written.
-    rows: u64,
-    /// Where each row ends that is not yet written.
-    ends: Vec<usize>,
-    /// Rows of the current write that are written.
-    written: Arc<AtomicU64>,
-    abandoned: Abandoned,
-}
-
-impl<F: Format> Files<F> {
-    /// The beginning of a file.
-    fn begin(&mut self) {
-        self.rows = 0;
-        self.format.made().clear();
-        self.ends.clear();
-        if self.out.is_new() {
-            self.format.begin();
-        }
-    }
-
-    /// Writes what was made, whole rows at a time; not everything if the write was given up.
-    fn put(&mut self) -> Result<(), SinkError> {
-        let text = self.format.made();
-        let (mut start, mut row) = (0, 0);
-        while start < text.len() && !self.abandoned.get() {
-            let first = row;
-            let mut end = start;
-            while let Some(next) = self.ends.get(row) {
-                if row > first && next - start > self.out.piece() {
-                    break;
-                }
-                end = *next;
-                row += 1;
-            }
-            if row == first {
-                // Only the beginning of the file.
-                end = text.len();
-            }
-            if let Err((bytes, error)) = self.out.write(&text[start..end]) {
-                // Rows that are written count, though the write as a whole failed.
-                let ends = self.ends[first..row].iter().map(|end| end - start);
-                let whole: Vec<usize> = ends.take_while(|end| *end <= bytes).collect();
-                let last = whole.last().copied().unwrap_or(0);
-                self.written.fetch_add(whole.len() as u64, Relaxed);
-                self.out.take_back(bytes - last);
-                return Err(error);
-            }
-            self.written.fetch_add((row - first) as u64, Relaxed);
-            start = end;
-        }
-        text.clear();
-        self.ends.clear();
-        Ok(())
-    }
-
-    /// Finishes a file: writes what is left, and the end of the format, even if the write was given
-    /// up. A file without content stays empty.
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.put()?;
-        if self.out.is_new() {
-            return Ok(());
-        }
-        self.format.finish();
-        let end = self.format.made();
-        if !end.is_empty() {
-            self.out.write(end).map_err(|(_, error)| error)?;
-            end.clear();
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self) -> Result<(), SinkError> {
-        self.finish()?;
-        self.out.turn()?;
-        self.begin();
-        Ok(())
-    }
-
-    /// Writes a row to this file, or to the next one if it does not fit.
-    fn row(&mut self, packet: Packet<'_>) -> Result<(), SinkError> {
-        let start = self.format.made().len();
-        self.format.row(packet);
-        let length = self.format.made().len();
-        if self.rows > 0 && !self.out.fits(length) {
-            let row = self.format.made().split_off(start);
-            self.turn()?;
-            self.format.made().extend_from_slice(&row);
-        }
-        self.rows += 1;
-        let end = self.format.made().len();
-        self.ends.push(end);
-        if end >= CHUNK {
-            self.put()?;
-        }
-        Ok(())
-    }
-}
-
-impl<F: Format> Store for Files<F> {
-    fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
-        self.tick()?;
-        let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
-        for packet in rows.iter().flat_map(Packets::iter) {
-            if self.abandoned.get() {
-                break;
-            }
-            self.row(packet)?;
-        }
-        if self.rows > 0 || !self.out.discards_empty() {
-            self.put()?;
-        }
-        self.out.flush()?;
-        let delivered = self.written.load(Relaxed);
-        Ok(Written {
-            delivered,
-            dropped: given - delivered,
-            ..Written::default()
-        })
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.out.due()
-    }
-
-    fn tick(&mut self) -> Result<(), SinkError> {
-        match self.out.due() {
-            Some(due) if due <= Instant::now() => match self.rows {
-                0 => self.out.stay(),
-                _ => self.turn()?,
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn reopen(&mut self) -> Result<(), SinkError> {
-        if self.out.discards_empty() {
-            return match self.rows {
-                0 => Ok(()),
-                _ => self.turn(),
-            };
-        }
-        self.finish()?;
-        self.out.flush()?;
-        self.out.reopen(F::ROW_END)?;
-        self.begin();
-        Ok(())
-    }
-
-    fn close(mut self) -> Result<(), SinkError> {
-        if self.rows > 0 || !self.out.discards_empty() {
-            self.finish()?;
-        }
-        self.out.flush()?;
-        self.out.close(self.rows > 0)
     }
 }
 
@@ -300,7 +126,7 @@ mod tests {
     struct Framed(Vec<u8>);
 
     impl Format for Framed {
-        const ROW_END: Option<u8> = None;
+        const ROW_END: Option<RowEnd> = None;
 
         fn made(&mut self) -> &mut Vec<u8> {
             &mut self.0

@@ -9,8 +9,8 @@ type Ask = Box<dyn Fn() -> bool + Send>;
 /// Tells the sinks that were opened with it to reopen their files, as logrotate needs it. Clones
 /// are the same object.
 ///
-/// A `jsonl` or `csv` file is closed and opened by its name: if another file has that name by then,
-/// rows go to that one from now on. A sink that rotates its files by itself finishes the current
+/// A `jsonl` or `csv` file or a database is closed and opened by its name: if another file has that
+/// name by then, rows go to that one from now on. A sink that rotates its files by itself finishes the current
 /// one. Rows that were queued before go to the new file, and no row is split.
 #[derive(Clone, Default)]
 pub struct Hangup(Arc<Mutex<Vec<Ask>>>);

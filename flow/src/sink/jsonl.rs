@@ -15,6 +15,7 @@ use super::context::SinkContext;
 use super::file::{self, Format};
 use super::parts::UrlParts;
 use super::scheme::Opening;
+use crate::place::RowEnd;
 
 /// Bytes that show what a file is.
 const BEGIN: u64 = 64;
@@ -65,7 +66,7 @@ pub(crate) struct Object {
 }
 
 impl Format for Object {
-    const ROW_END: Option<u8> = Some(b'\n');
+    const ROW_END: Option<RowEnd> = Some(RowEnd::Line);
 
     fn made(&mut self) -> &mut Vec<u8> {
         &mut self.text.out

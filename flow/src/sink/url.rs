@@ -24,6 +24,7 @@ fn built_in() -> Vec<Scheme> {
             .endings(&["csv"]),
         #[cfg(feature = "sqlite")]
         Scheme::new("sqlite", "sqlite:FILE", sqlite::read)
+            .parameters(file::PARAMETERS)
             .endings(&["db", "sqlite", "sqlite3", "db3"]),
         #[cfg(not(feature = "sqlite"))]
         Scheme::absent("sqlite", "sqlite"),

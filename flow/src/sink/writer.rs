@@ -3,9 +3,8 @@
 //! It is not a thread of the runtime's pool: a runtime waits for every blocking task when it shuts
 //! down, and a write to a pipe that nobody reads never ends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use dumpstream::Packets;
 use tokio::sync::oneshot;
 
 use super::hangup::Hangup;
+use super::patience::Abandoned;
 use super::{SinkError, Written};
 
 /// What the thread owns; its functions may block.
@@ -34,13 +34,41 @@ pub(crate) trait Store: Send + 'static {
     fn close(self) -> Result<(), SinkError>;
 }
 
-/// Set when nobody waits for the thread any more, so that it stops trying.
+/// How far the running write has come, for those who wait for it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Abandoned(Arc<AtomicBool>);
+pub(crate) struct Course(Arc<Mutex<Progress>>);
 
-impl Abandoned {
-    pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+#[derive(Debug, Default)]
+struct Progress {
+    rows: u64,
+    moved: Option<tokio::time::Instant>,
+}
+
+impl Course {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new write begins.
+    pub(crate) fn begin(&self) {
+        self.lock().rows = 0;
+    }
+
+    /// So many rows more are stored.
+    pub(crate) fn add(&self, rows: u64) {
+        let mut progress = self.lock();
+        progress.rows += rows;
+        progress.moved = Some(tokio::time::Instant::now());
+    }
+
+    /// The rows of the running write that are stored.
+    pub(crate) fn rows(&self) -> u64 {
+        self.lock().rows
+    }
+
+    /// When rows were last stored.
+    pub(crate) fn moved(&self) -> Option<tokio::time::Instant> {
+        self.lock().moved
     }
 }
 
@@ -61,7 +89,7 @@ pub(crate) struct Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.abandoned.0.store(true, Ordering::Relaxed);
+        self.abandoned.set();
     }
 }
 
@@ -99,7 +127,7 @@ impl Writer {
 
     /// Makes the thread end its current work as soon as it can.
     pub(crate) fn abandon(&self) {
-        self.abandoned.0.store(true, Ordering::Relaxed);
+        self.abandoned.set();
     }
 
     pub(crate) async fn write(&self, rows: &[Packets]) -> Result<Written, SinkError> {

@@ -5,9 +5,13 @@
 //! than a search, tells which records of a stream are stored: a record that comes again with
 //! another time is still the same record.
 
+mod database;
 mod failure;
+mod held;
 mod ledger;
+mod open;
 mod query;
+mod rows;
 mod schema;
 mod sink;
 
@@ -15,6 +19,7 @@ pub use self::query::{Database, Interrupt, QueryError};
 pub use self::schema::schema;
 use self::sink::Sqlite;
 use crate::sink::SinkError;
+use crate::sink::file::Rotation;
 use crate::sink::parts::UrlParts;
 use crate::sink::scheme::Opening;
 
@@ -24,9 +29,10 @@ pub(crate) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
     if file.is_empty() {
         return Err(url.malformed("it needs a file's name after the colon"));
     }
+    let rotation = Rotation::read(url)?;
     let opening = Opening::new({
         let file = file.clone();
-        move |context| Ok(Box::new(Sqlite::open(&text, &file, context)?))
+        move |context| Ok(Box::new(Sqlite::open(&text, &file, rotation, context)?))
     });
     Ok(opening.file(file))
 }

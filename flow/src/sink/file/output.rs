@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::rotated::Rotated;
 use super::rotation::Rotation;
-use crate::place::{self, append};
+use crate::place::{self, RowEnd, append};
 use crate::sink::SinkError;
 
 /// Bytes that a pipe takes whole or not at all (`pipe(7)`, PIPE_BUF of Linux): no row is cut when
@@ -24,6 +24,10 @@ pub(crate) struct Output {
     bytes: u64,
     /// Whether it is a pipe, whose reader may stop reading.
     pipe: bool,
+    /// How rows end, if rows may be appended to an existing file.
+    row_end: Option<RowEnd>,
+    /// What ends a row that was cut and could not be removed; it is written before the next one.
+    ending: &'static [u8],
 }
 
 enum Place {
@@ -38,7 +42,7 @@ impl Output {
         sink: &str,
         place: &str,
         rotation: Option<Rotation>,
-        row_end: Option<u8>,
+        row_end: Option<RowEnd>,
     ) -> Result<Output, SinkError> {
         let path = PathBuf::from(place);
         if place != "-" {
@@ -70,6 +74,28 @@ impl Output {
             place,
             bytes,
             pipe,
+            row_end,
+            ending: b"",
+        })
+    }
+
+    /// A file that only its owner can read if it does not exist yet; lines are appended to it.
+    pub(crate) fn private(name: &str, path: PathBuf) -> Result<Output, SinkError> {
+        let mut options = OpenOptions::new();
+        // A pipe is opened though nobody reads it yet.
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let row_end = Some(RowEnd::Line);
+        let opened = append(&path, &mut options, row_end);
+        let (file, bytes) = opened.map_err(SinkError::io(name, "open the file"))?;
+        Ok(Output {
+            sink: name.to_owned(),
+            place: Place::File { path, file },
+            bytes,
+            pipe: false,
+            row_end,
+            ending: b"",
         })
     }
 
@@ -102,7 +128,26 @@ impl Output {
             place: Place::Stream(out),
             bytes: 0,
             pipe: false,
+            row_end: None,
+            ending: b"",
         }
+    }
+
+    /// Whether an error is waited for: trouble with a file may pass, that of a stream or a device
+    /// does not. A file that has its largest size stays as large.
+    pub(crate) fn passes(&self, error: &SinkError) -> bool {
+        let file = match &self.place {
+            Place::Stream(_) => None,
+            Place::File { file, .. } => Some(file),
+            Place::Rotated(rotated) => rotated.file(),
+        };
+        let device = file.map(|file| file.metadata().is_ok_and(|about| !about.is_file()));
+        let passing = match error {
+            SinkError::Io { source, .. } => source.kind() != ErrorKind::FileTooLarge,
+            SinkError::Refused { .. } => true,
+            _ => false,
+        };
+        passing && !device.unwrap_or(matches!(self.place, Place::Stream(_)))
     }
 
     /// The number of bytes to write in one call.
@@ -132,36 +177,52 @@ impl Output {
     }
 
     /// Writes everything; on an error, also returns how many bytes were written before.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, SinkError)> {
+        let ending = self.ending;
+        let (ended, end) = self.put(ending);
+        self.ending = &ending[ended..];
+        end.map_err(|error| (0, error))?;
+        let (written, end) = self.put(bytes);
+        end.map_err(|error| (written, error))
+    }
+
+    /// Writes bytes; returns how many were written, and whether all were.
+    fn put(&mut self, bytes: &[u8]) -> (usize, Result<(), SinkError>) {
         let (written, end) = match &mut self.place {
             Place::Stream(out) => all(out, bytes),
             Place::File { file, .. } => all(file, bytes),
-            Place::Rotated(rotated) => all(rotated.written(), bytes),
+            Place::Rotated(rotated) => match rotated.written() {
+                Some(file) => all(file, bytes),
+                None => (0, Err(ErrorKind::NotFound.into())),
+            },
         };
         self.bytes += written as u64;
-        end.map_err(|source| {
-            let error = match source.kind() {
-                ErrorKind::BrokenPipe => SinkError::ReaderGone {
-                    sink: self.sink.clone(),
-                },
-                _ => SinkError::io(&self.sink, "write")(source),
-            };
-            (written, error)
-        })
+        let end = end.map_err(|source| match source.kind() {
+            ErrorKind::BrokenPipe => SinkError::ReaderGone {
+                sink: self.sink.clone(),
+            },
+            _ => SinkError::io(&self.sink, "write")(source),
+        });
+        (written, end)
     }
 
-    /// Removes `bytes` from the end of a file, if they are still its end: half a row, after a
-    /// failed write. If that is not possible, they stay.
-    pub(super) fn take_back(&mut self, bytes: usize) {
+    /// Removes half a row from the end of a file, if it is still its end, after a failed write. If
+    /// that is not possible, it stays, and is ended before the next row.
+    pub(crate) fn take_back(&mut self, half: &[u8]) {
         let file = match &self.place {
             Place::Stream(_) => return,
-            Place::File { file, .. } => file,
+            Place::File { file, .. } => Some(file),
             Place::Rotated(rotated) => rotated.file(),
         };
+        let Some(file) = file.filter(|_| !half.is_empty()) else {
+            return;
+        };
         let ours = |about: Metadata| about.is_file() && about.len() == self.bytes;
-        let left = self.bytes - bytes as u64;
+        let left = self.bytes - half.len() as u64;
         if file.metadata().is_ok_and(ours) && file.set_len(left).is_ok() {
             self.bytes = left;
+        } else if let Some(row_end) = self.row_end {
+            self.ending = row_end.ending(half);
         }
     }
 
@@ -183,6 +244,7 @@ impl Output {
             rotated.finish()?;
             rotated.begin()?;
             self.bytes = 0;
+            self.ending = b"";
         }
         Ok(())
     }
@@ -195,12 +257,12 @@ impl Output {
     }
 
     /// Reopens the file by name. Rotated files are not reopened.
-    pub(super) fn reopen(&mut self, row_end: Option<u8>) -> Result<(), SinkError> {
+    pub(super) fn reopen(&mut self) -> Result<(), SinkError> {
         if let Place::File { path, file } = &mut self.place {
-            let opened = append(path, &mut OpenOptions::new(), row_end);
+            let opened = append(path, &mut OpenOptions::new(), self.row_end);
             let failed = SinkError::io(&self.sink, "reopen the file");
             let (opened, length) = opened.map_err(failed)?;
-            if length > 0 && row_end.is_none() {
+            if length > 0 && self.row_end.is_none() {
                 return Err(refused(
                     &self.sink,
                     "the file was not moved away, and cannot be appended to".to_owned(),
@@ -208,6 +270,7 @@ impl Output {
             }
             *file = opened;
             self.bytes = length;
+            self.ending = b"";
         }
         Ok(())
     }
@@ -218,9 +281,9 @@ impl Output {
     }
 
     /// Closes it; `rows` says whether the current file has any.
-    pub(super) fn close(self, rows: bool) -> Result<(), SinkError> {
-        match self.place {
-            Place::Rotated(mut rotated) if rows => rotated.finish(),
+    pub(super) fn close(&mut self, rows: bool) -> Result<(), SinkError> {
+        match &mut self.place {
+            Place::Rotated(rotated) if rows => rotated.finish(),
             Place::Rotated(rotated) => rotated.discard(),
             _ => Ok(()),
         }
@@ -268,5 +331,38 @@ fn refused(sink: &str, why: String) -> SinkError {
     SinkError::Refused {
         sink: sink.to_owned(),
         why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn half_a_row_that_cannot_be_removed_is_ended_before_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rows");
+        for (row_end, half, ended) in [
+            (RowEnd::Line, "{\"a\":\"b", "{\"a\":\"b\n"),
+            (RowEnd::Quoted, "1,\"b", "1,\"b\"\n"),
+        ] {
+            fs::write(&file, "").unwrap();
+            let mut out = Output::open("x", file.to_str().unwrap(), None, Some(row_end)).unwrap();
+            out.write(half.as_bytes()).unwrap();
+            out.take_back(half.as_bytes());
+            assert_eq!(fs::read_to_string(&file).unwrap(), "");
+            out.write(half.as_bytes()).unwrap();
+            // Another program has appended to it meanwhile.
+            let theirs = File::options().append(true).open(&file);
+            theirs.unwrap().write_all(b"!").unwrap();
+            out.take_back(half.as_bytes());
+            out.write(b"2\n").unwrap();
+            out.write(b"3\n").unwrap();
+            let (ended, rest) = ended.split_at(half.len());
+            let text = fs::read_to_string(&file).unwrap();
+            assert_eq!(text, format!("{half}!{}{rest}2\n3\n", &ended[half.len()..]));
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! When a file is rotated: parameters of a sink's URL.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::amount;
+use crate::sink::SinkError;
+use crate::sink::parts::UrlParts;
+use crate::{amount, clock};
 
 /// A shorter time would create more files than a directory holds well.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -12,25 +14,44 @@ const SMALLEST: u64 = 1 << 10;
 
 /// When a file is rotated: whichever comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     /// At every whole multiple of this time, counted from 1970 UTC.
-    pub(super) every: Option<Duration>,
+    pub(crate) every: Option<Duration>,
     /// Before the file would exceed this many bytes.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
 }
 
 /// The valid values, for errors.
-pub(super) const WANTED: &str =
-    "a time such as 1h (at least 1s) or a size such as 100MB (at least 1K)";
+const WANTED: &str = "a time such as 1h (at least 1s) or a size such as 100MB (at least 1K)";
 
 impl Rotation {
+    /// Reads the parameters of a URL, if they are there.
+    pub(crate) fn read(url: &UrlParts) -> Result<Option<Rotation>, SinkError> {
+        let mut rotation = Rotation::default();
+        let either = url.value("rotate", WANTED, |value| {
+            rotation.either(value).then_some(())
+        })?;
+        let size = url.value("rotate_size", WANTED, |value| {
+            rotation.bytes(value).then_some(())
+        })?;
+        Ok(either.or(size).map(|()| rotation))
+    }
+
+    /// When a file that is begun now is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let every = self.every?;
+        let over = i128::from(clock::now()).rem_euclid(every.as_nanos() as i128);
+        let over = Duration::from_nanos(over as u64);
+        Instant::now().checked_add(every - over)
+    }
+
     /// `rotate=1h` or `rotate=100MB`.
-    pub(super) fn either(&mut self, text: &str) -> bool {
+    fn either(&mut self, text: &str) -> bool {
         self.time(text) || self.bytes(text)
     }
 
     /// `rotate_size=100MB`.
-    pub(super) fn bytes(&mut self, text: &str) -> bool {
+    fn bytes(&mut self, text: &str) -> bool {
         let size = amount::size(text).ok().map(|size| size as u64);
         let size = size.filter(|size| *size >= SMALLEST);
         self.size = size.or(self.size);

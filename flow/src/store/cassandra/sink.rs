@@ -30,6 +30,7 @@ use super::pace::Pace;
 use super::schema;
 use super::target::Target;
 use super::waiting::{Halt, Pending, Waiting};
+use crate::causes::causes;
 use crate::clock;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
@@ -152,9 +153,9 @@ impl Cassandra {
                 let file = named.clone().unwrap_or_else(default);
                 let rejects = Rejects::when_needed(&file).map_err(|e| {
                     refused(format!(
-                        "{}, for rows that the server refuses: {e}; name another file, \
+                        "cannot keep rows that the server refuses: {}; name another file, \
                          rejected=FILE",
-                        file.display()
+                        causes(&e)
                     ))
                 })?;
                 Refused {

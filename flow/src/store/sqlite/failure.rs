@@ -41,3 +41,40 @@ impl Failure {
         }
     }
 }
+
+/// Whether an error is waited for: another program's lock, a full disk, a file that is away. While
+/// the database is not `open`, any error is: somebody must put one there.
+pub(super) fn passes(error: &SinkError, open: bool) -> bool {
+    if !open || matches!(error, SinkError::Io { .. }) {
+        return true;
+    }
+    matches!(
+        code(error),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
+
+/// Whether another program has locked the database.
+pub(super) fn busy(error: &SinkError) -> bool {
+    matches!(
+        code(error),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+pub(super) fn code(error: &SinkError) -> Option<ErrorCode> {
+    let SinkError::Database { source, .. } = error else {
+        return None;
+    };
+    let source = source.downcast_ref::<rusqlite::Error>()?;
+    source.sqlite_error_code()
+}

@@ -1,0 +1,144 @@
+//! Rows of packets: what is inserted, and how its values are bound.
+
+use dumpstream::spell::Text;
+use dumpstream::{Packet, Packets, Value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode};
+
+use super::ledger::Ledger;
+use super::schema;
+use crate::sink::context::SinkContext;
+
+/// Inserts those rows of one batch that are not stored yet, or all of them to amend. Returns the
+/// indices of refused rows with the reasons, and how many rows were already stored.
+pub(super) fn write_packets(
+    conn: &Connection,
+    ledger: &mut Ledger,
+    insert: &mut Insert<'_>,
+    (replace, amend): (bool, bool),
+    packets: &Packets,
+) -> rusqlite::Result<(Vec<(usize, String)>, u64)> {
+    let first = packets.first_record() as i64;
+    let len = packets.len() as i64;
+    let mut refused = Vec::new();
+    if len == 0 {
+        return Ok((refused, 0));
+    }
+    if first == 0 {
+        // These rows were not placed, so they have no key.
+        let nobody = |index| (index, "it was not placed".to_owned());
+        return Ok(((0..packets.len()).map(nobody).collect(), 0));
+    }
+    let last = first + len - 1;
+    let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
+    // Amend rows one by one: the first record of a stream does not mean that all of it comes again.
+    if replace && !amend && first == 1 {
+        stream.remove(conn)?;
+    }
+    let admitted = stream.admit(conn, first, last)?;
+    let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
+    let present = if amend { 0 } else { len - fresh };
+    let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
+    let amended: Vec<i64> = match amend {
+        true => (first..=last).filter(old).collect(),
+        false => Vec::new(),
+    };
+    for record in amended {
+        let index = (record - first) as usize;
+        match insert.row(packets.packet(index), stream.id) {
+            Ok(()) => {}
+            Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
+                tracing::warn!(error = %e, record, "The database refused to change a row.");
+                refused.push((index, e.to_string()));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    for record in admitted.into_iter().flatten() {
+        let index = (record - first) as usize;
+        let packet = packets.packet(index);
+        match insert.row(packet, stream.id) {
+            Ok(()) => stream.stored(packet.time()),
+            Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
+                tracing::warn!(error = %e, record, "The database refused a row.");
+                stream.missing(conn, record, record)?;
+                refused.push((index, e.to_string()));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((refused, present.unsigned_abs()))
+}
+
+/// The first parameter behind those of the key, the time's source and `truncated`.
+const OURS: usize = 6;
+
+/// The parameter of each column of the namespace in the statement that inserts a row; 0 for those
+/// that have no column in the table.
+pub(super) fn parameters(context: &SinkContext) -> Vec<usize> {
+    let mut parameters = vec![0; context.columns.len()];
+    let first = OURS + usize::from(context.raw);
+    for (parameter, column) in (first..).zip(schema::stored(context)) {
+        parameters[column] = parameter;
+    }
+    parameters
+}
+
+/// The prepared statement and what it needs to bind a packet.
+pub(super) struct Insert<'a> {
+    pub(super) statement: CachedStatement<'a>,
+    pub(super) parameters: &'a [usize],
+    pub(super) raw: bool,
+    pub(super) text: &'a mut Text,
+}
+
+impl Insert<'_> {
+    fn row(&mut self, packet: Packet<'_>, stream: i64) -> rusqlite::Result<()> {
+        let s = &mut self.statement;
+        s.clear_bindings();
+        s.raw_bind_parameter(1, packet.time())?;
+        s.raw_bind_parameter(2, stream)?;
+        s.raw_bind_parameter(3, packet.record() as i64)?;
+        s.raw_bind_parameter(4, packet.time_source().name())?;
+        if packet.truncated() {
+            s.raw_bind_parameter(5, 1)?;
+        }
+        if self.raw {
+            s.raw_bind_parameter(OURS, packet.raw())?;
+        }
+        for (column, value) in packet.values() {
+            let parameter = self.parameters[column.index()];
+            if parameter > 0 {
+                let value = borrowed(self.text, &value);
+                s.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))?;
+            }
+        }
+        s.raw_execute()?;
+        Ok(())
+    }
+}
+
+/// The value as the table holds it; `text` holds text that must be formatted. (By reference:
+/// copying what was just written in smaller pieces stalls the processor, measurably.)
+fn borrowed<'a>(text: &'a mut Text, value: &Value<'a>) -> ValueRef<'a> {
+    text.out.clear();
+    match *value {
+        Value::Int(n) | Value::Time(n) | Value::Timestamp(n) => return ValueRef::Integer(n),
+        Value::Bool(b) => return ValueRef::Integer(b.into()),
+        Value::Real(x) => return ValueRef::Real(x),
+        Value::Text(bytes) if str::from_utf8(bytes).is_ok() => return ValueRef::Text(bytes),
+        Value::Text(bytes) => text.lossless(bytes),
+        Value::Inet(ip) => text.inet(ip),
+        Value::Mac(mac) => text.mac(mac),
+        ref other => text.lossless(other.to_string().as_bytes()),
+    }
+    ValueRef::Text(&text.out)
+}
+
+/// Whether the database refuses this row rather than every row.
+fn refuses_row(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+    )
+}
