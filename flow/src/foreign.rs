@@ -141,10 +141,13 @@ impl Foreign {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
+        // Further lines without a stamp are packets in a tunnel.
+        if lines.first().is_some_and(|line| is_stampless(line)) {
+            return Some(Foreign::Stampless);
+        }
         type Is = fn(&str) -> bool;
         let some = |is: Is| lines.iter().any(|line| is(line));
-        let kinds: [(Is, Foreign); 4] = [
-            (is_stampless, Foreign::Stampless),
+        let kinds: [(Is, Foreign); 3] = [
             (is_tshark, Foreign::Tshark),
             (is_cisco, Foreign::Cisco),
             (is_snoop, Foreign::Snoop),
@@ -156,7 +159,12 @@ impl Foreign {
         let first = lines.first().map(commas).unwrap_or_default();
         // The last line may be cut.
         let whole = &lines[..lines.len().saturating_sub(1).max(1).min(lines.len())];
-        if first >= 2 && whole.iter().all(|line| commas(line) == first) {
+        // A few packets of one kind also have as many commas.
+        let printed = |line: &&str| [" > ", ": ", ", length "].iter().any(|p| line.contains(p));
+        if first >= 2
+            && !lines.first().is_some_and(printed)
+            && whole.iter().all(|line| commas(line) == first)
+        {
             return Some(Foreign::Csv);
         }
         None
