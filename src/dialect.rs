@@ -11,6 +11,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
+#[cfg_attr(
+    not(feature = "explain"),
+    expect(unreachable_pub, reason = "an explanation gives it out")
+)]
 pub enum Dialect {
     /// `S 1:1(0) ack 2 win 64`
     Segment,
@@ -36,6 +40,7 @@ pub enum Dialect {
     BigIp,
 }
 
+#[cfg(feature = "explain")]
 impl Dialect {
     const ALL: [Dialect; 11] = [
         Dialect::Segment,
@@ -90,6 +95,7 @@ impl Dialects {
         self.0 & !ADDED != 0
     }
 
+    #[cfg(feature = "explain")]
     pub(crate) fn iter(self) -> impl Iterator<Item = Dialect> {
         let own = move |dialect: &Dialect| self.0 & (1 << *dialect as u16) != 0;
         Dialect::ALL.into_iter().filter(own)

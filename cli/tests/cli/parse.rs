@@ -323,6 +323,42 @@ fn text_in_which_records_can_be_forged_is_warned_of_once() {
     }
 }
 
+/// The end of a file that still grows: of `length 1372` it may have `length 13`.
+#[test]
+fn a_record_that_was_cut_is_replaced_when_it_comes_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = "10:00:00.000001 IP 192.0.2.1.40000 > 198.51.100.2.5000: UDP, length 26\n\
+                 10:00:00.000002 IP 192.0.2.1.40000 > 198.51.100.2.5000: UDP, length 1372\n\
+                 10:00:00.000003 IP 192.0.2.1.40000 > 198.51.100.2.5000: UDP, length 7\n";
+    let file = folder.path().join("a.txt");
+    let parse = [
+        "parse",
+        "--date",
+        "2026-01-31",
+        "-q",
+        "-o",
+        "sqlite:p.db",
+        "a.txt",
+    ];
+    let cut = whole.find("72\n").unwrap();
+    for (text, rows) in [
+        (&whole[..cut], "26,\n,1\n"),
+        (&whole[..cut + 3], "26,\n1372,\n"),
+        (&whole[..cut], "26,\n1372,\n"),
+        (whole, "26,\n1372,\n7,\n"),
+    ] {
+        fs::write(&file, text).unwrap();
+        ran(folder.path(), &parse);
+        let sql = "SELECT payload_length, truncated FROM packets ORDER BY record";
+        let told = ran(folder.path(), &["query", "-d", "p.db", "-f", "csv", sql]);
+        assert_eq!(
+            told.out,
+            format!("payload_length,truncated\n{rows}"),
+            "{told:?}"
+        );
+    }
+}
+
 #[test]
 fn a_file_parsed_twice_adds_no_row() {
     let folder = tempfile::tempdir().unwrap();

@@ -101,6 +101,11 @@ impl Stream {
         })
     }
 
+    /// The highest record that was admitted; 0 before the first.
+    pub(super) fn last(&self) -> i64 {
+        self.last
+    }
+
     /// Records the arrival of records `first` to `last`, and returns those that are not stored yet.
     /// They count as stored from now on.
     pub(super) fn admit(

@@ -35,9 +35,10 @@ pub(super) fn write_packets(
     if replace && !amend && first == 1 {
         stream.remove(conn)?;
     }
+    let known = stream.last();
     let admitted = stream.admit(conn, first, last)?;
     let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
-    let present = if amend { 0 } else { len - fresh };
+    let mut present = if amend { 0 } else { len - fresh };
     let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
     let amended: Vec<i64> = match amend {
         true => (first..=last).filter(old).collect(),
@@ -54,6 +55,14 @@ pub(super) fn write_packets(
             Err(e) => return Err(e),
         }
     }
+    // The last record of an input that grew since: what was stored of it may have been cut.
+    if !amend && (first..=last).contains(&known) {
+        let packet = packets.packet((known - first) as usize);
+        if !packet.truncated() && remove_cut(conn, packet, stream.id)? {
+            insert.row(packet, stream.id)?;
+            present -= 1;
+        }
+    }
     for record in admitted.into_iter().flatten() {
         let index = (record - first) as usize;
         let packet = packets.packet(index);
@@ -68,6 +77,15 @@ pub(super) fn write_packets(
         }
     }
     Ok((refused, present.unsigned_abs()))
+}
+
+/// Removes a row whose record was cut, if this packet has its key.
+fn remove_cut(conn: &Connection, packet: Packet<'_>, stream: i64) -> rusqlite::Result<bool> {
+    let mut statement = conn.prepare_cached(
+        "DELETE FROM packet WHERE time = ?1 AND stream = ?2 AND record = ?3 AND truncated",
+    )?;
+    let key = (packet.time(), stream, packet.record() as i64);
+    Ok(statement.execute(key)? == 1)
 }
 
 /// The first parameter behind those of the key, the time's source and `truncated`.
