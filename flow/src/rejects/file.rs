@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::sink::SinkError;
-use crate::sink::file::Output;
+use crate::sink::file::output::Output;
 use crate::sink::patience::Patience;
 
 /// A file of lines, which only its owner can read because whole records contain payload.

@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use self::files::Files;
 pub(crate) use self::name::Name;
-pub(crate) use self::output::Output;
 pub(crate) use self::rotation::Rotation;
 use super::context::SinkContext;
 use super::hangup::Hangup;
@@ -18,7 +17,7 @@ use crate::place::RowEnd;
 
 mod files;
 mod name;
-mod output;
+pub(crate) mod output;
 mod rotated;
 mod rotation;
 
