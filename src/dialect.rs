@@ -87,6 +87,10 @@ impl Dialects {
         self.0 |= 1 << dialect as u16;
     }
 
+    pub(crate) fn has(self, dialect: Dialect) -> bool {
+        self.0 >> dialect as u16 & 1 == 1
+    }
+
     /// No tcpdump from 4.99 on prints the record so.
     pub(crate) fn old(self) -> bool {
         // Systems that add something to each packet may have any.
@@ -97,7 +101,8 @@ impl Dialects {
 
     #[cfg(feature = "explain")]
     pub(crate) fn iter(self) -> impl Iterator<Item = Dialect> {
-        let own = move |dialect: &Dialect| self.0 & (1 << *dialect as u16) != 0;
-        Dialect::ALL.into_iter().filter(own)
+        Dialect::ALL
+            .into_iter()
+            .filter(move |dialect| self.has(*dialect))
     }
 }

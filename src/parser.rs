@@ -167,7 +167,10 @@ fn fill(inner: &mut Inner) -> Result<(), grammar::Message> {
             let header = parts.has(Part::IpVersion)
                 && !(parts.has(Part::Endpoints) || parts.has(Part::Hosts));
             if inner.batch.truncated && (header || !text.ends_with(b"\n")) {
-                cut = plan.columns_of(parts.uncertain(end, &slots));
+                let parts = parts.uncertain(end, &slots);
+                let message = parts & (1 << Part::Icmp as u32);
+                // Its figures end before what follows them; its name may go on.
+                cut = plan.columns_of(parts & !message) | plan.columns_of(message) & plan.texts();
             }
             end = inner.batch.bytes.len();
         }

@@ -110,6 +110,13 @@ impl Plan {
         columns
     }
 
+    /// The columns of text.
+    pub(crate) fn texts(&self) -> u128 {
+        let columns = self.columns.iter().enumerate();
+        let texts = columns.filter(|(_, column)| column.kind == FieldType::Text);
+        texts.fold(0, |bits, (i, _)| bits | 1 << i)
+    }
+
     /// The parts of the record at `start`, found again.
     pub(crate) fn parts(&self, batch: &Batch, start: usize) -> u32 {
         let (mut parts, mut slots) = (Parts::new(), Slots::new());

@@ -9,38 +9,52 @@ use memchr::memmem::find;
 
 use crate::bigip;
 
-/// Both names, what stands between them, and the parenthesis at the end.
-const LONGEST: usize = 64 + VENDOR.len() + 64 + 1;
+/// Both names, what stands between them, the parenthesis at the end, and what BIG-IP adds.
+const LONGEST: usize = 64 + VENDOR.len() + 64 + 1 + 256;
 const HOSTNAME: &[u8] = b" HOSTNAME(";
 const VENDOR: &[u8] = b") VENDOR(";
-/// Before the names of a message that has them: figures.
-const MESSAGE: &[u8] = b": pptp CTRL_MSGTYPE=";
+/// Before the names of a message that has them: with `-v` its length and its magic number, figures.
+const MESSAGE: &[u8] = b": pptp ";
+const TYPE: &[u8] = b"CTRL_MSGTYPE=";
+const FIGURES: usize = 400;
 
-/// Whether a record so far, given with its last line feed, ends with a line of PPTP's that is not
-/// over.
-pub(crate) fn unended(record: &[u8]) -> bool {
-    let window = record.len().saturating_sub(HOSTNAME.len() + LONGEST + 2);
-    if find(&record[window..], HOSTNAME).is_none() {
-        return false;
+/// Whether text that ends with a line feed ends within the names of a message of PPTP's.
+pub(crate) fn unended(text: &[u8]) -> bool {
+    let reach = MESSAGE.len() + FIGURES + HOSTNAME.len() + LONGEST;
+    let mut rest = &text[text.len().saturating_sub(reach)..];
+    // Messages from the first one on, since names can spell another.
+    while let Some(at) = find(rest, MESSAGE) {
+        rest = &rest[at + MESSAGE.len()..];
+        let Some(names) = names(rest) else { continue };
+        match end(names) {
+            Some(end) => rest = &names[end..],
+            None if names.len() <= LONGEST => return true,
+            None => {}
+        }
     }
-    // The first ones are the printer's: the names can spell them, too.
-    let Some(message) = find(record, MESSAGE).map(|at| &record[at..]) else {
-        return false;
-    };
-    let Some(at) = find(message, HOSTNAME) else {
-        return false;
-    };
-    if memchr::memchr(b'\n', &message[..at]).is_some() {
-        return false;
-    }
-    let names = &message[at + HOSTNAME.len()..];
-    let names = names.strip_suffix(b"\n").unwrap_or(names);
-    let names = names.strip_suffix(b"\r").unwrap_or(names);
-    let names = bigip::without(names);
-    // A packet that was cut says so.
-    let ended =
-        find(names, VENDOR).is_some() && names.ends_with(b")") || names.ends_with(b"[|pptp]");
-    !ended && names.len() <= LONGEST
+    false
+}
+
+/// What follows `HOSTNAME(` in a message, if it has names.
+fn names(message: &[u8]) -> Option<&[u8]> {
+    let at = find(
+        &message[..message.len().min(FIGURES + HOSTNAME.len())],
+        HOSTNAME,
+    )?;
+    let figures = &message[..at];
+    let own = find(figures, TYPE).is_some() && memchr::memchr(b'\n', figures).is_none();
+    own.then(|| &message[at + HOSTNAME.len()..])
+}
+
+/// Where the line ends that both names end with.
+fn end(names: &[u8]) -> Option<usize> {
+    let ends = memchr::memchr_iter(b'\n', names).take_while(|end| *end <= LONGEST);
+    ends.map(|end| end + 1).find(|end| {
+        let line = &names[..end - 1];
+        let line = bigip::without(line.strip_suffix(b"\r").unwrap_or(line));
+        // A packet that was cut says so.
+        find(line, VENDOR).is_some() && line.ends_with(b")") || line.ends_with(b"[|pptp]")
+    })
 }
 
 #[cfg(test)]
@@ -74,13 +88,22 @@ mod tests {
             (" HOSTNAME(a) VENDOR(b) in slot1/tmm0 lis=/a\n", false),
             (" HOSTNAME(a in slot1/tmm0 lis=/a\n", true),
             (" [|pptp]\n", false),
-            (&format!(" HOSTNAME({long}\n"), false),
+            (&format!(" HOSTNAME({long}{long}\n"), false),
         ] {
             assert_eq!(
                 unended(format!("{head}{names}").as_bytes()),
                 wanted,
                 "{names:?}"
             );
+        }
+        // With `-v`, and behind one that is over.
+        let verbose = head.replace("CTRL_M", "Length=156 CTRL-MSG Magic-Cookie=1a2b3c4d CTRL_M");
+        let honest = format!("{verbose} HOSTNAME(a) VENDOR(b)\n");
+        assert!(!unended(honest.as_bytes()));
+        for before in ["", &honest, &honest.repeat(3)] {
+            let open = format!("{before}{verbose} HOSTNAME(: pptp CTRL_MSGTYPE= HOSTNAME(a\n");
+            assert!(unended(open.as_bytes()), "{open}");
+            assert!(!unended(format!("{open}) VENDOR(c)\n").as_bytes()));
         }
         assert!(!unended(
             b"22:13:21.000001 IP a > b: HTTP: GET / HOSTNAME(a\n"

@@ -19,7 +19,7 @@ use super::{Exit, Manner, address, amount, runtime, say};
 ///     dumpstream listen -l -k -p 4444 -o jsonl:-                # as nc spells it; JSON to stdout
 ///
 /// Ctrl-C or SIGTERM writes what has arrived, prints the report and exits. SIGUSR1 prints the
-/// report and continues. SIGHUP reopens the files of jsonl: and csv:; under nohup it is ignored.
+/// report and continues. SIGHUP reopens files and databases; under nohup it is ignored.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Listen {

@@ -181,7 +181,11 @@ impl Report {
             *text += &format!("\n{} {records} kept in {}", rejects.kept(), file.display());
         }
         if let Some(error) = rejects.error() {
-            *text += &format!("\n{} rejects not kept: {error}", rejects.lost());
+            let rejects = match rejects.lost() {
+                1 => "1 reject".to_owned(),
+                lost => format!("{lost} rejects"),
+            };
+            *text += &format!("\n{rejects} not kept: {error}");
         }
         *text += &more;
     }

@@ -184,7 +184,7 @@ impl Foreign {
                  `| Out-File -Encoding ascii`"
             }
             Foreign::Tls => "send the text without TLS",
-            Foreign::Http => "this port takes tcpdump's text, as `tcpdump -nn -v -l | nc` sends it",
+            Foreign::Http => "send tcpdump's text itself, as `tcpdump -nn -v -l | nc` does",
             Foreign::Binary => {
                 "only tcpdump's text, and captures that tcpdump reads, can be parsed"
             }
@@ -237,9 +237,24 @@ fn is_stampless(line: &str) -> bool {
         .any(|p| line.starts_with(p))
 }
 
+/// Whether a line begins with a stamp of tcpdump's: of the time of day, or of seconds since 1970.
+fn is_head(line: &str) -> bool {
+    let stamp = line.split(' ').next().unwrap_or_default();
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    match stamp.split_once('.') {
+        Some((whole, fraction)) if matches!(fraction.len(), 6 | 9) && digits(fraction) => {
+            whole.len() >= 8 && whole.split(':').all(digits)
+        }
+        _ => false,
+    }
+}
+
 /// `    1 0.000000000    10.0.0.1 → 10.0.0.2 TCP 74 …`, with `->` where the terminal has no arrows;
 /// with `-V` `Frame 1: 74 bytes on wire (592 bits), …`.
 fn is_tshark(line: &str) -> bool {
+    if is_head(line) {
+        return false;
+    }
     let frame = line.strip_prefix("Frame ").is_some_and(|rest| {
         rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(" bytes on wire")
     });
@@ -254,6 +269,10 @@ fn is_tshark(line: &str) -> bool {
 /// `10.0.0.1 -> 10.0.0.2 TCP D=80 S=1024 Syn Seq=1 …`, behind the stamps of `-t`; `ETHER:  -----
 /// Ether Header -----` with `-v`.
 fn is_snoop(line: &str) -> bool {
+    !is_head(line) && is_snoops(line)
+}
+
+fn is_snoops(line: &str) -> bool {
     line.starts_with("ETHER:  ----- ")
         || line.contains(" -> ")
             && [" D=", " S=", "?)", " R port="]

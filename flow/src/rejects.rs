@@ -208,10 +208,12 @@ impl Rejects {
         }
     }
 
-    /// Waits until everything that was handed over before is in the file.
+    /// Waits until everything that was handed over before is in the file, unless the file accepts
+    /// nothing.
     pub async fn flush(&self) {
-        if let Some(shared) = &self.0 {
-            let (done, written) = oneshot::channel();
+        let Some(shared) = &self.0 else { return };
+        let (done, written) = oneshot::channel();
+        let flushed = async {
             tokio::select! {
                 biased;
                 () = shared.abandoned.cancelled() => {}
@@ -219,6 +221,19 @@ impl Rejects {
             }
             // There is no answer after `abandon`.
             written.await.ok();
+        };
+        tokio::pin!(flushed);
+        loop {
+            let kept = self.kept();
+            tokio::select! {
+                biased;
+                () = &mut flushed => return,
+                () = tokio::time::sleep(STALLED) => {}
+            }
+            if self.kept() == kept {
+                self.abandon();
+                return flushed.await;
+            }
         }
     }
 }

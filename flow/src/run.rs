@@ -190,15 +190,19 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     /// Sends on what the last `n` bytes of the buffer complete.
     async fn took(&mut self, buf: &mut BytesMut, n: usize) -> Result<(), Stop> {
         self.summary.bytes += n as u64;
-        if self.summary.parsed == 0 {
-            let live = !self.source.is_whole();
-            self.watch.unrecognised(&buf[buf.len() - n..], live);
+        let unknown = self.summary.parsed == 0;
+        if unknown {
+            self.watch.begins(&buf[buf.len() - n..]);
         }
         self.station.progress().read(n as u64);
         let now = self.now();
         while let Some(batch) = self.codec.decode(buf).map_err(Stop::Io)? {
             let rest = buf.len() as u64;
             self.send(batch, now, rest).await?;
+        }
+        if unknown && self.summary.records == 0 && self.held.is_empty() && !self.source.is_whole() {
+            self.count_skipped();
+            self.watch.unrecognised(self.summary.skipped.total() > 0);
         }
         Ok(())
     }
@@ -333,7 +337,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 suspect = self.summary.suspect,
                 "Some records have numbers that tcpdump cannot have printed there: they are \
                  forged by the contents of packets, or sent twice. With -A, and before version \
-                 4.99.5, tcpdump lets a packet print whole records.",
+                 4.99, tcpdump lets a packet print whole records.",
             );
         }
         if !self.lossy && self.numbering.lossy() {

@@ -168,15 +168,17 @@ impl Parts {
             let mut pieces = self.pieces(part);
             pieces.any(|piece| matches!(piece, Piece::Span(s) if s.end as usize + 1 >= end))
         };
+        let arp = self.protocol == Some(Fixed::Arp);
         // What is said of the network behind a packet.
-        let tail = odd(Part::Network) && at_end(Part::Network);
-        let below = self.ip_version.is_none() && self.protocol != Some(Fixed::Arp);
+        let tail = !arp && odd(Part::Network) && at_end(Part::Network);
+        let below = !arp && self.ip_version.is_none();
         // In older texts what follows the letters of the flags tells more of them.
-        let letters = odd(Part::Tcp) || self.tcp.is_some();
+        let letters = self.dialects.has(Dialect::Segment);
         let cut = [
             (Part::Link, below || at_end(Part::Link)),
             (Part::Network, tail),
             (Part::Icmp, at_end(Part::Icmp)),
+            (Part::Info, at_end(Part::Info)),
             (Part::Udp, tail || at_end(Part::Udp)),
             (Part::Tcp, letters && at_end(Part::Tcp)),
         ];

@@ -94,6 +94,30 @@ fn records_without_a_protocol_are_said_once_with_an_example() {
     );
 }
 
+#[test]
+fn records_of_an_unknown_protocol_are_not_another_programs_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "1700000000.000001 FooBar a -> b thing\n".repeat(2);
+    let ran = fed(folder.path(), &["parse"], text.as_bytes()).failed(0, &["unparsed=2"]);
+    assert!(!ran.err.contains("tshark"), "{ran:?}");
+    assert_eq!(ran.json().len(), 2);
+}
+
+/// However much arrives at once.
+#[test]
+fn good_text_is_not_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = listening(folder.path());
+    let mut sender = TcpStream::connect(running.address()).unwrap();
+    sender.write_all(records(2_000).as_bytes()).unwrap();
+    drop(sender);
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("2000 packets received"), "{said}");
+    assert!(!said.contains("No packets found"), "{said}");
+}
+
 fn listening(folder: &Path) -> Running {
     Running::new(dumpstream(folder, &["listen", "0", "-k"]))
 }

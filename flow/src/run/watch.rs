@@ -114,19 +114,23 @@ impl Watch {
         }
     }
 
-    /// Takes what was read while no packet was recognised; `live` input may never end, so that it
-    /// is reported as soon as it is certain.
-    pub(super) fn unrecognised(&mut self, read: &[u8], live: bool) {
+    /// Takes what is read while no packet was recognised.
+    pub(super) fn begins(&mut self, read: &[u8]) {
         let room = foreign::BEGIN - self.begin.len();
         self.begin.extend_from_slice(&read[..read.len().min(room)]);
-        if !live || self.said_foreign {
+    }
+
+    /// Nothing was recognised yet, and some was `skipped`. The input may never end, so it is reported
+    /// as soon as it is certain.
+    pub(super) fn unrecognised(&mut self, skipped: bool) {
+        if self.said_foreign {
             return;
         }
         let looks = match self.begin.len() {
-            ..ENOUGH => Foreign::of_magic(&self.begin),
-            _ => Foreign::of(&self.begin),
+            ENOUGH.. if skipped => Foreign::of(&self.begin),
+            _ => Foreign::of_magic(&self.begin),
         };
-        if looks.is_some() || self.begin.len() == foreign::BEGIN {
+        if looks.is_some() || skipped && self.begin.len() == foreign::BEGIN {
             self.warn_foreign(looks);
         }
     }

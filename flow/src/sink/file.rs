@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use self::files::Files;
 pub(crate) use self::name::Name;
+use self::output::Output;
 pub(crate) use self::rotation::Rotation;
 use super::context::SinkContext;
 use super::hangup::Hangup;

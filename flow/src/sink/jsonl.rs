@@ -179,7 +179,8 @@ mod tests {
     use std::sync::{Arc, Mutex, mpsc};
 
     use super::*;
-    use crate::sink::file::{FileSink, Output};
+    use crate::sink::file::FileSink;
+    use crate::sink::file::output::Output;
     use crate::sink::hangup::Hangup;
     use crate::sink::{Sink, SinkError};
     use dumpstream::Packets;

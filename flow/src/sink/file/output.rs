@@ -114,10 +114,13 @@ impl Output {
         if begin == header {
             return Ok(());
         }
-        Err(refused(
-            &self.sink,
-            "the file has other columns, or is not a table; name another file".to_owned(),
-        ))
+        let names = header.trim_ascii_end();
+        let why = match begin.strip_prefix(names) {
+            Some([b'\r', ..]) => "its lines end in CR LF: add ?eol=crlf, or name another file",
+            Some([b'\n', ..]) => "its lines end in LF: omit ?eol=crlf, or name another file",
+            _ => "the file has other columns, or is not a table; name another file",
+        };
+        Err(refused(&self.sink, why.to_owned()))
     }
 
     /// Anything that is written to.

@@ -98,7 +98,13 @@ impl Store for Database {
         self.looked = Instant::now();
         match self.ready() {
             Ok(_) => self.patience.over(),
-            Err(error) => self.patience.failed(&error),
+            Err(error) => {
+                // A rotation that fails is tried again, but not at once.
+                if let Some(open) = &mut self.open {
+                    open.put_off();
+                }
+                self.patience.failed(&error);
+            }
         }
         Ok(())
     }
