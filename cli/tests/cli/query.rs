@@ -270,6 +270,27 @@ fn sql_comes_from_standard_input_and_may_begin_with_a_comment() {
 }
 
 #[test]
+fn a_database_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    for name in ["a?b#c%20.db", "file:x"] {
+        std::fs::copy(folder.path().join("packets.db"), folder.path().join(name)).unwrap();
+        let whole = format!("/{}/{name}", folder.path().display());
+        for name in [name, &whole] {
+            let asked = [
+                "query",
+                "-f",
+                "csv",
+                "-d",
+                name,
+                "SELECT count(*) AS n FROM packets",
+            ];
+            assert_eq!(ran(folder.path(), &asked).quiet().out, "n\n2\n", "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_range_of_the_key_reads_no_other_rows() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path());

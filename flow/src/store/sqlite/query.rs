@@ -111,10 +111,8 @@ impl Database {
         if let Err(e) = fs::File::open(file) {
             return refused(format!("database {}: {e}{}", file.display(), readers(file)));
         }
-        let open = |name: &Path| {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX
-                | OpenFlags::SQLITE_OPEN_URI;
+        let open = |name: &Path, more: OpenFlags| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
             let database = Connection::open_with_flags(name, flags)?;
             database.busy_timeout(BUSY)?;
             database.pragma_update(None, "query_only", true)?;
@@ -122,7 +120,7 @@ impl Database {
             database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             Ok::<_, rusqlite::Error>(database)
         };
-        let error = match open(Path::new(&uri(file, ""))) {
+        let error = match open(file, OpenFlags::empty()) {
             Ok(database) => return Ok(Database(database)),
             Err(error) => error,
         };
@@ -144,7 +142,9 @@ impl Database {
             ));
         }
         // Without a log there is no writer.
-        match open(Path::new(&uri(file, "?immutable=1"))) {
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let immutable = format!("file://{}?immutable=1", encoded(&file));
+        match open(Path::new(&immutable), OpenFlags::SQLITE_OPEN_URI) {
             Ok(database) => Ok(Database(database)),
             Err(error) => refused(format!("database {}: {error}", file.display())),
         }
@@ -249,14 +249,17 @@ impl Database {
     }
 }
 
-/// A file's name as SQLite takes it with parameters.
-fn uri(file: &Path, parameters: &str) -> String {
-    let name = file.to_string_lossy();
-    let name = name
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
-    format!("file:{name}{parameters}")
+/// A path as a URI spells it.
+fn encoded(path: &Path) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
+    let mut uri = String::new();
+    for b in path.as_os_str().as_encoded_bytes() {
+        match plain(b) {
+            true => uri.push(char::from(*b)),
+            false => uri += &format!("%{b:02x}"),
+        }
+    }
+    uri
 }
 
 fn beside(file: &Path, end: &str) -> PathBuf {
