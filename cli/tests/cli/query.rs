@@ -270,6 +270,19 @@ fn sql_comes_from_standard_input_and_may_begin_with_a_comment() {
 }
 
 #[test]
+fn a_statement_that_writes_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    for sql in [
+        "DELETE FROM packets",
+        "DROP TABLE packet",
+        "DELETE FROM packet",
+    ] {
+        ran(folder.path(), &["query", sql]).failed(2, &["a query only reads"]);
+    }
+}
+
+#[test]
 fn a_database_may_have_any_name() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path());

@@ -182,7 +182,7 @@ impl Watch {
             records = summary.records,
             example = %visible(&String::from_utf8_lossy(&example)),
             "No known protocol was found in some records: they are stored without their fields. \
-             Print them with `tcpdump -nn -v`; `dumpstream explain` shows what was found.",
+             `tcpdump -nn -v` prints the most of them; `dumpstream explain` shows what was found.",
         );
     }
 

@@ -4,6 +4,7 @@ use dumpstream::{Packet, Packets};
 use tokio::time::Instant;
 
 use self::files::Files;
+#[cfg(feature = "sqlite")]
 pub(crate) use self::name::Name;
 use self::output::Output;
 pub(crate) use self::rotation::Rotation;

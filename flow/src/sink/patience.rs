@@ -68,12 +68,14 @@ impl Patience {
     }
 
     /// The same, with another message and another pause.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn wait_for(&mut self, what: &str, pause: Duration) -> bool {
         self.tell(|sink| format!("{sink}: {what}"));
         self.abandoned.sleep(pause)
     }
 
     /// Reports a failure of work that is tried again later.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn failed(&mut self, error: &SinkError) {
         self.tell(|_| format!("{}; retrying until it succeeds.", causes(error)));
     }

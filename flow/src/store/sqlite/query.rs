@@ -171,12 +171,12 @@ impl Database {
             Err(rusqlite::Error::MultipleStatement) => {
                 return Err(QueryError::NotAQuery("give one statement at a time"));
             }
+            // Of the view `packets`: SQLite refuses it before it is known to write.
+            Err(e) if e.to_string().contains("because it is a view") => return Err(WRITES),
             Err(e) => return Err(self.hinted(&e)),
         };
         if !statement.readonly() {
-            return Err(QueryError::NotAQuery(
-                "this statement writes, but a query only reads; use `sqlite3` to change a database",
-            ));
+            return Err(WRITES);
         }
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
@@ -248,6 +248,10 @@ impl Database {
         })
     }
 }
+
+const WRITES: QueryError = QueryError::NotAQuery(
+    "this statement writes, but a query only reads; use `sqlite3` to change a database",
+);
 
 /// A path as a URI spells it.
 fn encoded(path: &Path) -> String {
