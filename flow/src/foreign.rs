@@ -146,7 +146,8 @@ impl Foreign {
             return Some(Foreign::Stampless);
         }
         type Is = fn(&str) -> bool;
-        let some = |is: Is| lines.iter().any(|line| is(line));
+        // A record of tcpdump's is no other program's, whatever its packet says.
+        let some = |is: Is| lines.iter().any(|line| !is_head(line) && is(line));
         let kinds: [(Is, Foreign); 3] = [
             (is_tshark, Foreign::Tshark),
             (is_cisco, Foreign::Cisco),
@@ -252,9 +253,6 @@ fn is_head(line: &str) -> bool {
 /// `    1 0.000000000    10.0.0.1 → 10.0.0.2 TCP 74 …`, with `->` where the terminal has no arrows;
 /// with `-V` `Frame 1: 74 bytes on wire (592 bits), …`.
 fn is_tshark(line: &str) -> bool {
-    if is_head(line) {
-        return false;
-    }
     let frame = line.strip_prefix("Frame ").is_some_and(|rest| {
         rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains(" bytes on wire")
     });
@@ -269,10 +267,6 @@ fn is_tshark(line: &str) -> bool {
 /// `10.0.0.1 -> 10.0.0.2 TCP D=80 S=1024 Syn Seq=1 …`, behind the stamps of `-t`; `ETHER:  -----
 /// Ether Header -----` with `-v`.
 fn is_snoop(line: &str) -> bool {
-    !is_head(line) && is_snoops(line)
-}
-
-fn is_snoops(line: &str) -> bool {
     line.starts_with("ETHER:  ----- ")
         || line.contains(" -> ")
             && [" D=", " S=", "?)", " R port="]
