@@ -11,47 +11,37 @@ pub(super) use dumpstream::spell::visible as line;
 
 /// The same for messages of several lines, whose line feeds are kept.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
-    spelled(text, |c| c == '\n', unicode)
+    each(text, line)
 }
 
 /// Escapes the same characters in JSON text, as `\u009b`: readers of JSON see no difference, and no
 /// terminal acts on them. (JSON itself escapes only C0.)
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    spelled(text, |_| false, unit)
-}
-
-/// The same for JSON that is laid out in lines.
-pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
-    spelled(text, |c| c == '\n', unit)
-}
-
-fn unicode(out: &mut String, c: char) {
-    out.extend(c.escape_default());
-}
-
-/// All that acts stands in the basic plane: one unit of UTF-16 is enough.
-fn unit(out: &mut String, c: char) {
-    write!(out, "\\u{:04x}", u32::from(c)).expect("a String takes it");
-}
-
-/// Text in which `spell` has spelled what acts, but for what is kept.
-fn spelled(
-    text: &str,
-    keep: impl Fn(char) -> bool,
-    spell: impl Fn(&mut String, char),
-) -> Cow<'_, str> {
-    if !text.chars().any(|c| acts(c) && !keep(c)) {
+    if !text.chars().any(acts) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if acts(c) && !keep(c) {
-            spell(&mut out, c);
-        } else {
-            out.push(c);
+        match acts(c) {
+            // All that acts stands in the basic plane: one unit of UTF-16 is enough.
+            true => write!(out, "\\u{:04x}", u32::from(c)).expect("a String takes it"),
+            false => out.push(c),
         }
     }
     Cow::Owned(out)
+}
+
+/// The same for JSON that is laid out in lines.
+pub(super) fn json_lines(text: &str) -> Cow<'_, str> {
+    each(text, json)
+}
+
+/// Escapes each line.
+fn each(text: &str, line: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    match text.chars().any(|c| acts(c) && c != '\n') {
+        true => Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]
