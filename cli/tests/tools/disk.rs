@@ -132,6 +132,9 @@ fn fills(url: &str, count: Count) -> Result<(), Failed> {
     let running = Running::new(dumpstream(folder.path(), &outputs));
     let mut sender = TcpStream::connect(running.address())?;
     let cycles = cycles();
+    // A database may still have room in its log.
+    let strict = !url.starts_with("sqlite:");
+    let mut told = 0;
     for cycle in 1..=cycles {
         small.fill();
         let rows = (cycle - 1) * ROWS..cycle * ROWS;
@@ -139,9 +142,10 @@ fn fills(url: &str, count: Count) -> Result<(), Failed> {
         sender.write_all(text.as_bytes())?;
         until("the full disk is reported", || {
             let said = running.said();
-            let told = said.matches("retrying until it succeeds").count();
-            assert!(told <= cycle, "{said}");
-            (told == cycle).then_some(())
+            let now = said.matches("retrying until it succeeds").count();
+            assert!(now <= told + 1, "{said}");
+            let fits = !strict && count(&file)? == cycle * ROWS;
+            (fits || now > told).then(|| told = now)
         });
         // The other sink goes on.
         until("the other sink has all rows", || {
@@ -152,9 +156,10 @@ fn fills(url: &str, count: Count) -> Result<(), Failed> {
             (count(&file)? == cycle * ROWS).then_some(())
         });
         until("that is reported", || {
-            (running.said().matches("resumed").count() == cycle).then_some(())
+            (running.said().matches("resumed").count() == told).then_some(())
         });
     }
+    assert!(told > 0);
     drop(sender);
     let (status, said) = running.end();
     assert_eq!(status.code(), Some(0), "{said}");

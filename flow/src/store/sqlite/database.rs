@@ -197,6 +197,7 @@ impl Database {
     fn some(&mut self, rows: &[Packets]) -> Result<Done, SinkError> {
         self.ready()?;
         let open = self.open.as_mut().expect("it is ready");
+        open.fit().map_err(self.fail.doing("set up the database"))?;
         open.run("BEGIN IMMEDIATE")
             .map_err(self.fail.doing("begin a transaction"))?;
         let done = self.transaction(rows);

@@ -66,6 +66,21 @@ impl Held {
         return self.is_away();
     }
 
+    /// How many bytes its log has and may grow by, if that can be told.
+    #[cfg(unix)]
+    pub(super) fn room(&self) -> Option<u64> {
+        let (log, _) = &self.beside[0];
+        let about = rustix::fs::statvfs(&self.path).ok()?;
+        let free = about.f_bavail.saturating_mul(about.f_frsize);
+        Some(free.saturating_add(fs::metadata(log).map_or(0, |log| log.len())))
+    }
+
+    /// How many bytes its log has and may grow by: not known.
+    #[cfg(not(unix))]
+    pub(super) fn room(&self) -> Option<u64> {
+        None
+    }
+
     /// Removes its log and the log's index where they were, so that the next database of that name
     /// does not take them for its own. Both must be empty of rows.
     pub(super) fn clear(&self) {

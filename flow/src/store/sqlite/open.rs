@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::failure::Failure;
 use super::held::Held;
 use super::ledger::Ledger;
-use super::schema;
+use super::schema::{self, CHECKPOINT, PAGE, limit_log};
 use crate::place;
 use crate::sink::SinkError;
 use crate::sink::context::SinkContext;
@@ -24,6 +24,15 @@ const STATEMENTS: usize = 32;
 /// How long a rotation is put off while a reader uses the file.
 const PUT_OFF: Duration = Duration::from_secs(10);
 
+/// How often the room of the disk is measured.
+const MEASURE: Duration = Duration::from_millis(200);
+
+/// The log takes at most the room of the disk divided by this.
+const LOG_SHARE: u64 = 4;
+
+/// Pages of the log before it is copied back, however little room the disk has.
+const SHORTEST_LOG: u64 = 16;
+
 pub(super) struct Open {
     pub(super) conn: Connection,
     pub(super) held: Held,
@@ -37,6 +46,9 @@ pub(super) struct Open {
     due: Option<Instant>,
     /// Not rotated before.
     put_off: Option<Instant>,
+    /// The pages of its log, and when they were last compared with the room of the disk.
+    log: u64,
+    measured: Option<Instant>,
 }
 
 impl Open {
@@ -68,7 +80,29 @@ impl Open {
             begun: None,
             due: rotation.and_then(|rotation| rotation.due()),
             put_off: None,
+            log: CHECKPOINT.into(),
+            measured: None,
         })
+    }
+
+    /// Keeps the log small where the disk has little room: what it has must fit into the file
+    /// before the log gives back its own room.
+    pub(super) fn fit(&mut self) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        if self.measured.is_some_and(|last| now < last + MEASURE) {
+            return Ok(());
+        }
+        self.measured = Some(now);
+        let Some(room) = self.held.room() else {
+            return Ok(());
+        };
+        let pages = room / LOG_SHARE / u64::from(PAGE);
+        let pages = pages.clamp(SHORTEST_LOG, CHECKPOINT.into());
+        if pages != self.log {
+            limit_log(&self.conn, pages)?;
+            self.log = pages;
+        }
+        Ok(())
     }
 
     /// Runs a statement that has neither parameters nor rows.

@@ -16,14 +16,12 @@ const APPLICATION: i32 = 0x6475_6d70;
 const FORMAT: i32 = 1;
 
 /// Page size of a new file in bytes: half as many pages to split and to write as with the default.
-const PAGE: u32 = 8192;
+pub(super) const PAGE: u32 = 8192;
 
-/// Pages of the log before it is copied back into the file (64 MiB). Pages at the right edge of the
-/// table are written again and again; the longer the log, the fewer of them go to the file.
-const CHECKPOINT: u32 = 8192;
-
-/// The log is truncated to this many bytes after a long reader has let it grow.
-const LOG: u32 = 64 << 20;
+/// Pages of the log before it is copied back into the file (64 MiB), where the disk has room for
+/// it. Pages at the right edge of the table are written again and again; the longer the log, the
+/// fewer of them go to the file.
+pub(super) const CHECKPOINT: u32 = 8192;
 
 /// Page cache, as SQLite writes it: negative, in KiB.
 const CACHE: i32 = -(16 << 10);
@@ -77,8 +75,7 @@ pub(super) fn prepare(
     let settings = || -> rusqlite::Result<String> {
         let mode = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         conn.pragma_update(None, "synchronous", "normal")?;
-        conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-        conn.pragma_update(None, "journal_size_limit", LOG)?;
+        limit_log(conn, CHECKPOINT.into())?;
         conn.pragma_update(None, "cache_size", CACHE)?;
         Ok(mode)
     };
@@ -94,6 +91,13 @@ pub(super) fn prepare(
     tables(fail, &tx, context)?;
     meta(&tx, context).map_err(doing())?;
     tx.commit().map_err(doing())
+}
+
+/// Sets after how many pages the log is copied back into the file. It is truncated to that length
+/// after a long reader has let it grow.
+pub(super) fn limit_log(conn: &Connection, pages: u64) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "wal_autocheckpoint", pages as i64)?;
+    conn.pragma_update(None, "journal_size_limit", (pages * u64::from(PAGE)) as i64)
 }
 
 fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
