@@ -53,6 +53,27 @@ fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_log_of_a_moved_database_is_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let running = Running::new(dumpstream(folder.path(), &["listen", "0"]));
+    let mut sender = TcpStream::connect(running.address()).unwrap();
+    sender.write_all(records(6).as_bytes()).unwrap();
+    holds(&at("packets.db"), 6);
+    drop(running);
+    fs::rename(at("packets.db"), at("old.db")).unwrap();
+    let parse = || {
+        let arguments = ["parse", "-o", "sqlite:packets.db"];
+        fed(folder.path(), &arguments, record(7).as_bytes())
+    };
+    parse().failed(1, &["packets.db-wal may have the last rows", "remove it"]);
+    fs::rename(at("packets.db-wal"), at("old.db-wal")).unwrap();
+    parse().quiet();
+    assert_eq!(stored(&at("old.db")).unwrap(), (1..=6).collect::<Vec<_>>());
+    assert_eq!(stored(&at("packets.db")).unwrap(), [1]);
+}
+
+#[test]
 fn a_moved_database_keeps_its_rows_and_a_new_one_is_made() {
     for hangup in [false, true] {
         let folder = tempfile::tempdir().unwrap();

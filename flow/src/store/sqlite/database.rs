@@ -11,6 +11,7 @@ use dumpstream::spell::Text;
 use rusqlite::ErrorCode;
 
 use super::failure::{Failure, busy, code, passes};
+use super::held::left_over;
 use super::open::Open;
 use super::rows::{Insert, parameters, write_packets};
 use super::schema;
@@ -143,6 +144,13 @@ impl Database {
         if path.as_os_str() == ":memory:" {
             // SQLite would open it, but nobody means it.
             return Err(fail.refuse("a database in memory ends with the program; name a file"));
+        }
+        if let Some(log) = left_over(&path) {
+            return Err(fail.refuse(format!(
+                "{} may have the last rows of a database that was moved without it; rename it to \
+                 that database's name with -wal at the end, or remove it",
+                log.display()
+            )));
         }
         let mut patience = Patience::new(url, abandoned);
         let open = loop {

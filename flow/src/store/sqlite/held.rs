@@ -28,9 +28,7 @@ impl Held {
         // Links are followed, as SQLite does.
         let target = fs::canonicalize(path)?;
         let beside = ["-wal", "-shm"].map(|suffix| {
-            let mut name = OsString::from(&target);
-            name.push(suffix);
-            let name = PathBuf::from(name);
+            let name = beside(&target, suffix);
             let identity = Identity::of(&name).ok();
             (name, identity)
         });
@@ -91,6 +89,21 @@ impl Held {
             }
         }
     }
+}
+
+/// The log of a database that is not there any more. A new database of that name would delete it,
+/// and it may have the last rows of the other one.
+pub(super) fn left_over(path: &Path) -> Option<PathBuf> {
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
+    let log = beside(path, "-wal");
+    (bytes(path) == 0 && bytes(&log) > 0).then_some(log)
+}
+
+/// The name of a file that SQLite keeps beside a database.
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn differs(path: &Path, identity: Identity) -> bool {
