@@ -77,10 +77,13 @@ pub(super) fn rest<'a>(
     names(walk, i);
     if walk.keep.info || safe(i, protocol, ports) {
         let i = walk.without_added(i);
-        if i.is_empty() {
+        let text = if walk.keep.info { i } else { own(i) };
+        // What stands between `, length N` and a decoder's text is no part of it.
+        let text = text.strip_prefix(b":").unwrap_or(text);
+        let text = text.strip_prefix(b" ").unwrap_or(text);
+        if text.is_empty() {
             return;
         }
-        let text = if walk.keep.info { i } else { own(i) };
         walk.part(Part::Info, text);
         walk.text(slot::INFO, text);
     }
