@@ -206,7 +206,8 @@ impl Report {
     /// The lines of sinks that already had rows, so that users who parse a file again see whether
     /// they now have them twice.
     pub(super) fn present(&self) -> Option<String> {
-        let had = |(name, c): &(&str, Counters)| c.present > 0 || self.had(name).is_some();
+        let had =
+            |(name, c): &(&str, Counters)| c.present + c.amended > 0 || self.had(name).is_some();
         let lines: Vec<_> = self
             .counters()
             .filter(had)
@@ -223,17 +224,23 @@ impl Report {
 
     /// How many packets a sink wrote, and what it already had.
     fn written(&self, name: &str, counters: &Counters) -> String {
-        let new = counters.delivered - counters.present;
-        if counters.present > 0 {
-            let remedy = match self.replace {
-                true => "",
-                false => "; --replace overwrites them",
-            };
+        let Counters {
+            present, amended, ..
+        } = *counters;
+        let new = counters.delivered - present - amended;
+        if present + amended > 0 {
             let plural = if new == 1 { "" } else { "s" };
-            return format!(
-                "{new} new packet{plural} written to {name}, {} already stored{remedy}",
-                counters.present
-            );
+            let mut line = format!("{new} new packet{plural} written to {name}");
+            if amended > 0 {
+                line += &format!(", {amended} completed");
+            }
+            if present > 0 {
+                line += &format!(", {present} already stored");
+            }
+            if present > 0 && !self.replace {
+                line += "; --replace overwrites them";
+            }
+            return line;
         }
         match self.had(name) {
             Some(had) => format!("{} added to {name}, which had {had}", packets(new)),

@@ -55,6 +55,11 @@ pub async fn run<R: AsyncRead + Unpin>(
     origin: Origin,
     station: &Station,
 ) -> Result<Summary, Error> {
+    // A live input is another text each time.
+    let origin = match station.compares() && !source.is_always_live() {
+        true => origin.contents(),
+        false => origin,
+    };
     let input = Input {
         codec: station.codec(),
         origin,

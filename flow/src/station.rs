@@ -55,6 +55,8 @@ pub struct Station(Arc<Shared>);
 struct Shared {
     parser: Arc<Parser>,
     lanes: Lanes,
+    /// Whether a sink compares texts.
+    compares: bool,
     rejects: Rejects,
     hangup: Hangup,
     stop: CancellationToken,
@@ -201,6 +203,11 @@ impl Station {
                 waiting.over()
             }
         }
+    }
+
+    /// Whether stored inputs are to carry [`Packets::contents`].
+    pub(crate) fn compares(&self) -> bool {
+        self.0.compares
     }
 
     /// A codec for a new input.

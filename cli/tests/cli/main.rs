@@ -7,6 +7,7 @@ mod explain;
 mod follow;
 mod foreign;
 mod fuzz;
+mod identity;
 mod listen;
 mod load;
 mod moved;

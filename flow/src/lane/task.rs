@@ -134,6 +134,7 @@ impl Shared {
         state.counters.queued -= given;
         state.counters.delivered += written.delivered;
         state.counters.present += written.present.min(written.delivered);
+        state.counters.amended += written.amended.min(written.delivered);
         state.counters.rejected += written.rejected;
         state.counters.dropped += written.dropped;
         state.moved = Instant::now();

@@ -116,6 +116,7 @@ impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
             (&reject.sensor, &reject.stream),
             reject.record,
             (reject.time, reject.source),
+            reject.content,
         );
         Ok(packets)
     }

@@ -80,6 +80,11 @@ impl<R> Source<R> {
         self.connection.is_none() && !matches!(self.live, Live::Once(_))
     }
 
+    /// Whether the text comes only once.
+    pub(super) fn is_always_live(&self) -> bool {
+        matches!(self.live, Live::Always)
+    }
+
     /// Whether no part of the text is ever live.
     pub(super) fn is_stored(&self) -> bool {
         matches!(self.live, Live::Never)

@@ -161,6 +161,7 @@ impl StationBuilder {
     pub fn open(self) -> Result<Station, SinkError> {
         let only = self.outputs.len() == 1;
         let mut lanes = Vec::with_capacity(self.outputs.len());
+        let mut compares = false;
         for output in self.outputs {
             let mut options = LaneOptions { only, ..self.lane };
             let (name, sink) = match output {
@@ -170,11 +171,13 @@ impl StationBuilder {
                     (url.to_string(), url.open(&self.context)?)
                 }
             };
+            compares |= sink.compares();
             lanes.push(Lane::spawn(name, sink, options));
         }
         let station = Station(Arc::new(Shared {
             parser: self.parser,
             lanes: lanes.into_iter().collect(),
+            compares,
             rejects: self.context.rejects,
             hangup: self.context.hangup,
             stop: CancellationToken::new(),

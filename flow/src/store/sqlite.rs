@@ -5,8 +5,10 @@
 //! than a search, tells which records of a stream are stored: a record that comes again with
 //! another time is still the same record.
 
+mod contents;
 mod database;
 mod failure;
+mod family;
 mod held;
 mod ledger;
 mod open;
@@ -14,6 +16,7 @@ mod query;
 mod rows;
 mod schema;
 mod sink;
+mod stream;
 
 pub use self::query::{Database, Interrupt, QueryError};
 pub use self::schema::schema;

@@ -11,6 +11,8 @@ use dumpstream::spell::Text;
 use rusqlite::ErrorCode;
 
 use super::failure::{Failure, busy, code, passes};
+use super::family::Difference;
+use super::ledger::Replaced;
 use super::open::Open;
 use super::rows::{Insert, parameters, write_packets};
 use super::schema;
@@ -31,6 +33,8 @@ pub(super) struct Database {
     fail: Failure,
     path: PathBuf,
     context: SinkContext,
+    /// What was replaced, if that is asked for.
+    replaced: Option<Replaced>,
     rotation: Option<(Rotation, Name)>,
     /// `None`: it could not be opened again so far.
     open: Option<Open>,
@@ -57,6 +61,7 @@ struct Done {
     batches: usize,
     /// Refused rows: the batch, the row, the reason.
     refused: Vec<(usize, usize, String)>,
+    differences: Vec<Difference>,
 }
 
 impl Store for Database {
@@ -78,6 +83,8 @@ impl Store for Database {
             written.delivered += now.delivered;
             written.rejected += now.rejected;
             written.present += now.present;
+            written.amended += now.amended;
+            done.differences.iter().for_each(report);
             for (batch, row, why) in &done.refused {
                 let rejects = &self.context.rejects;
                 rejects.refused_blocking(&these[*batch], *row, &self.fail.sink, why);
@@ -161,6 +168,7 @@ impl Database {
             asked: false,
             unnamed: None,
             looked: Instant::now(),
+            replaced: context.replace.then(Replaced::default),
             insert: schema::insert(context),
             parameters: parameters(context),
             context: context.clone(),
@@ -205,7 +213,11 @@ impl Database {
             // Return the first error.
             open.conn.execute_batch("ROLLBACK").ok();
         }
-        if done.as_ref().map_or(true, |done| done.batches == 0) {
+        let nothing = done.as_ref().map_or(true, |done| done.batches == 0);
+        if let Some(replaced) = &mut self.replaced {
+            replaced.end(!nothing);
+        }
+        if nothing {
             // It counts rows that were rolled back, by a failed commit too.
             open.ledger.forget();
         }
@@ -374,18 +386,21 @@ impl Database {
             {
                 break;
             }
-            let (refused, present) = write_packets(
+            let outcome = write_packets(
                 &open.conn,
                 &mut open.ledger,
                 &mut insert,
-                (self.context.replace, self.context.amend),
+                (self.replaced.as_mut(), self.context.amend),
                 packets,
             )
             .map_err(fail.doing("insert"))?;
-            done.written.delivered += packets.len() as u64 - refused.len() as u64;
-            done.written.rejected += refused.len() as u64;
-            done.written.present += present;
-            let refused = refused.into_iter();
+            let refused = outcome.refused.len() as u64;
+            done.written.delivered += packets.len() as u64 - refused;
+            done.written.rejected += refused;
+            done.written.present += outcome.present;
+            done.written.amended += outcome.amended;
+            done.differences.extend(outcome.difference);
+            let refused = outcome.refused.into_iter();
             let batch = done.batches;
             done.refused
                 .extend(refused.map(|(index, why)| (batch, index, why)));
@@ -405,6 +420,27 @@ impl Database {
         open.run("COMMIT").map_err(fail.doing("commit"))?;
         Ok(done)
     }
+}
+
+/// Reports that another text came under a name.
+fn report(difference: &Difference) {
+    let Difference {
+        sensor,
+        stream,
+        record,
+        copied,
+    } = difference;
+    let copied = match copied {
+        0 => String::new(),
+        1 => ", with a copy of the packet before it".to_owned(),
+        n => format!(", with copies of the {n} packets before it"),
+    };
+    tracing::warn!(
+        sensor,
+        stream,
+        "Packet {record} differs from the text that was read earlier under this name, so this text \
+         is stored as another stream{copied}. --replace replaces the earlier text instead.",
+    );
 }
 
 /// Waits for another program that has locked the database. Returns whether to try again.

@@ -58,6 +58,10 @@ impl Sink for Sqlite {
         self.course.rows()
     }
 
+    fn compares(&self) -> bool {
+        true
+    }
+
     fn moved(&self) -> Option<Instant> {
         self.course.moved()
     }
