@@ -61,8 +61,9 @@ impl Connect {
         report.watch(manner)?;
         if !manner.quiet {
             say(&format!(
-                "connecting to {address}, writing to {}",
-                report.places()
+                "connecting to {address}, writing to {}{}",
+                report.places(),
+                origins.named()
             ));
         }
         let status = report.status(manner, None);

@@ -35,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(25);
 /// The query for the five top talkers, of the whole database or of one stream.
 fn talkers(stream: Option<&str>) -> String {
     // The name consists of hexadecimal digits, so it needs no escaping.
-    let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
+    let which = stream.map_or(String::new(), |s| format!("WHERE stream LIKE '{s}-%' "));
     format!(
         "SELECT source, count(*) n, sum(bytes) bytes FROM packets \
          {which}GROUP BY 1 ORDER BY n DESC LIMIT 5"

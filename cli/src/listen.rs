@@ -82,8 +82,9 @@ impl Listen {
         if !manner.quiet {
             let address = listening.listener.address();
             say(&format!(
-                "listening on {address}, writing to {}",
-                report.places()
+                "listening on {address}, writing to {}{}",
+                report.places(),
+                listening.origins.named()
             ));
         }
         let status = report.status(manner, Some(listening.listener.connections()));

@@ -10,7 +10,7 @@ use dumpstream::{Engine, Parser};
 use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
-use super::origins::{Origins, SensorZone, Stamp, Zones, date, sensor_zone};
+use super::origins::{Origins, SensorZone, Stamp, Zones, date, of_run, sensor_zone};
 use super::report::Report;
 use super::signals::Hangup;
 use super::{Usage, amount, namespace, rows, same};
@@ -71,6 +71,7 @@ pub(super) struct Records {
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     sensor: Option<String>,
     /// Value of `stream` in every row [default: derived from the content of a file, else unique].
+    /// listen and connect add the time of the run: NAME-20261130T165254Z-1a2b3c.
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     stream: Option<String>,
     /// Overwrite existing rows; by default they are kept.
@@ -336,6 +337,7 @@ impl Records {
             stamp: self.stamp,
             date: self.date,
             sensor: self.sensor,
+            live_stream: self.stream.as_deref().map(of_run),
             stream: self.stream,
         };
         Ok((origins, report))

@@ -490,3 +490,36 @@ fn refused_connections_are_one_line_a_second() {
         "{said}"
     );
 }
+
+/// A name of the user's for live text: each run is a stream of its own.
+#[test]
+fn a_second_run_under_one_name_adds_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, more) in [&["--stream", "x"][..], &["--stream", "x", "--replace"]]
+        .iter()
+        .enumerate()
+    {
+        let running = listening(folder.path(), more);
+        let said = running.says("listening on");
+        let stream = said
+            .split(", stream ")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned();
+        assert!(
+            stream.starts_with("x-20") && stream.len() > "x-20261130T165254Z".len(),
+            "{stream}"
+        );
+        send(&running, &records(3));
+        assert!(running.end().0.success());
+        assert_eq!(
+            ask(folder.path(), "SELECT count(*) FROM packets"),
+            3 * (run as i64 + 1)
+        );
+        let sql = format!("SELECT count(*) FROM packets WHERE stream = '{stream}'");
+        assert_eq!(ask(folder.path(), &sql), 3);
+    }
+}
