@@ -395,6 +395,11 @@ impl<'a> Packet<'a> {
         self.packets.0.number(self.index)
     }
 
+    /// When its text arrived; see [`Packets::arrival`].
+    pub fn arrival(self) -> Option<i64> {
+        self.packets.arrival()
+    }
+
     /// The hash of the stream's text up to the end of this record; see [`Packets::contents`].
     pub fn content(self) -> Option<u64> {
         self.packets.contents()?.after.get(self.index).copied()

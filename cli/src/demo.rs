@@ -199,7 +199,7 @@ fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
         n(rate as u64),
         n(s.bytes),
         n(s.record_bytes),
-        n(s.skipped.total() + s.refused),
+        n(s.skipped.total() + s.refused + s.left),
         n(s.records),
         n(s.parsed),
         n(s.unparsed),

@@ -41,7 +41,8 @@ pub(super) struct Parse {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Keep reading as the files grow, also after they are renamed and recreated, or truncated,
-    /// until Ctrl-C or SIGTERM.
+    /// until Ctrl-C or SIGTERM. In a file whose packets have several lines (-x), the last one is
+    /// written when the next one begins.
     #[arg(long)]
     follow: bool,
     /// Parse a file of --rejects again: every record keeps its sensor, stream, number and time, and
@@ -208,10 +209,12 @@ async fn input(
     };
     let origin = origins.stored(&sensor, stream, input.modified());
     let live = stdin && !input.is_capture();
+    let lasting = input.regular().is_some();
     let text = input.text().with_context(|| name.clone())?;
     let feed = Feed::new(text)?;
     let source = match live {
         true => Source::live(feed),
+        false if lasting => Source::stored(feed).lasting(),
         false => Source::stored(feed),
     };
     let summary = run(source, origin, &report.station).await;

@@ -252,6 +252,7 @@ impl Report {
     pub(super) fn perfect(&self, summary: &Summary) -> bool {
         let whole = summary.skipped.total() == summary.skipped.empty
             && summary.refused == 0
+            && summary.left == 0
             && summary.unparsed == 0
             && summary.truncated == 0
             && summary.unstamped == 0

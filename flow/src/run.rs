@@ -55,8 +55,8 @@ pub async fn run<R: AsyncRead + Unpin>(
     origin: Origin,
     station: &Station,
 ) -> Result<Summary, Error> {
-    // A live input is another text each time.
-    let origin = match station.compares() && !source.is_always_live() {
+    // A connection is another text each time.
+    let origin = match station.compares() && source.connection.is_none() {
         true => origin.contents(),
         false => origin,
     };
@@ -69,6 +69,8 @@ pub async fn run<R: AsyncRead + Unpin>(
         numbering: station.numbering(),
         forged: false,
         lossy: false,
+        several: false,
+        stopped: false,
         source,
         station,
         sent: Skipped::default(),
@@ -98,6 +100,10 @@ struct Input<'a, R> {
     forged: bool,
     /// Whether lost packets were reported.
     lossy: bool,
+    /// Whether packets have lines behind their heads.
+    several: bool,
+    /// Reading stopped before the end.
+    stopped: bool,
     /// The part of the codec's skipped bytes that the station's figures include.
     sent: Skipped,
     summary: Summary,
@@ -164,7 +170,10 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             };
             let read = tokio::select! {
                 biased;
-                () = self.station.stop().cancelled() => return self.rest(buf).await,
+                () = self.station.stop().cancelled() => {
+                    self.stopped = true;
+                    return self.rest(buf).await;
+                }
                 read = read => read,
             };
             match read {
@@ -181,10 +190,9 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 None => {
                     flushed = true;
                     room = FIRST_ROOM;
-                    let now = self.now();
-                    while let Some(batch) = self.codec.flush(buf) {
-                        let rest = buf.len() as u64;
-                        self.send(batch, now, rest).await?;
+                    // The writer of a file may write in blocks, which end between two lines.
+                    if !(self.source.is_followed() && self.several) {
+                        self.flush(buf).await?;
                     }
                 }
             }
@@ -212,6 +220,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         Ok(())
     }
 
+    /// Sends on the last record, if it is complete.
+    async fn flush(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
+        let now = self.now();
+        while let Some(batch) = self.codec.flush(buf) {
+            let rest = buf.len() as u64;
+            self.send(batch, now, rest).await?;
+        }
+        Ok(())
+    }
+
     /// Reads what had arrived before the stop. Lanes that have no time left for it count it as
     /// dropped.
     async fn rest(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
@@ -233,8 +251,15 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         Ok(())
     }
 
-    /// Sends the last record.
+    /// Sends the last record, or leaves what is not a record yet.
     async fn finish(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
+        if self.stopped && self.source.is_lasting() {
+            if self.source.is_followed() {
+                self.flush(buf).await?;
+            }
+            self.summary.left += buf.len() as u64;
+            buf.clear();
+        }
         let now = self.now();
         while let Some(batch) = self.codec.decode_eof(buf).map_err(Stop::Io)? {
             let rest = buf.len() as u64;
@@ -314,6 +339,11 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 watch::from_clock(ahead),
                 packets.sensor(),
             );
+        }
+        if self.source.is_followed() && !self.several {
+            self.several = packets
+                .iter()
+                .any(|packet| watch::has_more_lines(packet.raw()));
         }
         self.station.progress().add(&batch);
         self.summary.add(&batch);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::program::{Ran, Running, dumpstream, ran, until};
+use crate::program::{Ran, Running, dumpstream, fed, ran, until};
 
 /// A packet of the second `n`, told by its port.
 fn packet(n: u32) -> String {
@@ -265,6 +265,30 @@ fn a_database_of_before_goes_on() {
         fs::write(path.join("a.txt"), text(packets)).unwrap();
         parse(path, &["--tz", "UTC", "a.txt"]);
         assert_eq!(streams(path), there);
+    }
+}
+
+/// A name for what comes by a pipe.
+#[test]
+fn other_text_of_standard_input_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = [
+        "parse",
+        "--date",
+        "2026-01-31",
+        "--stream",
+        "x",
+        "-o",
+        "sqlite:p.db",
+    ];
+    for (packets, said, there) in [
+        ([1, 2], "", "1 2"),
+        ([1, 3], DIFFERS, "1 2 1 3"),
+        ([1, 2], "2 already stored", "1 2 1 3"),
+    ] {
+        let ran = fed(folder.path(), &named, text(&packets).as_bytes());
+        assert!(ran.code == Some(0) && ran.err.contains(said), "{ran:?}");
+        assert_eq!(streams(folder.path()), there);
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Source<R> {
     pub(super) reader: R,
     live: Live,
     pub(super) connection: Option<(SocketAddr, SocketAddr)>,
+    /// Its text can be read again.
+    lasting: bool,
     /// How many bytes have arrived that are not read yet, as far as is known.
     pub(super) arrived: fn(&R) -> u64,
 }
@@ -29,6 +31,7 @@ impl<R> Source<R> {
             reader,
             live: Live::Always,
             connection: None,
+            lasting: false,
             arrived: |_| 0,
         }
     }
@@ -46,7 +49,17 @@ impl<R> Source<R> {
     pub fn followed(reader: R, caught_up: Arc<AtomicBool>) -> Source<R> {
         Source {
             live: Live::Once(caught_up),
+            lasting: true,
             ..Source::live(reader)
+        }
+    }
+
+    /// Declares that the text can be read again, as that of a file: a packet that
+    /// [`Station::stop`](crate::Station::stop) cuts is left for the next time.
+    pub fn lasting(self) -> Source<R> {
+        Source {
+            lasting: true,
+            ..self
         }
     }
 
@@ -77,12 +90,17 @@ impl<R> Source<R> {
     /// Whether the input as a whole is the text: neither a connection nor the part of a file that
     /// grows.
     pub(super) fn is_whole(&self) -> bool {
-        self.connection.is_none() && !matches!(self.live, Live::Once(_))
+        self.connection.is_none() && !self.is_followed()
     }
 
-    /// Whether the text comes only once.
-    pub(super) fn is_always_live(&self) -> bool {
-        matches!(self.live, Live::Always)
+    /// Whether the text can be read again.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+
+    /// Whether it is the part of a file that grows.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self.live, Live::Once(_))
     }
 
     /// Whether no part of the text is ever live.

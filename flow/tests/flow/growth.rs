@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dumpstream::{Origin, Parser};
@@ -11,6 +12,7 @@ use dumpstream_flow::{Counters, Station, run};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 /// Records of one, two and several lines.
 const TEXT: &str = "\
@@ -38,6 +40,23 @@ impl AsyncRead for Pieces<'_> {
         buf.put_slice(piece);
         self.0 = rest;
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Text that has come so far: there may be more.
+struct Unended<'a>(Pieces<'a>, CancellationToken);
+
+impl AsyncRead for Unended<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.0.is_empty() {
+            self.1.cancel();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
@@ -126,4 +145,35 @@ async fn a_text_in_other_pieces_is_the_same() {
         )
         .unwrap();
     assert_eq!((count, streams, copied), (2 * 39_999, 2, 1));
+}
+
+/// What a signal cuts is no record where the text can be read again.
+#[tokio::test]
+async fn what_a_stop_cuts_is_left() {
+    let heads: Vec<_> = TEXT.match_indices("10:00:0").map(|(at, _)| at).collect();
+    let ends: Vec<_> = heads[1..].iter().copied().chain([TEXT.len()]).collect();
+    for cut in (1..TEXT.len()).filter(|cut| cut % 7 == 0 || ends.contains(cut)) {
+        for (lasting, followed) in [(true, false), (true, true), (false, false)] {
+            let station = Station::builder(Parser::default()).output("null:".parse().unwrap());
+            let station = station.open().unwrap();
+            let text = Pieces(&TEXT.as_bytes()[..cut], 100);
+            let text = Unended(text, station.stop().clone());
+            let source = match (lasting, followed) {
+                (true, true) => Source::followed(text, Arc::default()),
+                (true, false) => Source::stored(text).lasting(),
+                _ => Source::stored(text),
+            };
+            let summary = run(source, Origin::new("a.txt"), &station).await.unwrap();
+            assert_eq!(summary.verify(), Ok(()));
+            let begun = heads.iter().filter(|at| **at < cut).count() as u64;
+            match (lasting, followed) {
+                // Only the next one's head tells where one ends.
+                (true, false) => assert!(summary.records < begun && summary.left > 0, "{cut}"),
+                (true, true) if ends.contains(&cut) => assert_eq!(summary.records, begun, "{cut}"),
+                (true, true) => assert!(summary.records <= begun, "{cut}"),
+                _ => assert_eq!(summary.left, 0),
+            }
+            assert!(!lasting || summary.truncated == 0, "{cut}: {summary:?}");
+        }
+    }
 }

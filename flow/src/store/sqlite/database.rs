@@ -84,7 +84,7 @@ impl Store for Database {
             written.rejected += now.rejected;
             written.present += now.present;
             written.amended += now.amended;
-            done.differences.iter().for_each(report);
+            done.differences.iter().for_each(Difference::report);
             for (batch, row, why) in &done.refused {
                 let rejects = &self.context.rejects;
                 rejects.refused_blocking(&these[*batch], *row, &self.fail.sink, why);
@@ -420,27 +420,6 @@ impl Database {
         open.run("COMMIT").map_err(fail.doing("commit"))?;
         Ok(done)
     }
-}
-
-/// Reports that another text came under a name.
-fn report(difference: &Difference) {
-    let Difference {
-        sensor,
-        stream,
-        record,
-        copied,
-    } = difference;
-    let copied = match copied {
-        0 => String::new(),
-        1 => ", with a copy of the packet before it".to_owned(),
-        n => format!(", with copies of the {n} packets before it"),
-    };
-    tracing::warn!(
-        sensor,
-        stream,
-        "Packet {record} differs from the text that was read earlier under this name, so this text \
-         is stored as another stream{copied}. --replace replaces the earlier text instead.",
-    );
 }
 
 /// Waits for another program that has locked the database. Returns whether to try again.

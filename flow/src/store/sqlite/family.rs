@@ -44,13 +44,31 @@ pub(super) enum End {
 /// Another text than before came under a name.
 #[derive(Debug)]
 pub(super) struct Difference {
-    pub(super) sensor: String,
+    sensor: String,
     /// The name of the new stream.
-    pub(super) stream: String,
+    stream: String,
     /// The first record that differs.
-    pub(super) record: i64,
+    record: i64,
     /// How many rows were copied.
-    pub(super) copied: usize,
+    copied: usize,
+}
+
+impl Difference {
+    /// Reports it, once it is stored.
+    pub(super) fn report(&self) {
+        let copied = match self.copied {
+            0 => String::new(),
+            1 => ", with a copy of the packet before it".to_owned(),
+            n => format!(", with copies of the {n} packets before it"),
+        };
+        tracing::warn!(
+            sensor = self.sensor,
+            stream = self.stream,
+            "Packet {} differs from the text that was read earlier under this name, so this text is \
+             stored as another stream{copied}. --replace replaces the earlier text instead.",
+            self.record,
+        );
+    }
 }
 
 /// How well a stream fits, in order of weight.
@@ -153,8 +171,12 @@ impl Family {
         let at = (record - packets.first_record() as i64) as usize;
         let mut name = self.name.clone();
         write!(name, ".{:016x}", contents.after[at]).expect("a String takes every text");
-        conn.prepare_cached("INSERT INTO streams(sensor, stream) VALUES (?1, ?2)")?
-            .execute([sensor, &name])?;
+        let mut insert =
+            conn.prepare_cached("INSERT OR IGNORE INTO streams(sensor, stream) VALUES (?1, ?2)")?;
+        // Anyone may have given a stream this name.
+        while insert.execute([sensor, &name])? == 0 {
+            name.push('+');
+        }
         let mut branch = Stream::new(conn.last_insert_rowid(), contents.began);
         conn.prepare_cached("INSERT INTO families(family, stream) VALUES (?1, ?2)")?
             .execute([self.members[0].id, branch.id])?;
