@@ -18,7 +18,7 @@ use super::origins::Origins;
 use super::records::Records;
 use super::report::Report;
 use super::status::Status;
-use super::{Exit, Manner, Usage, runtime, say, say_error};
+use super::{Exit, Manner, Usage, runtime, say, say_error, visible};
 
 /// Parse files or standard input, and write JSON Lines to standard output (or -o URL)
 ///
@@ -104,6 +104,14 @@ impl Parse {
         })?;
         report.watch(manner)?;
         let station = &report.station;
+        if self.follow && !manner.quiet {
+            report.had.iter().for_each(|(name, had)| {
+                say(&visible::lines(&format!(
+                    "{name} already has {had}: --follow reads a file from its beginning, and adds its \
+                     rows again; write to sqlite:FILE, which knows what it has, or to a new file"
+                )));
+            });
+        }
         let mut total = Summary::default();
         let mut failed = None;
         let mut done = |done: anyhow::Result<Summary>| match done {

@@ -325,6 +325,28 @@ fn a_stop_leaves_what_is_no_record_yet() {
     }
 }
 
+#[test]
+fn rows_that_are_added_again_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), records(3)).unwrap();
+    for url in ["jsonl:x.jsonl", "csv:x.csv"] {
+        for again in [false, true] {
+            let follow = ["parse", "--follow", "a.txt", "-o", url];
+            let running = Running::new(dumpstream(folder.path(), &follow));
+            let file = folder.path().join(url.split(':').nth(1).unwrap());
+            let rows = if again { 6 } else { 3 } + usize::from(url.starts_with("csv"));
+            until("the rows are there", || {
+                (fs::read_to_string(&file).ok()?.lines().count() == rows).then_some(())
+            });
+            running.signal("TERM");
+            let (_, said) = running.end();
+            let warned =
+                format!("{url} already has 3 rows: --follow reads a file from its beginning");
+            assert_eq!(said.contains(&warned), again, "{said}");
+        }
+    }
+}
+
 /// Lines of a packet that come later belong to it: a writer of a file writes in blocks.
 #[test]
 fn lines_that_come_late_are_of_their_packet() {
