@@ -21,7 +21,7 @@ async fn receive(parser: Arc<Parser>, text: Arc<[u8]>) -> u64 {
         .expect("it opens");
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let listener = Listener::bind(any, Access::loopback(), 1).expect("a free port");
-    let address = listener.address();
+    let address = listener.address().expect("a port");
     let sender = std::thread::spawn(move || {
         let mut tcp = TcpStream::connect(address).expect("it listens");
         tcp.write_all(&text).expect("it is read to its end");

@@ -13,7 +13,7 @@ use dumpstream_flow::sqlite::Database;
 use super::listen::{Listen, Listening};
 use super::query::Query;
 use super::replay::Replay;
-use super::report::Report;
+use super::report::{Network, Report};
 use super::{Exit, Manner, Stdout, amount, runtime, visible};
 
 mod scan;
@@ -89,7 +89,7 @@ impl Demo {
             listen
         };
         let listening = typed::<Listen>(&listen("0"))?.open().await?;
-        let address = listening.listener.address();
+        let address = listening.listener.address().expect("a port");
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         let (file, times) = (sample.display().to_string(), times.to_string());
         let replay = words(&["replay", &file, &host, &port, "-x", &times]);
@@ -161,7 +161,8 @@ async fn flow(
 ) -> anyhow::Result<(Outcome, Duration)> {
     let report = listening.report.clone();
     report.watch(manner)?;
-    let status = report.status(manner, Some(listening.listener.connections()));
+    let connections = listening.listener.connections();
+    let status = report.status(manner, Some(Network::Connections(connections)));
     let start = Instant::now();
     let stop = report.station.stop().clone();
     let overdue = tokio::spawn(async move {

@@ -28,6 +28,7 @@ mod schema;
 mod signals;
 mod status;
 mod table;
+mod tls;
 mod visible;
 
 use std::borrow::Cow;

@@ -155,7 +155,7 @@ impl Origins {
 
     /// The origin of a connection; its peer is the sensor.
     pub(super) fn connection(&self, connection: &Connection) -> Origin {
-        let sensor = connection.peer().ip().to_string();
+        let sensor = connection.sensor();
         self.live(&sensor, Some(connection.stream().to_owned()))
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use dumpstream_flow::net::{Connections, Outcome};
+use dumpstream_flow::net::{Connections, Link, Outcome};
 use dumpstream_flow::{Counters, Station, Summary};
 
 use super::{Exit, Manner, amount, say, signals, status, visible};
@@ -26,6 +26,28 @@ pub(super) struct Report {
     pub(super) hangup: signals::Hangup,
     /// Where rejects are written.
     pub(super) rejects: Option<PathBuf>,
+}
+
+/// What a status line shows of the network.
+#[derive(Clone, Debug)]
+pub(super) enum Network {
+    /// A listener's connections.
+    Connections(Connections),
+    /// The connection to a server.
+    Link(Link),
+}
+
+impl Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Network::Connections(connections) => {
+                let open = connections.open();
+                let plural = if open == 1 { "" } else { "s" };
+                write!(f, "{open} connection{plural}")
+            }
+            Network::Link(link) => link.fmt(f),
+        }
+    }
 }
 
 impl Report {
@@ -56,19 +78,15 @@ impl Report {
     }
 
     /// The status line, if standard error is a terminal.
-    pub(super) fn status(
-        &self,
-        manner: Manner,
-        connections: Option<Connections>,
-    ) -> Option<status::Live> {
+    pub(super) fn status(&self, manner: Manner, network: Option<Network>) -> Option<status::Live> {
         (manner.live() && !self.is_shown()).then(|| {
             let report = self.clone();
-            status::Live::new(move |rate| report.line(rate, connections.as_ref()))
+            status::Live::new(move |rate| report.line(rate, network.as_ref()))
         })
     }
 
     /// Records, rate, connections, latency, losses, stalls, drops.
-    fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
+    fn line(&self, rate: &mut status::Rate, network: Option<&Network>) -> String {
         let live = self.station.progress();
         let records = live.records();
         let mut line = format!(
@@ -76,10 +94,8 @@ impl Report {
             amount::grouped(records),
             amount::grouped(rate.of(records))
         );
-        if let Some(connections) = connections {
-            let open = connections.open();
-            let plural = if open == 1 { "" } else { "s" };
-            line += &format!("  {open} connection{plural}");
+        if let Some(network) = network {
+            line += &format!("  {network}");
         }
         if let Some(p99) = self.station.lanes().p99() {
             line += &format!("  p99 {}", amount::time(p99));

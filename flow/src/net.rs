@@ -9,19 +9,10 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use dumpstream::Origin;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
 use crate::clock;
@@ -32,100 +23,30 @@ use crate::summary::Summary;
 mod access;
 mod address;
 mod connect;
+mod connection;
+mod door;
+mod keepalive;
 mod listen;
+mod places;
+mod port;
 mod refusals;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use access::Access;
-pub use address::{check, resolve};
-pub use connect::{Retry, connect};
-pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
+pub use address::{Family, check, resolve, resolve_in};
+pub use connect::{CONNECT_TIMEOUT, ConnectOptions, Link, Retry, Server, connect, probe};
+pub use connection::{Connection, Peer};
+pub use door::{ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS};
+pub use keepalive::Keepalive;
+pub use listen::{Connections, Listener, listen};
+#[cfg(feature = "tls")]
+pub use tls::{HANDSHAKE_TIMEOUT, Identity, TlsClient, TlsServer, Trust};
 
 /// Default size of a connection's kernel receive buffer, in bytes. It is set explicitly, so that it
 /// does not grow: multiplied by the connection limit it bounds the kernel's memory, and it is what
 /// a sender can still send while we wait for a sink.
 pub const RECEIVE_BUFFER: usize = 1 << 20;
-
-/// A quiet sender is normal; a vanished one is detected. The first probe comes after 30 s, further
-/// ones each 10 s, and the connection ends after the third one without an answer.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(30))
-    .with_interval(Duration::from_secs(10))
-    .with_retries(3);
-
-/// A connection of a plain sender, for reading. It cannot be written to.
-#[derive(Debug)]
-pub struct Connection {
-    tcp: TcpStream,
-    peer: SocketAddr,
-    local: SocketAddr,
-    stream: String,
-    /// Its place among a listener's simultaneous connections, until its last record is in the
-    /// lanes.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Connection {
-    fn new(tcp: TcpStream, permit: Option<OwnedSemaphorePermit>) -> io::Result<Connection> {
-        let (peer, local) = (tcp.peer_addr()?, tcp.local_addr()?);
-        SockRef::from(&tcp).set_tcp_keepalive(&KEEPALIVE)?;
-        let stream = stream_name(&peer.to_string());
-        Ok(Connection {
-            tcp,
-            peer,
-            local,
-            stream,
-            _permit: permit,
-        })
-    }
-
-    /// The address of the far end; for an IPv4 sender the IPv4 address, also on an IPv6 listener.
-    pub fn peer(&self) -> SocketAddr {
-        SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port())
-    }
-
-    /// The address of the near end.
-    pub fn local(&self) -> SocketAddr {
-        SocketAddr::new(self.local.ip().to_canonical(), self.local.port())
-    }
-
-    /// A stream name that no other input has: see [`stream_name`].
-    pub fn stream(&self) -> &str {
-        &self.stream
-    }
-}
-
-impl Connection {
-    /// How many bytes the kernel holds.
-    #[cfg(unix)]
-    fn arrived(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.tcp).unwrap_or(0)
-    }
-
-    /// How many bytes the kernel holds: not known.
-    #[cfg(not(unix))]
-    fn arrived(&self) -> u64 {
-        0
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
-    }
-}
-
-impl From<Connection> for Source<Connection> {
-    fn from(connection: Connection) -> Source<Connection> {
-        let (peer, local) = (connection.peer(), connection.local());
-        Source::live(connection)
-            .over(peer, local)
-            .holding(Connection::arrived)
-    }
-}
 
 /// Reads one connection to its end.
 async fn receive(
@@ -133,7 +54,7 @@ async fn receive(
     origin: Origin,
     station: &Station,
 ) -> Result<Summary, Error> {
-    let peer = connection.peer();
+    let peer = connection.peer().clone();
     let done = run(Source::from(connection), origin, station).await;
     let summary = done.as_ref().map_or_else(Error::summary, Some);
     let (packets, lost, suspect) = summary.map_or((0, 0, 0), |s| (s.records, s.lost, s.suspect));
@@ -142,6 +63,14 @@ async fn receive(
         _ => warn!(%peer, packets, lost, suspect, "A sender disconnected."),
     }
     done
+}
+
+/// Whether a connection ended because nothing arrived for too long.
+fn is_idle(error: &Error) -> bool {
+    let Error::Read { source, .. } = error else {
+        return false;
+    };
+    source.get_ref().is_some_and(|e| e.is::<connection::Idle>())
 }
 
 /// A name for an input that comes only once, such as stdin or a connection: 16 hexadecimal digits
@@ -170,8 +99,13 @@ pub struct Outcome {
     pub connections: u64,
     /// Peers that the access list does not allow; they were closed before a byte was read.
     pub denied: u64,
-    /// Peers that connected while the connection limit was reached; they were closed immediately.
+    /// Peers that connected while the limit of connections, or of their host's, was reached; they
+    /// were closed.
     pub over_cap: u64,
+    /// Peers whose TLS handshake failed; nothing of what they sent was read.
+    pub insecure: u64,
+    /// Connections that were closed because nothing arrived for too long.
+    pub idle: u64,
     /// Connections that broke off: reset, or timed out. Everything that had arrived was passed on.
     pub broken: u64,
     /// Connections that were refused because they sent text of `tcpdump -A`.
@@ -193,6 +127,13 @@ impl Outcome {
             self.summary.add(summary);
         }
         let ours = match error {
+            // Asked for, and everything that had arrived was passed on.
+            _ if is_idle(&error) => {
+                self.idle += 1;
+                return;
+            }
+            // Whoever refused it has counted it.
+            Error::Handshake { .. } => false,
             Error::Read { .. } => {
                 self.broken += 1;
                 false
@@ -222,6 +163,8 @@ impl fmt::Display for Outcome {
             (self.refused, "refused (tcpdump -A)"),
             (self.denied, "not allowed"),
             (self.over_cap, "over the connection limit"),
+            (self.insecure, "without a TLS handshake"),
+            (self.idle, "closed after --idle-timeout"),
         ];
         for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

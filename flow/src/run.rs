@@ -1,6 +1,7 @@
 //! Reads one input into all lanes: read, decode, parse, place, send, and the closing summary.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use dumpstream::framing::{Batch, Skipped};
@@ -32,6 +33,10 @@ const FIRST_ROOM: usize = 16 << 10;
 /// Room for a read of an input that fills it each time: more does not speed up parsing, and one
 /// batch delays the other inputs of a busy receiver.
 const MOST_ROOM: usize = 256 << 10;
+
+/// How long a read of what has arrived may take, once it is time to stop: within TLS, some of it may
+/// be no text, or the beginning of a record whose rest never comes.
+const ARRIVING: Duration = Duration::from_millis(200);
 
 /// Maximum bytes of text that are held back while the stream looks like that of `tcpdump -A`: the
 /// guard needs eight IP packets to decide, and other records may come between them.
@@ -215,10 +220,11 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             let room = usize::try_from(left).map_or(MOST_ROOM, |left| left.min(MOST_ROOM));
             buf.reserve(room);
             let mut limited = (&mut *buf).limit(room);
-            match self.source.reader.read_buf(&mut limited).await {
+            let read = self.source.reader.read_buf(&mut limited);
+            match timeout(ARRIVING, read).await.unwrap_or(Ok(0)) {
                 Ok(0) => break,
                 Ok(n) => {
-                    left -= n as u64;
+                    left = left.saturating_sub(n as u64);
                     self.took(buf, n).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

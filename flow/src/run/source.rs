@@ -10,8 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Source<R> {
     pub(super) reader: R,
     live: Live,
+    /// Whether it comes over a connection, and the ends of one over TCP.
+    connected: bool,
     pub(super) connection: Option<(SocketAddr, SocketAddr)>,
-    /// How many bytes have arrived that are not read yet, as far as is known.
+    /// How many bytes at most have arrived that are not read yet, as far as is known.
     pub(super) arrived: fn(&R) -> u64,
 }
 
@@ -28,6 +30,7 @@ impl<R> Source<R> {
         Source {
             reader,
             live: Live::Always,
+            connected: false,
             connection: None,
             arrived: |_| 0,
         }
@@ -50,16 +53,17 @@ impl<R> Source<R> {
         }
     }
 
-    /// Sets the connection that the text comes over: records of that connection show that the
-    /// sender captures its own uplink.
-    pub fn over(self, peer: SocketAddr, local: SocketAddr) -> Source<R> {
+    /// Sets that the text comes over a connection, and the far and the near end of one over TCP:
+    /// records of that connection show that the sender captures its own uplink.
+    pub fn over(self, connection: Option<(SocketAddr, SocketAddr)>) -> Source<R> {
         Source {
-            connection: Some((peer, local)),
+            connected: true,
+            connection,
             ..self
         }
     }
 
-    /// Sets how to find out how many bytes have arrived that are not read yet: they are read even
+    /// Sets how to find out how many bytes at most have arrived that are not read yet: they are read even
     /// after [`Station::stop`](crate::Station::stop), because the sender may be gone.
     pub(crate) fn holding(self, arrived: fn(&R) -> u64) -> Source<R> {
         Source { arrived, ..self }
@@ -77,7 +81,7 @@ impl<R> Source<R> {
     /// Whether the input as a whole is the text: neither a connection nor the part of a file that
     /// grows.
     pub(super) fn is_whole(&self) -> bool {
-        self.connection.is_none() && !matches!(self.live, Live::Once(_))
+        !self.connected && !matches!(self.live, Live::Once(_))
     }
 
     /// Whether no part of the text is ever live.

@@ -4,3 +4,5 @@ mod bridge;
 mod lane;
 mod receiver;
 mod sqlite;
+#[cfg(feature = "tls")]
+mod tls;
