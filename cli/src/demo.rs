@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use dumpstream_flow::net::{Outcome, stream_name};
 use dumpstream_flow::sqlite::Database;
+use tokio_util::sync::CancellationToken;
 
 use super::listen::{Listen, Listening};
 use super::query::Query;
@@ -88,7 +89,9 @@ impl Demo {
             listen.extend(stream.iter().flat_map(|s| words(&["--stream", s])));
             listen
         };
-        let listening = typed::<Listen>(&listen("0"))?.open().await?;
+        let listening = typed::<Listen>(&listen("0"))?
+            .open(CancellationToken::new())
+            .await?;
         let address = listening.listener.address().expect("a port");
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         let (file, times) = (sample.display().to_string(), times.to_string());

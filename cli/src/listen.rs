@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,11 +10,12 @@ use dumpstream_flow::net::{
     self, Access, Keepalive, ListenOptions, Listener, MAX_CONNECTIONS, MAX_PER_ADDRESS, Outcome,
     TlsServer,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::address::{self, Families};
 use super::origins::Origins;
 use super::records::Records;
-use super::report::{Network, Report};
+use super::report::{self, Network, Report};
 use super::tls::ServerTls;
 use super::{Exit, Manner, amount, runtime, say};
 
@@ -109,9 +111,11 @@ impl Listen {
     }
 
     async fn listen(self, manner: Manner) -> anyhow::Result<Exit> {
-        let listening = self.open().await?;
-        let report = listening.report.clone();
-        report.watch(manner)?;
+        // Before anyone can connect: from then on, a signal must not end what they have sent.
+        let (stop, early) = (CancellationToken::new(), Arc::new(OnceLock::new()));
+        report::watch(manner, stop.clone(), self.records.hangup(), early.clone())?;
+        let listening = self.open(stop).await?;
+        let report = early.get_or_init(|| listening.report.clone()).clone();
         if !manner.quiet {
             if let Some(tls) = listening.tls.as_ref().filter(|tls| tls.is_self_signed()) {
                 let fingerprint = tls.fingerprint();
@@ -132,8 +136,8 @@ impl Listen {
     }
 
     /// Binds the port before it opens the sinks, so that no database is created if the port is
-    /// taken.
-    pub(super) async fn open(self) -> anyhow::Result<Listening> {
+    /// taken. `stop` becomes the station's.
+    pub(super) async fn open(self, stop: CancellationToken) -> anyhow::Result<Listening> {
         if self.keep_open {
             self.records.several("-k accepts several connections")?;
         }
@@ -141,7 +145,8 @@ impl Listen {
         let listener = self.listener(tls.clone()).await?;
         let parser = self.records.parser()?;
         let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
-            station.identity(true).flush_after(self.receive.flush_after)
+            let station = station.identity(true).stop(stop);
+            station.flush_after(self.receive.flush_after)
         })?;
         Ok(Listening {
             origins,

@@ -89,6 +89,11 @@ pub(super) struct Records {
     #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
     queue: usize,
+    /// Memory limit of what all inputs together have read and parsed, and not yet queued. Beside
+    /// it, a connection may hold one unfinished record and 2 MiB that could be text of -A.
+    #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "256MiB",
+          help_heading = "Records")]
+    memory: usize,
     /// After a signal, how long sinks may take to write queued packets.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
@@ -123,6 +128,8 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      Move only the database itself, not its -wal file.\n\n\
      Trouble that can pass, such as a full disk or a missing directory, does not end a sink that \
      writes a file: it is reported once, and writing is retried until it succeeds.\n\n\
+     `?sync=full` makes files and databases ask the disk before packets count as written; without \
+     it, a power cut can take rows of the last seconds, which could already be read.\n\n\
      In csv: output, lines end in LF (`?eol=crlf` for CR LF), and a text cell that a spreadsheet \
      would run as a formula gets a leading apostrophe (`?formulas=keep` writes it unchanged).";
 
@@ -180,8 +187,17 @@ impl Records {
             rejects: None,
             stall_after: dumpstream_flow::DEFAULT_STALL_AFTER,
             queue: dumpstream_flow::DEFAULT_QUEUE,
+            memory: dumpstream_flow::DEFAULT_MEMORY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             reopen_on_sighup: false,
+        }
+    }
+
+    /// What SIGHUP does.
+    pub(super) fn hangup(&self) -> Hangup {
+        match self.reopen_on_sighup {
+            true => Hangup::Reopens,
+            false => Hangup::Inherited,
         }
     }
 
@@ -266,6 +282,7 @@ impl Records {
         otherwise: &str,
         more: impl FnOnce(StationBuilder) -> StationBuilder,
     ) -> anyhow::Result<(Origins, Report)> {
+        let hangup = self.hangup();
         let urls = match self.output.is_empty() {
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
@@ -311,6 +328,7 @@ impl Records {
         };
         let builder = Station::builder(parser)
             .queue(self.queue)
+            .memory(self.memory)
             .stall_after(self.stall_after)
             .drain_timeout(self.drain_timeout)
             .max_record(self.max_record)
@@ -325,10 +343,7 @@ impl Records {
             zone: zones.name(),
             had,
             replace: self.replace,
-            hangup: match self.reopen_on_sighup {
-                true => Hangup::Reopens,
-                false => Hangup::Inherited,
-            },
+            hangup,
             rejects: self.rejects,
         };
         let origins = Origins {

@@ -4,9 +4,11 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use dumpstream_flow::net::{Connections, Link, Outcome};
 use dumpstream_flow::{Counters, Station, Summary};
+use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Manner, amount, say, signals, status, visible};
 
@@ -53,17 +55,9 @@ impl Display for Network {
 impl Report {
     /// Handles signals: they stop the station, or make it report.
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
-        let report = self.clone();
+        let report = OnceLock::from(self.clone());
         let stop = self.station.stop().clone();
-        signals::watch(stop, self.hangup, move |signal| match signal {
-            signals::Signal::Stop if !manner.quiet => {
-                say("stopping; repeat the signal to exit immediately")
-            }
-            signals::Signal::Stop => {}
-            signals::Signal::Now => say(&report.given_up()),
-            signals::Signal::Tell => say(&report.passing()),
-            signals::Signal::Reopen => report.station.hangup().raise(),
-        })
+        watch(manner, stop, self.hangup, Arc::new(report))
     }
 
     /// The names of the sinks, for messages.
@@ -303,6 +297,24 @@ impl Report {
         }
         Ok(exit)
     }
+}
+
+/// Handles signals, for a report that may not be there yet: SIGTERM is one even then.
+pub(super) fn watch(
+    manner: Manner,
+    stop: CancellationToken,
+    hangup: signals::Hangup,
+    report: Arc<OnceLock<Report>>,
+) -> io::Result<()> {
+    signals::watch(stop, hangup, move |signal| match (signal, report.get()) {
+        (signals::Signal::Stop, _) if !manner.quiet => {
+            say("stopping; repeat the signal to exit immediately")
+        }
+        (signals::Signal::Stop, _) | (_, None) => {}
+        (signals::Signal::Now, Some(report)) => say(&report.given_up()),
+        (signals::Signal::Tell, Some(report)) => say(&report.passing()),
+        (signals::Signal::Reopen, Some(report)) => report.station.hangup().raise(),
+    })
 }
 
 fn packets(n: u64) -> String {

@@ -32,7 +32,9 @@ pub use sink::parts::UrlParts;
 pub use sink::scheme::{Opening, Scheme};
 pub use sink::url::{Schemes, SinkUrl};
 pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
-pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+pub use station::{
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, DEFAULT_MEMORY, Station, StationBuilder,
+};
 #[cfg(feature = "cassandra")]
 pub use store::cassandra;
 #[cfg(any(feature = "cassandra", feature = "sqlite"))]

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use dumpstream::Origin;
 use tracing::{debug, warn};
 
+use self::connection::{is_idle, is_unclosed};
 use crate::clock;
 use crate::run::{Error, Source, run};
 use crate::station::Station;
@@ -63,14 +64,6 @@ async fn receive(
         _ => warn!(%peer, packets, lost, suspect, "A sender disconnected."),
     }
     done
-}
-
-/// Whether a connection ended because nothing arrived for too long.
-fn is_idle(error: &Error) -> bool {
-    let Error::Read { source, .. } = error else {
-        return false;
-    };
-    source.get_ref().is_some_and(|e| e.is::<connection::Idle>())
 }
 
 /// A name for an input that comes only once, such as stdin or a connection: 16 hexadecimal digits
@@ -128,16 +121,19 @@ impl Outcome {
         }
         let ours = match error {
             // Asked for, and everything that had arrived was passed on.
-            _ if is_idle(&error) => {
+            Error::Read { ref source, .. } if is_idle(source) => {
                 self.idle += 1;
                 return;
             }
-            // Whoever refused it has counted it.
-            Error::Handshake { .. } => false,
-            Error::Read { .. } => {
+            Error::Read { ref source, .. } => {
                 self.broken += 1;
+                if is_unclosed(source) {
+                    return;
+                }
                 false
             }
+            // Whoever refused it has counted it.
+            Error::Handshake { .. } => false,
             Error::AsciiText { .. } => {
                 self.refused += 1;
                 false

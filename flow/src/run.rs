@@ -18,7 +18,7 @@ pub use self::source::Source;
 use self::watch::Watch;
 use crate::clock;
 use crate::codec::BatchCodec;
-use crate::station::{Numbering, Station};
+use crate::station::{Numbering, Share, Station};
 use crate::summary::Summary;
 
 mod again;
@@ -34,18 +34,33 @@ const FIRST_ROOM: usize = 16 << 10;
 /// batch delays the other inputs of a busy receiver.
 const MOST_ROOM: usize = 256 << 10;
 
+/// The room for a read, and its share of the memory if it is larger than the first one.
+struct Room<'a> {
+    bytes: usize,
+    _share: Option<Share<'a>>,
+}
+
+impl Room<'_> {
+    const FIRST: Self = Room {
+        bytes: FIRST_ROOM,
+        _share: None,
+    };
+}
+
 /// How long a read of what has arrived may take, once it is time to stop: within TLS, some of it may
 /// be no text, or the beginning of a record whose rest never comes.
 const ARRIVING: Duration = Duration::from_millis(200);
 
-/// Maximum bytes of text that are held back while the stream looks like that of `tcpdump -A`: the
-/// guard needs eight IP packets to decide, and other records may come between them.
-const MOST_HELD: u64 = 1 << 20;
+/// Maximum memory of packets that are held back while the stream looks like that of `tcpdump -A`:
+/// the guard needs eight IP packets to decide, and other records may come between them. A sender
+/// decides how long it takes, so this is beside the memory that inputs share.
+const MOST_HELD: usize = 2 << 20;
 
 /// Reads an input to its end, and hands every record to every lane.
 ///
 /// While a lane makes it wait, it reads nothing, so that the sender's TCP window closes and memory
-/// is bounded to one read and one record. The source is dropped once its last record is in the
+/// is bounded: to the share of [`StationBuilder::memory`](crate::StationBuilder::memory), and to one
+/// read and one record. The source is dropped once its last record is in the
 /// lanes.
 ///
 /// [`Station::stop`] ends it as the input's own end does: what has arrived over a connection, the
@@ -149,12 +164,12 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     }
 
     async fn read(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
-        let mut room = FIRST_ROOM;
+        let mut room = Room::FIRST;
         // Whether a flush can bring nothing more.
         let mut flushed = true;
         loop {
-            buf.reserve(room);
-            let mut limited = (&mut *buf).limit(room);
+            buf.reserve(room.bytes);
+            let mut limited = (&mut *buf).limit(room.bytes);
             let read = self.source.reader.read_buf(&mut limited);
             let read = async {
                 match flushed {
@@ -172,19 +187,28 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 Some(Ok(n)) => {
                     flushed = false;
                     self.took(buf, n).await?;
-                    if n == room {
-                        room = (room * 2).min(MOST_ROOM);
+                    if n == room.bytes
+                        && n < MOST_ROOM
+                        && let Some(share) = self.station.buffer(2 * n)
+                    {
+                        room = Room {
+                            bytes: 2 * n,
+                            _share: Some(share),
+                        };
                     }
                 }
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Some(Err(error)) => return Err(Stop::Io(error)),
                 None => {
                     flushed = true;
-                    room = FIRST_ROOM;
+                    room = Room::FIRST;
                     let now = self.now();
                     while let Some(batch) = self.codec.flush(buf) {
                         let rest = buf.len() as u64;
                         self.send(batch, now, rest).await?;
+                    }
+                    if buf.is_empty() {
+                        *buf = BytesMut::new();
                     }
                 }
             }
@@ -261,13 +285,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         };
         let bytes = batch.bytes().len() as u64;
         let batch = batch.at(self.summary.bytes - rest - bytes);
+        let (mut share, waited) = self.station.memory(batch.bytes().len()).await;
+        self.summary.stalled += waited;
         let packets = self.station.parser().parse(batch);
+        share.settle(packets.footprint());
         let refused = self.guard.check(&packets);
         self.held.push((packets, bytes));
         if refused {
             return Err(Stop::Ascii);
         }
-        let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
+        let held: usize = self.held.iter().map(|(p, _)| p.footprint()).sum();
         // Stored text can wait until its kind is known; live packets wait only on a suspicion.
         let waits = self.guard.suspects() || self.source.is_stored() && !self.guard.decided();
         if waits && held < MOST_HELD {

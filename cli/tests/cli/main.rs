@@ -10,6 +10,8 @@ mod fuzz;
 mod listen;
 mod load;
 mod moved;
+#[cfg(unix)]
+mod network;
 mod packaged;
 mod packed;
 mod page;

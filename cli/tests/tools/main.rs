@@ -5,12 +5,14 @@
 mod captures;
 mod disk;
 mod netcat;
+mod outage;
 mod pairs;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod program;
 #[path = "../../../flow/tests/flow/receiver.rs"]
 mod receiver;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -22,7 +24,9 @@ fn main() -> ExitCode {
         captures::trials(),
         disk::trials(),
         netcat::trials(),
+        outage::trials(),
         pairs::trials(),
+        tls::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -247,7 +247,14 @@ impl AsyncRead for Connection {
         let read = match &mut self.stream {
             Stream::Plain(wire) => Pin::new(wire).poll_read(cx, buf),
             #[cfg(feature = "tls")]
-            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Stream::Tls(tls) => {
+                Pin::new(tls)
+                    .poll_read(cx, buf)
+                    .map_err(|error| match error.kind() {
+                        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), Unclosed),
+                        _ => error,
+                    })
+            }
         };
         let this = &mut *self;
         let Some((limit, sleep)) = &mut this.idle else {
@@ -270,7 +277,26 @@ impl AsyncRead for Connection {
 /// Nothing has arrived for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing arrived for {0:?}")]
-pub(super) struct Idle(Duration);
+struct Idle(Duration);
+
+/// TCP has ended, and TLS has not.
+#[cfg(feature = "tls")]
+#[derive(Debug, thiserror::Error)]
+#[error("TLS was not closed (ncat never closes it), so the end of the text may be missing")]
+struct Unclosed;
+
+/// Whether reading a connection failed as it is asked to, when nothing arrives.
+pub(super) fn is_idle(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Idle>())
+}
+
+/// Whether reading a connection failed at an end that may be the sender's own.
+pub(super) fn is_unclosed(error: &io::Error) -> bool {
+    #[cfg(feature = "tls")]
+    return error.get_ref().is_some_and(|error| error.is::<Unclosed>());
+    #[cfg(not(feature = "tls"))]
+    return false;
+}
 
 impl From<Connection> for Source<Connection> {
     fn from(connection: Connection) -> Source<Connection> {

@@ -15,10 +15,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
+use super::connection::is_idle;
 use super::door::{Door, ListenOptions};
 use super::places::NoPlace;
 use super::port::{BACKLOG, Knock, Port};
-use super::{Access, Connection, Outcome, is_idle, receive};
+use super::{Access, Connection, Outcome, receive};
 use crate::run::Error;
 use crate::station::Station;
 use crate::summary::Summary;
@@ -359,7 +360,7 @@ impl Outcome {
             Err(error @ Error::AsciiText { .. }) => error!("Refused a sender: {error}."),
             // It is logged, once a second.
             Err(Error::Handshake { .. }) => {}
-            Err(error) if is_idle(error) => {}
+            Err(Error::Read { source, .. }) if is_idle(source) => {}
             Err(error) => warn!(%error, "A connection ended early."),
         }
         self.add(result, only);

@@ -16,11 +16,11 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use self::unverified::Unverified;
+use self::verifier::Verifier;
 use super::connection::Wire;
 use crate::run::Error;
 
-mod unverified;
+mod verifier;
 
 /// How long a handshake may take by default: a few round trips on a bad line, and nobody holds a
 /// place for long without one.
@@ -169,7 +169,7 @@ impl TlsClient {
         let builder = match trust {
             Trust::Anyone => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified::new(provider))),
+                .with_custom_certificate_verifier(Arc::new(Verifier::Anyone(provider))),
             Trust::System => {
                 let found = rustls_native_certs::load_native_certs();
                 let mut roots = RootCertStore::empty();
@@ -183,10 +183,16 @@ impl TlsClient {
                 builder.with_root_certificates(roots)
             }
             Trust::File(file) => {
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots(file)?, provider)
-                    .build()
-                    .map_err(|error| wrong(file, error))?;
-                builder.with_webpki_verifier(verifier)
+                let signed =
+                    WebPkiServerVerifier::builder_with_provider(roots(file)?, provider.clone());
+                let verifier = Verifier::Listed {
+                    certificates: certificates(file)?,
+                    signed: signed.build().map_err(|error| wrong(file, error))?,
+                    provider,
+                };
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
             }
         };
         let config = match identity {

@@ -32,6 +32,8 @@ pub(super) struct Database {
     path: PathBuf,
     context: SinkContext,
     rotation: Option<(Rotation, Name)>,
+    /// Whether each commit is on the disk.
+    syncs: bool,
     /// `None`: it could not be opened again so far.
     open: Option<Open>,
     /// It is to be opened again by its name.
@@ -135,7 +137,7 @@ impl Database {
     pub(super) fn open(
         url: &str,
         path: PathBuf,
-        rotation: Option<Rotation>,
+        (rotation, syncs): (Option<Rotation>, bool),
         context: &SinkContext,
         abandoned: &Abandoned,
     ) -> Result<Database, SinkError> {
@@ -146,7 +148,7 @@ impl Database {
         }
         let mut patience = Patience::new(url, abandoned);
         let open = loop {
-            match Open::new(&fail, &path, context, rotation) {
+            match Open::new(&fail, &path, context, (rotation, syncs)) {
                 Err(e) if busy(&e) => locked(&mut patience),
                 open => break open?,
             };
@@ -157,6 +159,7 @@ impl Database {
             fail,
             path,
             rotation: rotation.zip(name),
+            syncs,
             open: Some(open),
             asked: false,
             unnamed: None,
@@ -243,7 +246,8 @@ impl Database {
         self.rename()?;
         if self.open.is_none() {
             let rotation = self.rotation.as_ref().map(|(rotation, _)| *rotation);
-            let opened = Open::new(&self.fail, &self.path, &self.context, rotation)?;
+            let manner = (rotation, self.syncs);
+            let opened = Open::new(&self.fail, &self.path, &self.context, manner)?;
             self.open = Some(opened);
         }
         Ok(())

@@ -72,11 +72,14 @@ pub(super) fn prepare(
     fail: &Failure,
     conn: &mut Connection,
     context: &SinkContext,
+    syncs: bool,
 ) -> Result<(), SinkError> {
     own(fail, conn)?;
+    // Without it a power cut may take the last commits, and never damages the database.
+    let synchronous = if syncs { "full" } else { "normal" };
     let settings = || -> rusqlite::Result<String> {
         let mode = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-        conn.pragma_update(None, "synchronous", "normal")?;
+        conn.pragma_update(None, "synchronous", synchronous)?;
         conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         conn.pragma_update(None, "journal_size_limit", LOG)?;
         conn.pragma_update(None, "cache_size", CACHE)?;
