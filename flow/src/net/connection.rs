@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::debug;
 
 use super::keepalive::Keepalive;
 use super::places::Place;
@@ -126,6 +128,14 @@ impl tokio::io::AsyncWrite for Wire {
     }
 }
 
+/// Makes the end of a connection a reset, so that its sender notices at its next write rather than at
+/// its end.
+pub(super) fn reset(tcp: &TcpStream) {
+    if let Err(error) = SockRef::from(tcp).set_linger(Some(Duration::ZERO)) {
+        debug!(%error, "Closed a connection without a reset.");
+    }
+}
+
 #[derive(Debug)]
 enum Stream {
     Plain(Wire),
@@ -220,11 +230,14 @@ impl Connection {
             Stream::Plain(wire) => Stream::Tls(Box::new(secure(wire).await?.into())),
             secured => secured,
         };
-        Ok(Connection {
-            stream,
-            starting: None,
-            ..self
-        })
+        Ok(Connection { stream, ..self })
+    }
+
+    /// Closes it, unread, so that its sender notices at its next write.
+    pub(super) fn reset(self) {
+        if let Stream::Plain(Wire::Tcp(tcp)) = &self.stream {
+            reset(tcp);
+        }
     }
 
     /// How many bytes have arrived at most that are not read.
@@ -243,7 +256,6 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.starting = None;
         let read = match &mut self.stream {
             Stream::Plain(wire) => Pin::new(wire).poll_read(cx, buf),
             #[cfg(feature = "tls")]

@@ -112,7 +112,7 @@ impl Door {
         allows
     }
 
-    /// A place for a connection, if there is one. Its host's limit is final, and counted.
+    /// A place for a connection, if there is one. Too many of one host are counted.
     pub(super) fn place(&self, peer: &Peer) -> Result<Place, NoPlace> {
         let ip = match peer {
             Peer::Tcp(address) => Some(address.ip()),
@@ -147,15 +147,34 @@ impl Door {
         }
     }
 
-    /// The connection once it is ready to be read: with TLS, after the handshake.
+    /// The connection once it is ready to be read: with a place of its host and, with TLS, after the
+    /// handshake. Without such a place there is none.
+    pub(super) async fn ready(
+        &self,
+        mut connection: Connection,
+        stop: &CancellationToken,
+    ) -> Result<Option<Connection>, Error> {
+        connection.starting = None;
+        if let Some(place) = &mut connection.place
+            && !place.is_ready().await
+        {
+            self.over_host.refuse(connection.peer().clone());
+            connection.reset();
+            return Ok(None);
+        }
+        let connection = self.secure(connection, stop).await?;
+        self.connections.fetch_add(1, Relaxed);
+        Ok(Some(connection))
+    }
+
     #[cfg(feature = "tls")]
-    pub(super) async fn secure(
+    async fn secure(
         &self,
         connection: Connection,
         stop: &CancellationToken,
     ) -> Result<Connection, Error> {
         let Some(tls) = &self.tls else {
-            return Ok(self.begun(connection));
+            return Ok(connection);
         };
         let peer = connection.peer().clone();
         let secured = connection.secured(async |wire| tls.accept(wire).await);
@@ -164,31 +183,24 @@ impl Door {
             secured = secured => secured,
             () = stop.cancelled() => Err(io::ErrorKind::Interrupted.into()),
         };
-        secured
-            .map(|connection| self.begun(connection))
-            .map_err(|source| {
-                self.insecure
-                    .refuse_because(peer.clone(), source.to_string());
-                Error::Handshake {
-                    peer: peer.to_string(),
-                    source,
-                }
-            })
+        secured.map_err(|source| {
+            let because = source.to_string();
+            self.insecure.refuse_because(peer.clone(), because);
+            Error::Handshake {
+                peer: peer.to_string(),
+                source,
+            }
+        })
     }
 
-    /// The connection: this build has no TLS.
+    /// This build has no TLS.
     #[cfg(not(feature = "tls"))]
-    pub(super) async fn secure(
+    async fn secure(
         &self,
         connection: Connection,
         _: &CancellationToken,
     ) -> Result<Connection, Error> {
-        Ok(self.begun(connection))
-    }
-
-    fn begun(&self, connection: Connection) -> Connection {
-        self.connections.fetch_add(1, Relaxed);
-        connection
+        Ok(connection)
     }
 
     /// Reads certificates again at each [`Hangup`](crate::Hangup), while there is the door.

@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use super::connection::is_idle;
 use super::door::{Door, ListenOptions};
-use super::places::NoPlace;
+use super::places::{NoPlace, PATIENCE};
 use super::port::{BACKLOG, Knock, Port};
 use super::{Access, Connection, Outcome, receive};
 use crate::run::Error;
@@ -30,10 +30,6 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// The minimum time between two messages about that.
 const TOLD: Duration = Duration::from_secs(10);
-
-/// How long a connection waits for a place when all are taken: those of senders that have closed
-/// are free once their last records are in the lanes.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Connections whose tasks have not begun: accepting is faster than reading, and must not fill all
 /// places with connections that are over already.
@@ -311,8 +307,10 @@ pub async fn listen(
         let (origin, station) = (origin(&connection), station.clone());
         let door = Arc::clone(&door);
         tasks.spawn(async move {
-            let connection = door.secure(connection, station.stop()).await?;
-            receive(connection, origin, &station).await
+            match door.ready(connection, station.stop()).await? {
+                Some(connection) => receive(connection, origin, &station).await,
+                None => Ok(Summary::default()),
+            }
         });
     };
     let mut listener = Some(listener);

@@ -1,11 +1,16 @@
 //! The places of simultaneous connections: so many in all, and so many of one host.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// How long a connection waits for a place when all are taken, or all of its host: those of senders
+/// that have closed are free once their last records are in the lanes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The places of a listener.
 #[derive(Clone, Debug)]
@@ -13,21 +18,30 @@ pub(super) struct Places {
     all: Arc<Semaphore>,
     cap: usize,
     per_address: usize,
-    hosts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    hosts: Arc<Mutex<Hosts>>,
+    /// Connections that may wait for a place of their host. Each has one of all places meanwhile, so
+    /// half of those are left to other hosts.
+    waits: Arc<Semaphore>,
 }
+
+/// The places of each host that has connections.
+type Hosts = HashMap<IpAddr, Arc<Semaphore>>;
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     _all: OwnedSemaphorePermit,
-    _host: Option<HostPlace>,
+    host: Option<HostPlace>,
 }
 
-/// A place of a host.
+/// A place of a host, or the wait for one.
 #[derive(Debug)]
 struct HostPlace {
     host: IpAddr,
-    hosts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    hosts: Arc<Mutex<Hosts>>,
+    places: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+    waits: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no place.
@@ -45,8 +59,9 @@ impl Places {
         Places {
             all: Arc::new(Semaphore::new(cap)),
             cap,
-            per_address,
+            per_address: per_address.clamp(1, Semaphore::MAX_PERMITS),
             hosts: Arc::default(),
+            waits: Arc::new(Semaphore::new(cap / 2)),
         }
     }
 
@@ -71,7 +86,7 @@ impl Places {
         let all = Arc::clone(&self.all).try_acquire_owned();
         Ok(Place {
             _all: all.map_err(|_| NoPlace::Full)?,
-            _host: host,
+            host,
         })
     }
 
@@ -83,27 +98,47 @@ impl Places {
 
     fn take_of(&self, host: IpAddr) -> Option<HostPlace> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = hosts.entry(host).or_default();
-        if *taken >= self.per_address {
-            return None;
-        }
-        *taken += 1;
+        let places = match hosts.get(&host) {
+            Some(places) => Arc::clone(places),
+            None => Arc::new(Semaphore::new(self.per_address)),
+        };
+        let taken = Arc::clone(&places).try_acquire_owned().ok();
+        let waits = match taken {
+            Some(_) => None,
+            None => Some(Arc::clone(&self.waits).try_acquire_owned().ok()?),
+        };
+        hosts.insert(host, Arc::clone(&places));
         drop(hosts);
         Some(HostPlace {
             host,
             hosts: Arc::clone(&self.hosts),
+            places,
+            taken,
+            waits,
         })
+    }
+}
+
+impl Place {
+    /// Waits a moment for the host's place, if it has none yet. Returns whether it has one.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        let Some(host) = self.host.as_mut().filter(|host| host.taken.is_none()) else {
+            return true;
+        };
+        let taken = timeout(PATIENCE, Arc::clone(&host.places).acquire_owned()).await;
+        host.taken = taken.ok().and_then(Result::ok);
+        host.waits = None;
+        host.taken.is_some()
     }
 }
 
 impl Drop for HostPlace {
     fn drop(&mut self) {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut taken) = hosts.entry(self.host) {
-            *taken.get_mut() -= 1;
-            if *taken.get() == 0 {
-                taken.remove();
-            }
+        self.taken = None;
+        // Nobody has it but the list and this.
+        if Arc::strong_count(&self.places) == 2 {
+            hosts.remove(&self.host);
         }
     }
 }
@@ -129,30 +164,41 @@ mod tests {
         places.take(Some(ip.parse().expect("an address")))
     }
 
-    #[test]
-    fn one_host_leaves_places_to_the_others() {
+    #[tokio::test(start_paused = true)]
+    async fn one_host_leaves_places_to_the_others() {
         let places = Places::new(8, 2);
         let mut held = Vec::new();
-        for ip in ["192.0.2.1", "::ffff:192.0.2.1"] {
+        for ip in [
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+            "2001:db8::1",
+            "2001:db8::ffff:1",
+        ] {
             held.push(take(&places, ip).expect("there is one"));
         }
+        // A third one of a host waits. A host has a whole /64.
+        for ip in ["192.0.2.1", "2001:db8::2"] {
+            let mut waits = take(&places, ip).expect("it may wait");
+            assert!(!waits.is_ready().await);
+        }
+        let mut waiting: Vec<_> = std::iter::from_fn(|| take(&places, "192.0.2.1").ok()).collect();
+        assert_eq!(waiting.len(), 4, "half of all places");
         assert_eq!(take(&places, "192.0.2.1").err(), Some(NoPlace::Host));
-        held.push(take(&places, "192.0.2.2").expect("another host"));
-        // A host has a whole /64.
-        for ip in ["2001:db8::1", "2001:db8::ffff:1"] {
-            held.push(take(&places, ip).expect("there is one"));
-        }
-        assert_eq!(take(&places, "2001:db8::2").err(), Some(NoPlace::Host));
-        held.push(take(&places, "2001:db8:0:1::2").expect("another network"));
-        // Loopback may have all that are left, and no more.
-        for ip in ["127.0.0.1", "::1"] {
-            held.push(take(&places, ip).expect("there is one"));
+        // One that leaves makes room for one that waits.
+        held.remove(0);
+        assert!(waiting[0].is_ready().await);
+        assert!(!waiting[1].is_ready().await);
+        waiting.truncate(1);
+        for ip in ["192.0.2.2", "2001:db8:0:1::2", "127.0.0.1", "::1"] {
+            let mut place = take(&places, ip).expect("there is one");
+            assert!(place.is_ready().await, "another host, or this machine");
+            held.push(place);
         }
         assert_eq!(places.taken(), 8);
         assert_eq!(take(&places, "127.0.0.1").err(), Some(NoPlace::Full));
         // What is refused because all is full leaves nothing behind.
         assert_eq!(take(&places, "192.0.2.3").err(), Some(NoPlace::Full));
-        held.clear();
+        drop((held, waiting));
         assert_eq!(places.taken(), 0);
         assert!(places.hosts.lock().expect("a lock").is_empty());
     }

@@ -9,15 +9,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 #[cfg(unix)]
 use std::sync::Arc;
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
+#[cfg(unix)]
 use tracing::debug;
 
-use super::connection::{Connection, Peer};
+use super::connection::{Connection, Peer, reset};
 use super::keepalive::Keepalive;
 
 /// Connections that the kernel queues until they are accepted.
@@ -180,12 +180,10 @@ impl Knock {
         }
     }
 
-    /// Closes it so that its sender notices at its next write rather than at its end.
+    /// Closes it so that its sender notices at its next write.
     pub(super) fn reset(self) {
-        if let Knock::Tcp(tcp, _) = self
-            && let Err(error) = SockRef::from(&tcp).set_linger(Some(Duration::ZERO))
-        {
-            debug!(%error, "Closed a connection without a reset.");
+        if let Knock::Tcp(tcp, _) = &self {
+            reset(tcp);
         }
     }
 }
