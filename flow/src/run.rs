@@ -14,38 +14,20 @@ use tracing::warn;
 pub use self::again::again;
 pub use self::error::Error;
 pub use self::relay::relay;
+use self::room::Room;
 pub use self::source::Source;
 use self::watch::Watch;
 use crate::clock;
 use crate::codec::BatchCodec;
-use crate::station::{Numbering, Share, Station};
+use crate::station::{Numbering, Station};
 use crate::summary::Summary;
 
 mod again;
 mod error;
 mod relay;
+mod room;
 mod source;
 mod watch;
-
-/// Room for the first read of an input: most of many senders are slow, and each takes memory.
-const FIRST_ROOM: usize = 16 << 10;
-
-/// Room for a read of an input that fills it each time: more does not speed up parsing, and one
-/// batch delays the other inputs of a busy receiver.
-const MOST_ROOM: usize = 256 << 10;
-
-/// The room for a read, and its share of the memory if it is larger than the first one.
-struct Room<'a> {
-    bytes: usize,
-    _share: Option<Share<'a>>,
-}
-
-impl Room<'_> {
-    const FIRST: Self = Room {
-        bytes: FIRST_ROOM,
-        _share: None,
-    };
-}
 
 /// How long a read of what has arrived may take, once it is time to stop: within TLS, some of it may
 /// be no text, or the beginning of a record whose rest never comes.
@@ -164,7 +146,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     }
 
     async fn read(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
-        let mut room = Room::FIRST;
+        let mut room = Room::first();
         // Whether a flush can bring nothing more.
         let mut flushed = true;
         loop {
@@ -187,21 +169,15 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 Some(Ok(n)) => {
                     flushed = false;
                     self.took(buf, n).await?;
-                    if n == room.bytes
-                        && n < MOST_ROOM
-                        && let Some(share) = self.station.buffer(2 * n)
-                    {
-                        room = Room {
-                            bytes: 2 * n,
-                            _share: Some(share),
-                        };
+                    if n == room.bytes {
+                        room.grow(self.station);
                     }
                 }
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Some(Err(error)) => return Err(Stop::Io(error)),
                 None => {
                     flushed = true;
-                    room = Room::FIRST;
+                    room = Room::first();
                     let now = self.now();
                     while let Some(batch) = self.codec.flush(buf) {
                         let rest = buf.len() as u64;
@@ -241,7 +217,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     async fn rest(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let mut left = (self.source.arrived)(&self.source.reader);
         while left > 0 {
-            let room = usize::try_from(left).map_or(MOST_ROOM, |left| left.min(MOST_ROOM));
+            let room = usize::try_from(left).map_or(room::MOST, |left| left.min(room::MOST));
             buf.reserve(room);
             let mut limited = (&mut *buf).limit(room);
             let read = self.source.reader.read_buf(&mut limited);

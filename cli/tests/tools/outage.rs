@@ -1,4 +1,4 @@
-//! What a network that is away for a while takes, and what a power cut would.
+//! What an outage of the network takes, and what a power cut or an early signal would.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "sync_full_asks_the_disk_before_it_answers",
             &[tool("strace"), traced()],
             synced,
+        ),
+        trial(
+            "signals_are_handled_before_anyone_can_connect",
+            &[tool("strace"), traced()],
+            early,
         ),
     ]
 }
@@ -232,4 +237,31 @@ fn synced() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A signal ends the process without a report until it is handled; by then, nobody may have sent
+/// anything.
+fn early() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let listen = dumpstream(folder.path(), &["listen", "-k", "0", "-o", "null:"]);
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-D", "-f", "-o", "trace", "-e", "trace=rt_sigaction,listen"])
+        .arg(listen.get_program())
+        .args(listen.get_args())
+        .current_dir(folder.path());
+    let listening = Running::new(strace);
+    listening.address();
+    listening.signal("TERM");
+    let (status, said) = listening.end();
+    let trace = std::fs::read_to_string(folder.path().join("trace"))?;
+    let at = |words: &str| {
+        trace
+            .find(words)
+            .ok_or_else(|| format!("no {words} in:\n{trace}"))
+    };
+    match status.code() == Some(0) && at("rt_sigaction(SIGTERM, {")? < at("listen(")? {
+        true => Ok(()),
+        false => Err(format!("{said}\n{trace}").into()),
+    }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::connection::{Connection, Peer};
+use super::connection::{Connection, Peer, is_idle};
 use super::keepalive::Keepalive;
 use super::places::{NoPlace, Place, Places};
 use super::refusals::Refusals;
@@ -16,6 +17,7 @@ use super::refusals::Refusals;
 use super::tls::TlsServer;
 use super::{Access, RECEIVE_BUFFER};
 use crate::run::Error;
+use crate::summary::Summary;
 
 /// Default limit of simultaneous connections: enough for many sensors, and at worst 512 MiB of
 /// kernel memory (Linux holds up to twice a receive buffer).
@@ -75,19 +77,25 @@ pub(super) struct Door {
     pub(super) over_cap: Refusals,
     pub(super) over_host: Refusals,
     pub(super) insecure: Refusals,
+    early: Refusals,
+    counted: Arc<Notify>,
 }
 
 impl Door {
     pub(super) fn new(options: ListenOptions) -> Door {
         let places = Places::new(options.connections, options.per_address);
+        let counted = Arc::new(Notify::new());
+        let refusals = |why: String| Refusals::new(why, &counted);
         Door {
-            denied: Refusals::new("`--allow` does not cover its host, or `--deny` does"),
-            over_cap: Refusals::new(format!("`--max-connections` ({}) is reached", places.cap())),
-            over_host: Refusals::new(format!(
+            denied: refusals("`--allow` does not cover its host, or `--deny` does".to_owned()),
+            over_cap: refusals(format!("`--max-connections` ({}) is reached", places.cap())),
+            over_host: refusals(format!(
                 "its host has as many connections as one may have (`--max-per-address` {})",
                 places.per_address()
             )),
-            insecure: Refusals::new("the TLS handshake failed"),
+            insecure: refusals("the TLS handshake failed".to_owned()),
+            early: Refusals::of_early_ends(&counted),
+            counted,
             access: options.access,
             keepalive: options.keepalive,
             idle_timeout: options.idle_timeout,
@@ -203,6 +211,17 @@ impl Door {
         Ok(connection)
     }
 
+    /// Logs how a connection ended, if it was early.
+    pub(super) fn ended(&self, peer: Peer, result: &Result<Summary, Error>) {
+        match result {
+            Err(Error::Read { source, .. }) if is_idle(source) => {}
+            Err(error) if !matches!(error, Error::AsciiText { .. }) => {
+                self.early.refuse_because(peer, error.to_string());
+            }
+            _ => {}
+        }
+    }
+
     /// Reads certificates again at each [`Hangup`](crate::Hangup), while there is the door.
     #[cfg(feature = "tls")]
     pub(super) fn reload_on(self: &Arc<Door>, hangup: &crate::Hangup) {
@@ -241,10 +260,14 @@ impl Door {
             &self.over_cap,
             &self.over_host,
             &self.insecure,
+            &self.early,
         ];
-        match all.iter().filter_map(|refusals| refusals.due()).min() {
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
+        let due = || all.iter().filter_map(|refusals| refusals.due()).min();
+        loop {
+            match due() {
+                Some(due) => break tokio::time::sleep_until(due).await,
+                None => self.counted.notified().await,
+            }
         }
         all.iter().for_each(|refusals| refusals.tell_due());
     }

@@ -15,7 +15,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
-use super::connection::is_idle;
 use super::door::{Door, ListenOptions};
 use super::places::{NoPlace, PATIENCE};
 use super::port::{BACKLOG, Knock, Port};
@@ -35,6 +34,9 @@ const TOLD: Duration = Duration::from_secs(10);
 /// places with connections that are over already.
 const STARTING: usize = 16;
 
+/// As many connections as the kernel queues.
+const QUEUED: usize = BACKLOG as usize + 1;
+
 /// A port that is listened on, and who may connect to it.
 #[derive(Debug)]
 pub struct Listener {
@@ -50,6 +52,8 @@ struct State {
     waiting: Option<(Knock, Instant)>,
     /// One has waited in vain, and no place has become free since: the next one is not waited for.
     crowded: bool,
+    /// How many connections the kernel may have queued by the stop.
+    queued: Option<usize>,
     /// Until when nothing is accepted, and when that was reported.
     exhausted: Option<Instant>,
     told: Option<Instant>,
@@ -172,22 +176,46 @@ impl Listener {
         }
     }
 
-    /// The connections that the kernel has queued: their senders may be done and gone. At most one,
-    /// or as many as had room in its queue before we stopped to accept.
-    fn queued(&self, keep_open: bool) -> Vec<Connection> {
-        self.state().crowded = true;
-        let mut queued: Vec<_> = self.let_waiting_in().into_iter().collect();
-        for _ in 0..=BACKLOG {
-            if !keep_open && !queued.is_empty() {
-                break;
+    /// The next connection; after [`Listener::stop`], until there is none.
+    async fn next(&self) -> Option<Connection> {
+        let stops = self.state().queued.is_some();
+        match stops {
+            true => self.queued().await,
+            false => Some(self.accept().await),
+        }
+    }
+
+    /// Accepts no more than what the kernel has queued: at most so many connections.
+    fn stop(&self, queued: usize) {
+        self.state().queued = Some(queued);
+    }
+
+    /// After [`Listener::stop`], returns the next connection that the kernel had queued, with a place
+    /// for it: its sender may be done and gone. By then each connection is read only as far as it
+    /// has arrived, so that a place is free soon.
+    async fn queued(&self) -> Option<Connection> {
+        loop {
+            self.state().crowded = false;
+            if self.state().waiting.is_some() {
+                self.door.places.free().await;
+                if let Some(connection) = self.let_waiting_in() {
+                    return Some(connection);
+                }
+            }
+            {
+                let mut state = self.state();
+                state.queued = Some(state.queued?.checked_sub(1)?);
             }
             match self.port.accept_now() {
-                Ok(knock) => queued.extend(self.let_in(knock)),
+                Ok(knock) => {
+                    if let Some(connection) = self.let_in(knock) {
+                        return Some(connection);
+                    }
+                }
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => break,
+                Err(_) => return None,
             }
         }
-        queued
     }
 
     fn let_waiting_in(&self) -> Option<Connection> {
@@ -308,35 +336,43 @@ pub async fn listen(
         let door = Arc::clone(&door);
         tasks.spawn(async move {
             match door.ready(connection, station.stop()).await? {
-                Some(connection) => receive(connection, origin, &station).await,
+                Some(connection) => {
+                    let peer = connection.peer().clone();
+                    let done = receive(connection, origin, &station).await;
+                    door.ended(peer, &done);
+                    done
+                }
                 None => Ok(Summary::default()),
             }
         });
     };
     let mut listener = Some(listener);
+    let mut stops = false;
     loop {
-        let accept = async {
+        let next = async {
             match &listener {
-                Some(listener) => listener.accept().await,
+                Some(listener) => listener.next().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            () = station.stop().cancelled(), if listener.is_some() => {
-                // Who has connected before is read, too.
-                let queued = listener.take().map(|listener| listener.queued(keep_open));
-                for connection in queued.into_iter().flatten() {
-                    serve(&mut tasks, connection);
+            () = station.stop().cancelled(), if !stops => {
+                stops = true;
+                if let Some(listener) = &listener {
+                    listener.stop(if keep_open { QUEUED } else { 1 });
                 }
             }
             Some(ended) = tasks.join_next() => outcome.end(ended, !keep_open),
             () = door.refusals_due() => {}
-            connection = accept => {
-                serve(&mut tasks, connection);
-                if !keep_open {
-                    listener = None;
+            connection = next => match connection {
+                Some(connection) => {
+                    serve(&mut tasks, connection);
+                    if !keep_open {
+                        listener = None;
+                    }
                 }
+                None => listener = None,
             }
         }
         if listener.is_none() && tasks.is_empty() {
@@ -354,12 +390,10 @@ impl Outcome {
     fn end(&mut self, ended: Result<Result<Summary, Error>, JoinError>, only: bool) {
         let result = ended.unwrap_or_else(|error| Err(Error::Task(error.to_string())));
         match &result {
-            Ok(_) => {}
             Err(error @ Error::AsciiText { .. }) => error!("Refused a sender: {error}."),
-            // It is logged, once a second.
-            Err(Error::Handshake { .. }) => {}
-            Err(Error::Read { source, .. }) if is_idle(source) => {}
-            Err(error) => warn!(%error, "A connection ended early."),
+            Err(error @ Error::Task(_)) => error!("{error}."),
+            // The others are logged, once a second.
+            _ => {}
         }
         self.add(result, only);
     }

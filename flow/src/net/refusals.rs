@@ -1,10 +1,11 @@
-//! Messages about refused connections: any host that reaches the port can cause them, so there is at
-//! most one a second, with a count.
+//! Messages about connections that were refused, or ended early: any host that reaches the port can
+//! cause them, so there is at most one a second, with a count.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -13,11 +14,16 @@ use super::connection::Peer;
 /// The minimum time between two messages of one kind.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The refusals of one kind.
+/// The refusals, or early ends, of one kind.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    /// Why connections are refused.
+    /// What happened to one, and to several: the words before and after their number.
+    one: &'static str,
+    several: [&'static str; 2],
+    /// Why, if it is always the same.
     why: String,
+    /// Notified when one is counted that is not logged yet.
+    counted: Arc<Notify>,
     total: AtomicU64,
     recent: Mutex<Recent>,
 }
@@ -34,11 +40,23 @@ struct Recent {
 }
 
 impl Refusals {
-    pub(super) fn new(why: impl Into<String>) -> Refusals {
+    pub(super) fn new(why: impl Into<String>, counted: &Arc<Notify>) -> Refusals {
         Refusals {
+            one: "Refused a connection",
+            several: ["Refused ", " connections"],
             why: why.into(),
+            counted: Arc::clone(counted),
             total: AtomicU64::new(0),
             recent: Mutex::default(),
+        }
+    }
+
+    /// For connections that end early.
+    pub(super) fn of_early_ends(counted: &Arc<Notify>) -> Refusals {
+        Refusals {
+            one: "A connection ended early",
+            several: ["", " connections ended early"],
+            ..Refusals::new("", counted)
         }
     }
 
@@ -55,6 +73,9 @@ impl Refusals {
         recent.peer = Some(peer);
         recent.because = because;
         self.tell(&mut recent);
+        if recent.more > 0 {
+            self.counted.notify_one();
+        }
     }
 
     /// Connections refused so far.
@@ -79,14 +100,17 @@ impl Refusals {
             return;
         }
         let (why, because) = (&self.why, &recent.because);
-        let colon = if because.is_empty() { "" } else { ": " };
-        match recent.more {
+        let colon = match why.is_empty() || because.is_empty() {
+            true => "",
+            false => ": ",
+        };
+        let (one, [before, after]) = (self.one, self.several);
+        let what = match recent.more {
             0 => return,
-            1 => error!(%peer, "Refused a connection: {why}{colon}{because}."),
-            more => {
-                error!(%peer, "Refused {more} connections in a second, the last one from this peer: {why}{colon}{because}.")
-            }
-        }
+            1 => one.to_owned(),
+            more => format!("{before}{more}{after} in a second, the last one from this peer"),
+        };
+        error!(%peer, "{what}: {why}{colon}{because}.");
         *recent = Recent {
             told: Some(Instant::now()),
             ..Recent::default()
