@@ -3,9 +3,9 @@
 //! [`listen`] receives what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what `tcpdump … |
 //! nc -lk PORT` serves. Both read each connection as an input of its own.
 //!
-//! Not a byte is ever written to a plain sender, and our half of a connection is not closed before
-//! the sender's half: a sender that closes with unread bytes resets the connection, and what was on
-//! its way is lost (measured: 72,000 of 200,000 bytes).
+//! Not a byte is ever written to a plain sender, and within TLS nothing but its own records. Our half
+//! of a connection is not closed before the sender's half: a sender that closes with unread bytes
+//! resets the connection, and what was on its way is lost (measured: 72,000 of 200,000 bytes).
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

@@ -303,11 +303,15 @@ pub(super) fn is_idle(error: &io::Error) -> bool {
 }
 
 /// Whether reading a connection failed at an end that may be the sender's own.
+#[cfg(feature = "tls")]
 pub(super) fn is_unclosed(error: &io::Error) -> bool {
-    #[cfg(feature = "tls")]
-    return error.get_ref().is_some_and(|error| error.is::<Unclosed>());
-    #[cfg(not(feature = "tls"))]
-    return false;
+    error.get_ref().is_some_and(|error| error.is::<Unclosed>())
+}
+
+/// TCP has no such end.
+#[cfg(not(feature = "tls"))]
+pub(super) fn is_unclosed(_: &io::Error) -> bool {
+    false
 }
 
 impl From<Connection> for Source<Connection> {
