@@ -41,7 +41,7 @@ pub(super) struct ServerTls {
     /// again.
     #[arg(long, alias = "ssl", help_heading = "TLS")]
     tls: bool,
-    /// Accept only senders with a certificate that one in FILE (PEM) has signed.
+    /// Accept only senders whose certificate is in FILE (PEM), or was signed by one in it.
     #[arg(
         long,
         alias = "ssl-trustfile",

@@ -91,7 +91,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         }));
     }
     trials.push(trial(
-        "certificates_of_senders_and_sighup",
+        "certificates_of_senders_over_tls",
         &[tool("openssl"), tool("ncat")],
         certificates,
     ));

@@ -182,8 +182,10 @@ impl Knock {
 
     /// Closes it so that its sender notices at its next write.
     pub(super) fn reset(self) {
-        if let Knock::Tcp(tcp, _) = &self {
-            reset(tcp);
+        match &self {
+            Knock::Tcp(tcp, _) => reset(tcp),
+            #[cfg(unix)]
+            Knock::Unix(..) => {}
         }
     }
 }

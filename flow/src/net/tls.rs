@@ -16,10 +16,12 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use self::senders::Senders;
 use self::verifier::Verifier;
 use super::connection::Wire;
 use crate::run::Error;
 
+mod senders;
 mod verifier;
 
 /// How long a handshake may take by default: a few round trips on a bad line, and nobody holds a
@@ -69,7 +71,7 @@ impl fmt::Debug for TlsServer {
 impl TlsServer {
     /// Reads the files. Without an `identity` the certificate is a new one that it has signed
     /// itself, as ncat does. With `senders`, a file of PEM, every sender must present a certificate
-    /// that one of those in the file has signed. A handshake ends after `timeout`.
+    /// that is in the file, or that one in the file has signed. A handshake ends after `timeout`.
     ///
     /// # Errors
     /// [`Error::Certificate`].
@@ -240,11 +242,11 @@ fn configure(
     identity: Option<&Identity>,
     senders: Option<&Path>,
 ) -> Result<(Arc<ServerConfig>, String), Error> {
-    let (certificates, key) = match identity {
+    let (own, key) = match identity {
         Some(identity) => identity.read()?,
         None => self_signed()?,
     };
-    let fingerprint = fingerprint(&certificates[0]);
+    let fingerprint = fingerprint(&own[0]);
     let provider = provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -252,19 +254,19 @@ fn configure(
     let builder = match senders {
         None => builder.with_no_client_auth(),
         Some(file) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots(file)?, provider)
-                .build()
-                .map_err(|error| wrong(file, error))?;
-            builder.with_client_cert_verifier(verifier)
+            let signed = WebPkiClientVerifier::builder_with_provider(roots(file)?, provider);
+            builder.with_client_cert_verifier(Arc::new(Senders {
+                certificates: certificates(file)?,
+                signed: signed.build().map_err(|error| wrong(file, error))?,
+            }))
         }
     };
-    let mut config =
-        builder
-            .with_single_cert(certificates, key)
-            .map_err(|error| match identity {
-                Some(identity) => wrong(&identity.certificate, error),
-                None => ours(error),
-            })?;
+    let mut config = builder
+        .with_single_cert(own, key)
+        .map_err(|error| match identity {
+            Some(identity) => wrong(&identity.certificate, error),
+            None => ours(error),
+        })?;
     // A sender that never reads (ncat --send-only) closes with them unread, which resets the
     // connection and takes with it what was on its way.
     config.send_tls13_tickets = 0;
