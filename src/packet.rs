@@ -71,10 +71,15 @@ impl Packets {
         self.0.footprint() + 2 * size_of::<usize>()
     }
 
-    /// Bytes of tcpdump's own messages (`N packets captured`, …) that stood among these records
+    /// Bytes of tcpdump's own messages (`N packets captured`, …) and of `dumpstream serve` that stood among these records
     /// and belong to none.
     pub fn messages(&self) -> u64 {
-        self.0.messages
+        self.0.messages.bytes
+    }
+
+    /// Records that `dumpstream serve` says that it skipped, in its messages among these records.
+    pub fn unserved(&self) -> u64 {
+        self.0.messages.unserved
     }
 
     /// Whether a remote packet could have printed records of its own into text like this: a record

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::cell::inet_cell;
 use crate::head::{Form, Stamp};
+use crate::message::Messages;
 use crate::plan::Plan;
 use crate::time_source::TimeSource;
 use crate::typed::Typed;
@@ -134,8 +135,8 @@ pub(crate) struct Inner {
     pub(crate) joined: Vec<u8>,
     /// Stamps of the user's own timestamp columns, until they are placed.
     pub(crate) stamps: Vec<Stamp>,
-    /// Bytes of tcpdump's own messages that stood among the records and were taken out.
-    pub(crate) messages: u64,
+    /// Messages that stood among the records and were taken out.
+    pub(crate) messages: Messages,
     /// A record is one that no tcpdump from 4.99 on prints so.
     pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
@@ -156,7 +157,7 @@ impl Inner {
             wide: Vec::new(),
             joined: Vec::new(),
             stamps: Vec::new(),
-            messages: 0,
+            messages: Messages::default(),
             old: false,
             identity: None,
             first: 0,

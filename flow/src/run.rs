@@ -294,6 +294,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             ..Summary::of_packets(packets)
         };
         batch.skipped.messages = messages;
+        batch.skipped.unserved = packets.unserved();
         if packets.arrival().is_none() && self.origin.dates_by_change() {
             let sources = packets.iter().map(|packet| packet.time_source());
             batch.dated = sources.filter(|source| source.is_undated()).count() as u64;
@@ -356,11 +357,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let skipped = self.codec.skipped();
         let fresh = skipped.total() - self.sent.total();
         if fresh > 0 {
-            self.station.progress().skip(fresh);
+            let unserved = skipped.unserved - self.sent.unserved;
+            self.station.progress().skip(fresh, unserved);
             // Bytes that the parser took out of records are added to those that the codec skipped.
-            let messages = self.summary.skipped.messages - self.sent.messages;
+            let Skipped {
+                messages, unserved, ..
+            } = self.summary.skipped;
             self.summary.skipped = skipped;
-            self.summary.skipped.messages += messages;
+            self.summary.skipped.messages += messages - self.sent.messages;
+            let unserved = unserved.saturating_sub(self.sent.unserved);
+            self.summary.skipped.unserved = skipped.unserved.saturating_add(unserved);
             self.sent = skipped;
         }
     }

@@ -177,13 +177,25 @@ impl fmt::Display for Summary {
                 "too late for their packet",
             ),
             (self.skipped.oversize, "of packets over the limit"),
-            (self.skipped.messages, "of tcpdump's own messages"),
+            (self.skipped.messages, "of messages among the packets"),
         ];
         for (bytes, reason) in reasons.into_iter().filter(|(bytes, _)| *bytes > 0) {
             write!(f, "\n{} skipped, {reason}", plural(bytes, "byte"))?;
         }
         if self.refused > 0 {
             write!(f, "\n{} refused (tcpdump -A)", plural(self.refused, "byte"))?;
+        }
+        if self.skipped.unserved > 0 {
+            let of_lost = if self.captures > 0 {
+                ", among those lost"
+            } else {
+                ""
+            };
+            write!(
+                f,
+                "\n{} not sent by `dumpstream serve`: read too slowly here{of_lost}",
+                packet(self.skipped.unserved)
+            )?;
         }
         if self.captures > 0 || self.lost > 0 {
             // As tcpdump does for its kernel, this line is also printed if the count is 0.
