@@ -54,7 +54,7 @@ pub(super) struct Listen {
     records: Records,
 }
 
-fn some(text: &str) -> Result<usize, String> {
+pub(super) fn some(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be greater than 0".to_owned()),
         Ok(n) => Ok(n),

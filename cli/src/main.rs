@@ -25,6 +25,7 @@ mod rows;
 mod runtime;
 mod same;
 mod schema;
+mod serve;
 mod signals;
 mod status;
 mod table;
@@ -71,6 +72,7 @@ enum Command {
     Parse(parse::Parse),
     Listen(listen::Listen),
     Connect(connect::Connect),
+    Serve(serve::Serve),
     Replay(replay::Replay),
     Query(query::Query),
     Read(read::Read),
@@ -175,6 +177,7 @@ fn main() -> ExitCode {
         Command::Parse(parse) => parse.run(manner),
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
+        Command::Serve(serve) => serve.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),

@@ -149,7 +149,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn longest(text: &str) -> Result<usize, String> {
+pub(super) fn longest(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
         _ => Err("must be from 1K to 512M".to_owned()),

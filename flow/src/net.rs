@@ -1,7 +1,8 @@
 //! netcat's part: text over plain TCP, received on a port of ours or fetched from one of theirs.
 //!
 //! [`listen`] receives what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what `tcpdump … |
-//! nc -lk PORT` serves. Both read each connection as an input of its own.
+//! nc -lk PORT` serves. Both read each connection as an input of its own. [`serve`] is the other end
+//! of [`connect`].
 //!
 //! Not a byte is ever written to a plain sender, and our half of a connection is not closed before
 //! the sender's half: a sender that closes with unread bytes resets the connection, and what was on
@@ -34,6 +35,7 @@ mod address;
 mod connect;
 mod listen;
 mod refusals;
+pub mod serve;
 
 pub use access::Access;
 pub use address::{check, resolve};

@@ -19,6 +19,7 @@ mod query;
 mod rejects;
 mod rotation;
 mod secrets;
+mod serve;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ mod pairs;
 mod program;
 #[path = "../../../flow/tests/flow/receiver.rs"]
 mod receiver;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         disk::trials(),
         netcat::trials(),
         pairs::trials(),
+        serve::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

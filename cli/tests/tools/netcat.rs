@@ -105,7 +105,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 // What a test needs.
 
 /// The nc of OpenBSD, which the option names are of; other systems have another.
-fn nc() -> Result<(), String> {
+pub(crate) fn nc() -> Result<(), String> {
     tool("nc")?;
     let help = Command::new("nc")
         .arg("-h")

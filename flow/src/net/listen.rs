@@ -110,7 +110,7 @@ impl Listener {
     /// At the limit a connection is accepted, closed and counted rather than left in the kernel's
     /// backlog: there its sender would believe that it is served, and its records would come hours
     /// late.
-    async fn accept(&self) -> Connection {
+    pub(super) async fn accept(&self) -> Connection {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -170,7 +170,7 @@ impl Listener {
         match Connection::new(tcp, Some(permit)) {
             Ok(connection) => {
                 self.counts.connections.fetch_add(1, Relaxed);
-                debug!(%peer, stream = connection.stream(), "A sender connected.");
+                debug!(%peer, stream = connection.stream(), "Accepted a connection.");
                 Some(connection)
             }
             // It closed before it was accepted.
@@ -258,7 +258,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Closes a connection so that its sender notices at its next write rather than at its end.
-fn reset(tcp: TcpStream) {
+pub(super) fn reset(tcp: TcpStream) {
     if let Err(error) = SockRef::from(&tcp).set_linger(Some(Duration::ZERO)) {
         debug!(%error, "Closed a connection without a reset.");
     }

@@ -1,0 +1,136 @@
+//! A port that serves one text to any number of clients, as `tcpdump … | nc -lk 4444` was meant to.
+//!
+//! An [`Intake`] cuts the text into records and hands it to a [`Fanout`], which keeps the newest of
+//! it; [`serve`] accepts clients and sends each of them the text from where it has joined. A client
+//! that is there from the beginning gets the text byte for byte, a later one begins at a record.
+
+mod client;
+mod fanout;
+mod intake;
+mod piece;
+mod ring;
+
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use self::client::client;
+pub use self::fanout::{DEFAULT_BUFFER, Fanout, Figures, Notice, Slow};
+use self::fanout::{Left, Place};
+pub use self::intake::Intake;
+pub use self::piece::Piece;
+use super::Connection;
+use super::listen::{Listener, reset};
+use crate::station::DEFAULT_DRAIN_TIMEOUT;
+
+/// Default size of a client's kernel send buffer, in bytes. It is set explicitly, so that it does
+/// not grow: what it holds is lost with a client that vanishes, and multiplied by the connection
+/// limit it bounds the kernel's memory.
+pub const SEND_BUFFER: usize = 256 << 10;
+
+/// Default time that a client may accept nothing while there is text for it.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How clients are treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Treatment {
+    /// Size of each client's kernel send buffer, in bytes.
+    pub send_buffer: usize,
+    /// How long a client may accept nothing while there is text for it; then its connection is
+    /// reset.
+    pub patience: Duration,
+    /// How long clients have for the rest after the text has ended.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Treatment {
+    fn default() -> Treatment {
+        Treatment {
+            send_buffer: SEND_BUFFER,
+            patience: DEFAULT_PATIENCE,
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+        }
+    }
+}
+
+/// Accepts clients until the text ends, and sends it to each of them. Returns when all clients have
+/// had everything and closed the connection, or when the drain time-out has expired.
+pub async fn serve(listener: Listener, fanout: &Fanout, treatment: &Treatment) {
+    let expired = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = fanout.ended() => break,
+            Some(ended) = tasks.join_next() => failed(ended),
+            connection = listener.accept() => {
+                let place = fanout.join(connection.peer());
+                tasks.spawn(attend(connection, place, treatment.clone(), expired.clone()));
+            }
+        }
+    }
+    drop(listener);
+    let deadline = Instant::now() + treatment.drain_timeout;
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline));
+    while !tasks.is_empty() {
+        tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => failed(ended),
+            () = &mut timer, if !expired.is_cancelled() => expired.cancel(),
+        }
+    }
+}
+
+/// Sends the text to one client.
+async fn attend(
+    connection: Connection,
+    mut place: Place,
+    treatment: Treatment,
+    expired: CancellationToken,
+) {
+    let peer = place.peer;
+    let Connection {
+        mut tcp,
+        _permit: permit,
+        ..
+    } = connection;
+    // Its defaults also work.
+    if let Err(error) = SockRef::from(&tcp)
+        .set_send_buffer_size(treatment.send_buffer)
+        .and_then(|()| tcp.set_nodelay(true))
+    {
+        debug!(%peer, %error, "Cannot set the options of a connection.");
+    }
+    let (read, write) = tcp.split();
+    place.left = tokio::select! {
+        biased;
+        left = client(read, write, &mut place, treatment.patience) => left,
+        () = expired.cancelled() => Left::Late,
+    };
+    let (sent, skipped, unsent) = place.figures();
+    match place.left {
+        Left::Itself => debug!(%peer, sent, skipped, unsent, "A client disconnected."),
+        Left::Slow => {
+            warn!(%peer, sent, skipped, unsent, "Disconnected a client that was too slow.");
+            // So that it does not take this for the end of the text.
+            reset(tcp);
+        }
+        Left::Late if unsent > 0 => {
+            warn!(%peer, sent, skipped, unsent, "A client did not take the rest in time.");
+        }
+        Left::Late => debug!(%peer, sent, skipped, "A client did not close its connection."),
+    }
+    drop((place, permit));
+}
+
+/// Reports a task that has panicked, which is a bug of ours.
+fn failed(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "A client's task failed; please report this.");
+    }
+}

@@ -1,0 +1,158 @@
+//! Cuts text into records and hands it to all clients, every byte unchanged.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use dumpstream::framing::{CutKind, Framer, Tail};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::fanout::Fanout;
+use super::piece::Piece;
+use crate::foreign::{BEGIN, Foreign};
+use crate::station::DEFAULT_FLUSH_AFTER;
+
+/// Bytes of one read.
+const READ: usize = 128 << 10;
+
+/// Reads text and hands it to the clients of a [`Fanout`].
+#[derive(Clone, Debug)]
+pub struct Intake {
+    framer: Framer,
+    flush_after: Duration,
+    /// What the text began with, until a record is recognised or its lack is reported.
+    begin: Option<Vec<u8>>,
+}
+
+impl Default for Intake {
+    fn default() -> Intake {
+        Intake::new()
+    }
+}
+
+impl Intake {
+    /// Cuts as a new [`Framer`] does, and sends the last record on after [`DEFAULT_FLUSH_AFTER`].
+    pub fn new() -> Intake {
+        Intake {
+            framer: Framer::new(),
+            flush_after: DEFAULT_FLUSH_AFTER,
+            begin: Some(Vec::new()),
+        }
+    }
+
+    /// Sets how the text is cut into records.
+    pub fn framer(self, framer: Framer) -> Intake {
+        Intake { framer, ..self }
+    }
+
+    /// After this long without bytes, the last record is sent on if it is complete.
+    pub fn flush_after(self, flush_after: Duration) -> Intake {
+        Intake {
+            flush_after,
+            ..self
+        }
+    }
+
+    /// Reads `text` to its end, or until `stop`, and hands all of it to `fanout`, which is not ended.
+    ///
+    /// # Errors
+    /// Reading fails. What was read before is handed on.
+    pub async fn run(
+        mut self,
+        mut text: impl AsyncRead + Unpin,
+        fanout: &Fanout,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let mut buf = BytesMut::new();
+        // Whether a flush can bring nothing more.
+        let mut flushed = true;
+        let ended = loop {
+            buf.reserve(READ);
+            let read = async {
+                let read = text.read_buf(&mut buf);
+                match flushed {
+                    true => Some(read.await),
+                    false => timeout(self.flush_after, read).await.ok(),
+                }
+            };
+            let read = tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                read = read => read,
+            };
+            match read {
+                Some(Ok(0)) => break Ok(()),
+                Some(Ok(_)) => {
+                    flushed = false;
+                    self.cut(&mut buf, Tail::Open, fanout).await;
+                    // However fast the text comes, its clients get their turn.
+                    tokio::task::yield_now().await;
+                }
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(error)) => break Err(error),
+                None => {
+                    flushed = true;
+                    if let Some(cut) = self.framer.flush(&buf) {
+                        let mut piece = Piece::default();
+                        piece.record(&buf[..cut.len]);
+                        buf.advance(cut.len);
+                        fanout.send(piece).await;
+                    }
+                }
+            }
+        };
+        self.cut(&mut buf, Tail::Final, fanout).await;
+        if self.begin.as_ref().is_some_and(|begin| !begin.is_empty()) {
+            self.unrecognised();
+        }
+        ended
+    }
+
+    /// Sends everything that is complete.
+    async fn cut(&mut self, buf: &mut BytesMut, tail: Tail, fanout: &Fanout) {
+        let mut piece = Piece::default();
+        while let Some(cut) = self.framer.next(buf, tail) {
+            let text = &buf[..cut.len];
+            match cut.kind {
+                CutKind::Skipped(_) => {
+                    if let Some(begin) = &mut self.begin {
+                        begin.extend_from_slice(&text[..text.len().min(BEGIN - begin.len())]);
+                    }
+                    piece.between(text);
+                }
+                _ => {
+                    self.begin = None;
+                    piece.record(text);
+                }
+            }
+            buf.advance(cut.len);
+            if self
+                .begin
+                .as_ref()
+                .is_some_and(|begin| begin.len() == BEGIN)
+            {
+                self.unrecognised();
+            }
+            if piece.is_full() {
+                fanout.send(std::mem::take(&mut piece)).await;
+            }
+        }
+        fanout.send(piece).await;
+    }
+
+    /// Reports, once, that the text has no records.
+    fn unrecognised(&mut self) {
+        let begin = self.begin.take().unwrap_or_default();
+        let looks = match Foreign::of(&begin) {
+            Some(looks) => format!(" It looks like {looks}; {}.", looks.remedy()),
+            None => String::new(),
+        };
+        warn!(
+            "No packets found: the text is passed on unchanged, but clients that connect later or \
+             are slow get none of it.{looks}"
+        );
+    }
+}
