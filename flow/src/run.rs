@@ -12,7 +12,7 @@ use tracing::warn;
 
 pub use self::again::again;
 pub use self::error::Error;
-pub use self::relay::relay;
+pub use self::placed::placed;
 pub use self::source::Source;
 use self::watch::Watch;
 use crate::clock;
@@ -22,7 +22,7 @@ use crate::summary::Summary;
 
 mod again;
 mod error;
-mod relay;
+mod placed;
 mod source;
 mod watch;
 
