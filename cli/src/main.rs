@@ -19,6 +19,7 @@ mod parse;
 mod query;
 mod read;
 mod records;
+mod relay;
 mod replay;
 mod report;
 mod rows;
@@ -73,6 +74,7 @@ enum Command {
     Listen(listen::Listen),
     Connect(connect::Connect),
     Serve(serve::Serve),
+    Relay(relay::Relay),
     Replay(replay::Replay),
     Query(query::Query),
     Read(read::Read),
@@ -178,6 +180,7 @@ fn main() -> ExitCode {
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
         Command::Serve(serve) => serve.run(manner),
+        Command::Relay(relay) => relay.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),
@@ -207,6 +210,9 @@ fn typed() -> Result<Cli, clap::Error> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     if arguments.iter().any(|a| a == "query") {
         arguments.iter_mut().for_each(query::hide_comment);
+    }
+    if arguments.get(1).is_some_and(|a| a == "relay") {
+        relay::quit_as_nc(&mut arguments);
     }
     let after = |i: usize| arguments.get(i + 1).and_then(|a| a.to_str());
     let color = arguments

@@ -2,7 +2,7 @@
 //!
 //! [`listen`] receives what `tcpdump … | nc HOST PORT` sends; [`connect`] fetches what `tcpdump … |
 //! nc -lk PORT` serves. Both read each connection as an input of its own. [`serve`] is the other end
-//! of [`connect`].
+//! of [`connect`]. [`relay()`] is netcat itself.
 //!
 //! Not a byte is ever written to a plain sender, and our half of a connection is not closed before
 //! the sender's half: a sender that closes with unread bytes resets the connection, and what was on
@@ -35,12 +35,14 @@ mod address;
 mod connect;
 mod listen;
 mod refusals;
+mod relay;
 pub mod serve;
 
 pub use access::Access;
 pub use address::{check, resolve};
 pub use connect::{Retry, connect};
 pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
+pub use relay::{RelayError, RelayOptions, Relayed, relay};
 
 /// Default size of a connection's kernel receive buffer, in bytes. It is set explicitly, so that it
 /// does not grow: multiplied by the connection limit it bounds the kernel's memory, and it is what

@@ -17,6 +17,7 @@ mod parse;
 mod program;
 mod query;
 mod rejects;
+mod relay;
 mod rotation;
 mod secrets;
 mod serve;

@@ -11,6 +11,7 @@ mod pairs;
 mod program;
 #[path = "../../../flow/tests/flow/receiver.rs"]
 mod receiver;
+mod relay;
 mod serve;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         disk::trials(),
         netcat::trials(),
         pairs::trials(),
+        relay::trials(),
         serve::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
