@@ -180,7 +180,7 @@ fn readable(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Reads one input to its end.
-async fn input(
+pub(super) async fn input(
     path: PathBuf,
     origins: &Origins,
     report: &Report,

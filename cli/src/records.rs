@@ -30,7 +30,7 @@ pub(super) struct Records {
         long_help = output_long_help(),
         help_heading = "Records"
     )]
-    output: Vec<SinkUrl>,
+    pub(super) output: Vec<SinkUrl>,
     /// Namespace file: the fields and their regexes [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     namespace: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub(super) struct Records {
         default_value_t = DEFAULT_MAX_RECORD,
         help_heading = "Records"
     )]
-    max_record: usize,
+    pub(super) max_record: usize,
     /// Keep the decoder's text (`info`) also for protocols that may print credentials; by default
     /// it is withheld.
     #[arg(long, help_heading = "Records")]
@@ -92,7 +92,7 @@ pub(super) struct Records {
     /// After a signal, how long sinks may take to write queued packets.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
-    drain_timeout: Duration,
+    pub(super) drain_timeout: Duration,
     /// Reopen files on SIGHUP even if it was ignored at the start (nohup) or the terminal is gone.
     #[arg(long, help_heading = "Records")]
     reopen_on_sighup: bool,
@@ -149,7 +149,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn longest(text: &str) -> Result<usize, String> {
+fn longest(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
         _ => Err("must be from 1K to 512M".to_owned()),
@@ -253,7 +253,8 @@ impl Records {
         })
     }
 
-    /// Opens everything. `otherwise` is where packets go without `-o`; `more` adds the options of a
+    /// Opens everything. `otherwise` is where packets go without `-o`, unless `more` adds a sink and
+    /// it is empty; `more` adds the options of a
     /// single subcommand.
     ///
     /// To be called in a tokio runtime.
@@ -267,6 +268,7 @@ impl Records {
         more: impl FnOnce(StationBuilder) -> StationBuilder,
     ) -> anyhow::Result<(Origins, Report)> {
         let urls = match self.output.is_empty() {
+            true if otherwise.is_empty() => Vec::new(),
             true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
             false => self.output,
         };

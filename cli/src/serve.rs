@@ -1,5 +1,7 @@
 //! `dumpstream serve`: serves tcpdump's text to any number of clients.
 
+mod report;
+
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,17 +10,20 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::framing::Framer;
-use dumpstream::limits::DEFAULT_MAX_RECORD;
 use dumpstream_flow::feed::{self, Feed};
 use dumpstream_flow::input::Input;
-use dumpstream_flow::net::serve::{Fanout, Intake, Notice, Slow, Treatment, serve};
-use dumpstream_flow::net::{self, Access, Connections, Listener, MAX_CONNECTIONS};
+use dumpstream_flow::net::serve::{Fanout, Intake, JsonLines, Notice, Slow, Treatment, serve};
+use dumpstream_flow::net::{self, Access, Listener, MAX_CONNECTIONS};
+use dumpstream_flow::run::Error;
 use tokio_util::sync::CancellationToken;
 
+use self::report::Report;
 use super::listen::{Receive, some};
-use super::records::longest;
-use super::status::Live;
-use super::{Exit, Manner, address, amount, runtime, say, signals};
+use super::origins::Origins;
+use super::parse::input;
+use super::records::Records;
+use super::report::Report as StationReport;
+use super::{Exit, Manner, Usage, address, amount, runtime, say};
 
 /// Kernel receive buffer of each client, in bytes: what clients say is ignored.
 const RECEIVE_BUFFER: usize = 16 << 10;
@@ -30,10 +35,14 @@ const RECEIVE_BUFFER: usize = 16 << 10;
 ///
 ///     dumpstream serve 0.0.0.0:4444 --allow 192.0.2.0/24       # clients of that network
 ///     dumpstream serve 4444 monday.txt.gz                      # begins with the first client
+///     dumpstream serve 4444 --from 5555 --jsonl --origin       # typed packets of many sensors
 ///
 /// A client that is connected from the beginning gets the text byte for byte; a later one begins
 /// at a packet. Clients may leave at any time. One that reads more slowly than the text comes is
 /// skipped ahead without delaying the others, and gets the line `dumpstream: skipped N records`.
+///
+/// With --jsonl, packets are parsed, and clients get one JSON object for each; the options under
+/// "Records" apply to that. With --from, the text comes from senders that connect to another port.
 ///
 /// At the end of the text, or after Ctrl-C or SIGTERM, clients get what is left of it, then the end
 /// of the connection. SIGUSR1 prints the report and continues.
@@ -48,6 +57,20 @@ pub(super) struct Serve {
     /// Port, as nc takes it.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
+    /// Send one line for each packet, for clients that read lines, such as Spark's socket source: the
+    /// lines of its headers are joined, and its payload is omitted.
+    #[arg(long)]
+    joined: bool,
+    /// Send one JSON object for each packet; a client that was too slow gets `{"skipped":N}`.
+    #[arg(long, conflicts_with = "joined")]
+    jsonl: bool,
+    /// With --jsonl, add where each packet came from: sensor, stream, record, time_source.
+    #[arg(long, requires = "jsonl")]
+    origin: bool,
+    /// Serve what senders send to this port, instead of standard input; --allow and
+    /// --max-connections apply to it, too. Clients get whole packets of one sender or the other.
+    #[arg(long, value_name = "[HOST:]PORT")]
+    from: Option<String>,
     /// What happens to a client that is too slow: skip packets for it, disconnect it, or make the
     /// text wait for it [default: drop; with FILE, block].
     #[arg(long, value_name = "WHAT", value_enum)]
@@ -72,12 +95,6 @@ pub(super) struct Serve {
     /// Kernel send buffer of each client.
     #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "256KiB")]
     sndbuf: usize,
-    /// Maximum length of a record; a longer one is cut there.
-    #[arg(long, value_name = "SIZE", value_parser = longest, default_value_t = DEFAULT_MAX_RECORD)]
-    max_record: usize,
-    /// At the end, how long clients may take to read what is left.
-    #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s")]
-    drain_timeout: Duration,
     #[command(flatten)]
     receive: Receive,
     /// Accepted for compatibility with nc; this command always listens.
@@ -89,6 +106,8 @@ pub(super) struct Serve {
     /// Accepted for compatibility with nc; names are never looked up.
     #[arg(short = 'n', hide = true)]
     numeric: bool,
+    #[command(flatten)]
+    records: Records,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -109,9 +128,26 @@ impl Serve {
     async fn serve(self, manner: Manner) -> anyhow::Result<Exit> {
         let (words, file) = split(&self.words, self.port.is_some());
         let at = net::resolve(&address::joined(words, self.port)?).await?;
-        let access = self.allow.into_iter().fold(Access::loopback(), Access::and);
-        let listener = Listener::bind_with(at[0], access, self.max_connections, RECEIVE_BUFFER)?;
-        let stored = is_stored(file.as_deref().unwrap_or(Path::new("/dev/stdin")));
+        let access = self.allow.iter().cloned();
+        let access = access.fold(Access::loopback(), Access::and);
+        let bind =
+            |at, access, buffer| Listener::bind_with(at, access, self.max_connections, buffer);
+        let from = match &self.from {
+            Some(_) if file.is_some() => {
+                return Err(Usage::new("--from and FILE are two inputs; give one").into());
+            }
+            Some(at) => {
+                let at = net::resolve(at).await?;
+                Some(bind(at[0], access.clone(), net::RECEIVE_BUFFER)?)
+            }
+            None => None,
+        };
+        let listener = bind(at[0], access, RECEIVE_BUFFER)?;
+        let stdin = file.is_none() && from.is_none();
+        let stored = match &file {
+            Some(file) => is_stored(file),
+            None => stdin && is_stored(Path::new("/dev/stdin")),
+        };
         let slow = match self.slow {
             Some(SlowName::Drop) => Slow::Drop,
             Some(SlowName::Disconnect) => Slow::Disconnect,
@@ -119,52 +155,149 @@ impl Serve {
             None if stored => Slow::Block,
             None => Slow::Drop,
         };
-        let fanout = Fanout::new(self.buffer, slow, Notice::Text);
+        let notice = match self.jsonl {
+            true => Notice::Json,
+            false => Notice::Text,
+        };
+        let fanout = Fanout::new(self.buffer, slow, notice);
         let mut treatment = Treatment::default();
         treatment.send_buffer = self.sndbuf;
         treatment.patience = self.client_timeout;
-        treatment.drain_timeout = self.drain_timeout;
+        treatment.drain_timeout = self.records.drain_timeout;
+        let intake = Intake::new()
+            .framer(Framer::new().max_record(self.records.max_record))
+            .flush_after(self.receive.flush_after)
+            .joined(self.joined);
+        let parsing = match self.jsonl {
+            true => Some(parsing(self.records, self.origin, self.receive, &fanout)?),
+            false if self.records.output.is_empty() => None,
+            false => return Err(Usage::new("-o needs --jsonl: packets are parsed for it").into()),
+        };
+        let station = parsing.as_ref().map(|(_, station)| station.clone());
+        let stop = match &station {
+            Some(station) => station.station.stop().clone(),
+            None => CancellationToken::new(),
+        };
         let report = Report {
             fanout: fanout.clone(),
             connections: listener.connections(),
+            station,
         };
-        let stop = CancellationToken::new();
         report.watch(&stop, manner)?;
         if !manner.quiet {
-            if file.is_none() && io::stdin().is_terminal() {
+            if stdin && parsing.is_none() && io::stdin().is_terminal() {
                 say("dumpstream: reading from the terminal; press Ctrl-D to end the input");
             }
-            let name = file
-                .as_deref()
-                .map_or("standard input".into(), Path::to_string_lossy);
+            let name = match (&from, &file) {
+                (Some(from), _) => format!("senders to {}", from.address()),
+                (None, Some(file)) => file.display().to_string(),
+                (None, None) => "standard input".to_owned(),
+            };
             let name = super::visible::line(&name).into_owned();
             say(&format!("serving {name} on {}", listener.address()));
         }
         let status = report.status(manner);
         let wait = self.wait.unwrap_or(usize::from(stored));
-        let intake = Intake::new()
-            .framer(Framer::new().max_record(self.max_record))
-            .flush_after(self.receive.flush_after);
         let taking = async {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 () = fanout.joined(wait) => {}
             }
-            let taken = take(file, intake, &fanout, &stop).await;
+            let taken = match (parsing, from) {
+                (Some(parsing), from) => parse(file, from, parsing, manner).await,
+                (None, Some(from)) => {
+                    intake.senders(from, &fanout, &stop).await;
+                    Taken::default()
+                }
+                (None, None) => Taken {
+                    failed: take(file, intake, &fanout, &stop).await.err(),
+                    ..Taken::default()
+                },
+            };
             fanout.end();
             taken
         };
         let (taken, ()) = tokio::join!(taking, serve(listener, &fanout, &treatment));
         drop(status);
         if !manner.quiet {
+            taken.report.iter().for_each(|report| say(report));
             say(&report.to_string());
         }
-        taken?;
-        Ok(match fanout.figures().late {
-            0 => Exit::Done,
-            _ => Exit::Undrained,
-        })
+        match (taken.failed, taken.exit, fanout.figures().late) {
+            (Some(error), _, _) => Err(error),
+            (None, Some(exit), _) if exit != Exit::Done => Ok(exit),
+            (None, _, 0) => Ok(Exit::Done),
+            (None, _, _) => Ok(Exit::Undrained),
+        }
+    }
+}
+
+/// What became of the text.
+#[derive(Debug, Default)]
+struct Taken {
+    /// The closing report of a station.
+    report: Option<String>,
+    /// The exit code of its sinks.
+    exit: Option<Exit>,
+    failed: Option<anyhow::Error>,
+}
+
+/// Opens what parses packets for the clients.
+fn parsing(
+    records: Records,
+    origin: bool,
+    receive: Receive,
+    fanout: &Fanout,
+) -> anyhow::Result<(Origins, StationReport)> {
+    let parser = records.parser()?;
+    records.open(parser, "", |station| {
+        let station = station.identity(origin).flush_after(receive.flush_after);
+        let lines = JsonLines::new(fanout.clone(), station.context());
+        station.sink("clients", Box::new(lines))
+    })
+}
+
+/// Parses the text to its end.
+async fn parse(
+    file: Option<PathBuf>,
+    from: Option<Listener>,
+    (origins, report): (Origins, StationReport),
+    manner: Manner,
+) -> Taken {
+    let station = &report.station;
+    let (figures, failed) = match from {
+        Some(from) => {
+            let origin = |connection: &_| origins.connection(connection);
+            let mut outcome = net::listen(from, true, station, origin).await;
+            let failed = outcome.error.take().map(anyhow::Error::from);
+            (outcome.to_string(), failed)
+        }
+        None => {
+            let file = file.unwrap_or_else(|| PathBuf::from("-"));
+            match input(file, &origins, &report, manner).await {
+                Ok(summary) => (summary.to_string(), None),
+                Err(error) => {
+                    let read = error.chain().find_map(|e| e.downcast_ref::<Error>());
+                    let summary = read.and_then(Error::summary).cloned().unwrap_or_default();
+                    (summary.to_string(), Some(error))
+                }
+            }
+        }
+    };
+    let undrained = station.drain().await;
+    let closing = Some(report.closing(&figures, undrained));
+    match report.exit(undrained) {
+        Ok(exit) => Taken {
+            report: closing,
+            exit: Some(exit),
+            failed,
+        },
+        Err(error) => Taken {
+            report: closing,
+            exit: None,
+            failed: Some(error),
+        },
     }
 }
 
@@ -220,63 +353,6 @@ async fn take(
         () = stop.cancelled() => Ok(()),
     };
     taken.context(name)
-}
-
-/// Reports on the text and its clients.
-#[derive(Clone, Debug)]
-struct Report {
-    fanout: Fanout,
-    connections: Connections,
-}
-
-impl Report {
-    /// Handles signals: they stop the text, or print the report.
-    fn watch(&self, stop: &CancellationToken, manner: Manner) -> io::Result<()> {
-        let report = self.clone();
-        signals::watch(
-            stop.clone(),
-            Default::default(),
-            move |signal| match signal {
-                signals::Signal::Stop if !manner.quiet => {
-                    say("stopping; repeat the signal to exit immediately")
-                }
-                signals::Signal::Stop | signals::Signal::Reopen => {}
-                signals::Signal::Now | signals::Signal::Tell => say(&report.to_string()),
-            },
-        )
-    }
-
-    /// The status line, if standard error is a terminal.
-    fn status(&self, manner: Manner) -> Option<Live> {
-        let report = self.clone();
-        let line = move |rate: &mut super::status::Rate| {
-            let figures = report.fanout.figures();
-            format!(
-                "{} records  {}/s  {} clients  {} sent  {} skipped",
-                amount::grouped(figures.records),
-                amount::grouped(rate.of(figures.records)),
-                figures.open,
-                amount::grouped(figures.sent),
-                amount::grouped(figures.skipped),
-            )
-        };
-        manner.live().then(|| Live::new(line))
-    }
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.fanout.figures())?;
-        let refused = [
-            (self.connections.denied(), "not allowed"),
-            (self.connections.over_cap(), "over the connection limit"),
-        ];
-        for (n, why) in refused.into_iter().filter(|(n, _)| *n > 0) {
-            let plural = if n == 1 { "" } else { "s" };
-            write!(f, "\n{n} connection{plural} refused, {why}")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

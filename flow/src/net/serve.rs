@@ -7,6 +7,7 @@
 mod client;
 mod fanout;
 mod intake;
+mod lines;
 mod piece;
 mod ring;
 
@@ -16,12 +17,14 @@ use socket2::SockRef;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use self::client::client;
 pub use self::fanout::{DEFAULT_BUFFER, Fanout, Figures, Notice, Slow};
 use self::fanout::{Left, Place};
 pub use self::intake::Intake;
+use self::intake::failed;
+pub use self::lines::JsonLines;
 pub use self::piece::Piece;
 use super::Connection;
 use super::listen::{Listener, reset};
@@ -126,11 +129,4 @@ async fn attend(
         Left::Late => debug!(%peer, sent, skipped, "A client did not close its connection."),
     }
     drop((place, permit));
-}
-
-/// Reports a task that has panicked, which is a bug of ours.
-fn failed(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "A client's task failed; please report this.");
-    }
 }

@@ -89,6 +89,11 @@ impl StationBuilder {
         self
     }
 
+    /// What its sinks are opened with, for a sink that is made elsewhere: of the options set so far.
+    pub fn context(&self) -> &SinkContext {
+        &self.context
+    }
+
     /// See [`LaneOptions::queue`].
     pub fn queue(mut self, bytes: usize) -> StationBuilder {
         self.lane.queue = bytes;

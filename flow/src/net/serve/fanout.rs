@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::piece::Piece;
@@ -119,8 +120,8 @@ impl Fanout {
     }
 
     /// Sends a piece to all clients. It waits for them only with [`Slow::Block`]: until all have
-    /// taken what has to make room.
-    pub async fn send(&self, mut piece: Piece) {
+    /// taken what has to make room, or until `stop`.
+    pub async fn send(&self, mut piece: Piece, stop: &CancellationToken) {
         if piece.is_empty() {
             return;
         }
@@ -132,7 +133,11 @@ impl Fanout {
         }
         let _turn = shared.turn.lock().await;
         let room = shared.ring.borrow().room(piece.cost(), shared.buffer);
-        self.until(|clients| clients.have_taken(room)).await;
+        tokio::select! {
+            biased;
+            () = self.until(|clients| clients.have_taken(room)) => {}
+            () = stop.cancelled() => {}
+        }
         shared
             .ring
             .send_modify(|ring| ring.push(piece, shared.buffer));
@@ -169,6 +174,7 @@ impl Fanout {
         figures.records = ring.records();
         figures.bytes = ring.bytes();
         figures.between = ring.between();
+        figures.omitted = ring.omitted();
         figures
     }
 
@@ -324,6 +330,8 @@ pub struct Figures {
     pub bytes: u64,
     /// Those of `bytes` that belong to no record.
     pub between: u64,
+    /// Bytes that were left out of the text.
+    pub omitted: u64,
     /// Clients so far.
     pub clients: u64,
     /// Clients that are connected.
@@ -350,6 +358,10 @@ impl fmt::Display for Figures {
         if self.between > 0 {
             let between = plural(self.between, "byte");
             write!(f, "\n{between} between packets, passed on unchanged")?;
+        }
+        if self.omitted > 0 {
+            let omitted = plural(self.omitted, "byte");
+            write!(f, "\n{omitted} of payload or between packets omitted")?;
         }
         write!(f, "\n{}", plural(self.clients, "client"))?;
         if self.open > 0 {

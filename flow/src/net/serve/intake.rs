@@ -4,15 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use dumpstream::framing::{CutKind, Framer, Tail};
+use dumpstream::framing::{CutKind, Framer, Record, Tail};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, error, warn};
 
 use super::fanout::Fanout;
 use super::piece::Piece;
 use crate::foreign::{BEGIN, Foreign};
+use crate::net::Listener;
 use crate::station::DEFAULT_FLUSH_AFTER;
 
 /// Bytes of one read.
@@ -23,6 +25,9 @@ const READ: usize = 128 << 10;
 pub struct Intake {
     framer: Framer,
     flush_after: Duration,
+    joined: bool,
+    /// There are other senders: what belongs to no record would be taken for a part of theirs.
+    shared: bool,
     /// What the text began with, until a record is recognised or its lack is reported.
     begin: Option<Vec<u8>>,
 }
@@ -39,6 +44,8 @@ impl Intake {
         Intake {
             framer: Framer::new(),
             flush_after: DEFAULT_FLUSH_AFTER,
+            joined: false,
+            shared: false,
             begin: Some(Vec::new()),
         }
     }
@@ -54,6 +61,12 @@ impl Intake {
             flush_after,
             ..self
         }
+    }
+
+    /// Hands on one line for each record: its head, joined as [`Record::head`] does. Its payload
+    /// lines, and bytes that belong to no record, are omitted.
+    pub fn joined(self, joined: bool) -> Intake {
+        Intake { joined, ..self }
     }
 
     /// Reads `text` to its end, or until `stop`, and hands all of it to `fanout`, which is not ended.
@@ -87,7 +100,7 @@ impl Intake {
                 Some(Ok(0)) => break Ok(()),
                 Some(Ok(_)) => {
                     flushed = false;
-                    self.cut(&mut buf, Tail::Open, fanout).await;
+                    self.cut(&mut buf, Tail::Open, fanout, stop).await;
                     // However fast the text comes, its clients get their turn.
                     tokio::task::yield_now().await;
                 }
@@ -97,22 +110,58 @@ impl Intake {
                     flushed = true;
                     if let Some(cut) = self.framer.flush(&buf) {
                         let mut piece = Piece::default();
-                        piece.record(&buf[..cut.len]);
+                        self.record(&buf[..cut.len], cut.kind, &mut piece);
                         buf.advance(cut.len);
-                        fanout.send(piece).await;
+                        fanout.send(piece, stop).await;
                     }
                 }
             }
         };
-        self.cut(&mut buf, Tail::Final, fanout).await;
+        self.cut(&mut buf, Tail::Final, fanout, stop).await;
         if self.begin.as_ref().is_some_and(|begin| !begin.is_empty()) {
             self.unrecognised();
         }
         ended
     }
 
+    /// Accepts senders until `stop`, and hands the records of all of them to `fanout`, which is not
+    /// ended. Bytes that belong to no record are omitted, and a record that was cut ends its line, so
+    /// that no client takes one sender's text for another's.
+    pub async fn senders(&self, listener: Listener, fanout: &Fanout, stop: &CancellationToken) {
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = tasks.join_next() => failed(ended),
+                connection = listener.accept() => {
+                    let mut intake = self.clone();
+                    intake.shared = true;
+                    let (fanout, stop) = (fanout.clone(), stop.clone());
+                    tasks.spawn(async move {
+                        let peer = connection.peer();
+                        match intake.run(connection, &fanout, &stop).await {
+                            Ok(()) => debug!(%peer, "A sender disconnected."),
+                            Err(error) => warn!(%peer, %error, "A connection ended early."),
+                        }
+                    });
+                }
+            }
+        }
+        drop(listener);
+        while let Some(ended) = tasks.join_next().await {
+            failed(ended);
+        }
+    }
+
     /// Sends everything that is complete.
-    async fn cut(&mut self, buf: &mut BytesMut, tail: Tail, fanout: &Fanout) {
+    async fn cut(
+        &mut self,
+        buf: &mut BytesMut,
+        tail: Tail,
+        fanout: &Fanout,
+        stop: &CancellationToken,
+    ) {
         let mut piece = Piece::default();
         while let Some(cut) = self.framer.next(buf, tail) {
             let text = &buf[..cut.len];
@@ -121,11 +170,14 @@ impl Intake {
                     if let Some(begin) = &mut self.begin {
                         begin.extend_from_slice(&text[..text.len().min(BEGIN - begin.len())]);
                     }
-                    piece.between(text);
+                    match self.joined || self.shared {
+                        true => piece.omit(text.len()),
+                        false => piece.between(text),
+                    }
                 }
-                _ => {
+                kind => {
                     self.begin = None;
-                    piece.record(text);
+                    self.record(text, kind, &mut piece);
                 }
             }
             buf.advance(cut.len);
@@ -137,10 +189,25 @@ impl Intake {
                 self.unrecognised();
             }
             if piece.is_full() {
-                fanout.send(std::mem::take(&mut piece)).await;
+                fanout.send(std::mem::take(&mut piece), stop).await;
             }
         }
-        fanout.send(piece).await;
+        fanout.send(piece, stop).await;
+    }
+
+    fn record(&self, text: &[u8], kind: CutKind, piece: &mut Piece) {
+        if !self.joined {
+            return match self.shared && !text.ends_with(b"\n") {
+                true => piece.record(&[text, b"\n"].concat()),
+                false => piece.record(text),
+            };
+        }
+        let record = Record::new(text.to_vec(), self.framer.style(), kind);
+        let line = [record.head(), b"\n"].concat();
+        piece.record(&line);
+        // Joining takes away blanks, which are not missed.
+        let payload: usize = record.lines().map(|line| line.len() + 1).sum();
+        piece.omit(payload + record.messages() as usize);
     }
 
     /// Reports, once, that the text has no records.
@@ -154,5 +221,12 @@ impl Intake {
             "No packets found: the text is passed on unchanged, but clients that connect later or \
              are slow get none of it.{looks}"
         );
+    }
+}
+
+/// Reports a task that has panicked, which is a bug of ours.
+pub(super) fn failed(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "A connection's task failed; please report this.");
     }
 }

@@ -13,6 +13,8 @@ pub struct Piece {
     ends: Vec<u32>,
     /// Bytes that belong to no record.
     between: u64,
+    /// Bytes that are left out.
+    omitted: u64,
 }
 
 impl Piece {
@@ -39,14 +41,19 @@ impl Piece {
         self.between += text.len() as u64;
     }
 
+    /// Counts bytes that are left out.
+    pub fn omit(&mut self, bytes: usize) {
+        self.omitted += bytes as u64;
+    }
+
     /// Whether it is long enough to be sent on.
     pub fn is_full(&self) -> bool {
         self.text.len() >= Piece::FULL
     }
 
-    /// Whether it has no text.
+    /// Whether it has no text, and none was left out.
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.text.is_empty() && self.omitted == 0
     }
 
     /// How many records it has.
@@ -62,6 +69,11 @@ impl Piece {
     /// How many of its bytes belong to no record.
     pub(super) fn between_records(&self) -> u64 {
         self.between
+    }
+
+    /// How many bytes were left out.
+    pub(super) fn omitted(&self) -> u64 {
+        self.omitted
     }
 
     /// Where the first record begins, if there is one.

@@ -21,6 +21,8 @@ pub(super) struct Ring {
     bytes: u64,
     /// Bytes so far that belong to no record.
     between: u64,
+    /// Bytes so far that were left out of the text.
+    omitted: u64,
     ended: bool,
 }
 
@@ -43,6 +45,10 @@ impl Ring {
 
     pub(super) fn between(&self) -> u64 {
         self.between
+    }
+
+    pub(super) fn omitted(&self) -> u64 {
+        self.omitted
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -75,6 +81,7 @@ impl Ring {
         self.cost += piece.cost();
         self.bytes += piece.text().len() as u64;
         self.between += piece.between_records();
+        self.omitted += piece.omitted();
         let before = self.records;
         self.records += piece.records();
         self.pieces.push_back(Arc::new(Placed { piece, before }));
@@ -169,7 +176,7 @@ impl Cursor {
                 true => placed.piece.head(),
                 false => Some(0),
             };
-            if let Some(from) = from {
+            if let Some(from) = from.filter(|from| *from < placed.piece.text().len()) {
                 self.seeks = false;
                 return Some(Next::Text(Arc::clone(placed), from));
             }
