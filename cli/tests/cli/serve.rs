@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 
@@ -43,15 +44,9 @@ impl Server {
 
     /// Waits until so many clients are connected.
     fn connected(&self, clients: usize) {
+        let connected = format!(", {clients} connected");
         until("the clients are connected", || {
-            let before = self.running.said().len();
-            self.running.signal("USR1");
-            let report = until("it reports", || {
-                let said = self.running.said().split_off(before);
-                said.contains(" sent to clients").then_some(said)
-            });
-            let connected = format!(", {clients} connected");
-            report.contains(&connected).then_some(())
+            report(&self.running).contains(&connected).then_some(())
         });
     }
 
@@ -62,6 +57,16 @@ impl Server {
         assert_eq!(status.code(), Some(code), "{said}");
         said
     }
+}
+
+/// The report of a server that goes on.
+fn report(running: &Running) -> String {
+    let before = running.said().len();
+    running.signal("USR1");
+    until("it reports", || {
+        let said = running.said().split_off(before);
+        said.contains(" sent to clients").then_some(said)
+    })
 }
 
 /// Where a server listens.
@@ -304,6 +309,194 @@ fn a_stalled_client_is_skipped_alone_and_exactly() {
         let most = BUFFER + (READERS + STALLED) * (48 << 10);
         assert!(grown <= most, "grew by {grown} bytes, {most} are allowed");
     }
+}
+
+#[test]
+fn joined_records_are_lines_with_the_same_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::new(folder.path(), &["--joined"]);
+    let client = server.connect();
+    server.connected(1);
+    let text = format!(
+        "listening on eth0\n{}\tpayload\n10:00:09.000000 ARP, Request\n5 packets captured\n",
+        records(3)
+    );
+    server.write(&text);
+    let said = server.end(0);
+    let lines = read(client);
+    let expected = records(3).replace("\n    ", " ") + "10:00:09.000000 ARP, Request\n";
+    assert_eq!(lines, expected);
+    let omitted = "listening on eth0\n\tpayload\n5 packets captured\n".len();
+    let omitted = format!("\n{omitted} bytes of payload or between packets omitted");
+    assert!(said.contains(&omitted), "{said}");
+    let parse = |text: &str| {
+        let parsed = fed(
+            folder.path(),
+            &["parse", "--date", "2026-11-30"],
+            text.as_bytes(),
+        );
+        parsed.out
+    };
+    assert_eq!(parse(&lines), parse(&text));
+}
+
+#[test]
+fn typed_packets_are_those_that_parse_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--jsonl", "--date", "2026-11-30", "-o", "sqlite:packets.db"];
+    let mut server = Server::new(folder.path(), &options);
+    let client = server.connect();
+    server.connected(1);
+    let text = records(500);
+    server.write(&text);
+    let said = server.end(0);
+    let parsed = fed(
+        folder.path(),
+        &["parse", "--date", "2026-11-30"],
+        text.as_bytes(),
+    );
+    assert_eq!(read(client), parsed.out);
+    for line in [
+        "\n500 packets received",
+        "\n500 packets written to clients",
+        "\n500 packets written to sqlite:packets.db",
+        "\n500 packets served",
+        "\n500 packets sent to clients",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in {said}");
+    }
+    let sinks = ["serve", "0", "-o", "null:"];
+    ran(folder.path(), &sinks).failed(2, &["-o needs --jsonl"]);
+
+    // A client that was too slow is told so in JSON.
+    let small = ["--jsonl", "--buffer", "64K", "--sndbuf", "16K"];
+    let mut server = Server::new(folder.path(), &small);
+    let slow = server.connect();
+    server.connected(1);
+    server.write(&records(20_000));
+    until("all is taken", || {
+        let taken = report(&server.running).contains("\n20000 packets served");
+        taken.then_some(())
+    });
+    let slow = std::thread::spawn(move || read(slow));
+    server.end(0);
+    let (mut packets, mut skipped) = (0, 0);
+    for line in slow.join().unwrap().lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect(line);
+        match object["skipped"].as_u64() {
+            Some(n) => skipped += n,
+            None => packets += 1,
+        }
+    }
+    assert!(
+        skipped > 0 && packets + skipped == 20_000,
+        "{packets} and {skipped}"
+    );
+}
+
+#[test]
+fn senders_push_to_one_port_and_clients_fetch_from_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = [
+        "serve",
+        "0",
+        "--from",
+        "0",
+        "--flush-after",
+        "20ms",
+        "--drain-timeout",
+        "2s",
+    ];
+    for typed in [false, true] {
+        let more: &[&str] = if typed {
+            &["--jsonl", "--origin", "-v"]
+        } else {
+            &["-v"]
+        };
+        let running = Running::new(dumpstream(folder.path(), &[&ports, more].concat()));
+        let client = TcpStream::connect(serving(&running)).unwrap();
+        let said = running.says("serving senders to ");
+        let from = said.split("serving senders to ").nth(1).unwrap();
+        let from: SocketAddr = from.split(' ').next().unwrap().parse().unwrap();
+        running.says("Accepted a connection.");
+        let mut senders: Vec<_> = (0..4).map(|_| TcpStream::connect(from).unwrap()).collect();
+        // In pieces that end within records, so that the senders alternate.
+        let texts: Vec<String> = (0..4)
+            .map(|sender| (0..200).map(|n| record(sender * 1000 + n)).collect())
+            .collect();
+        for part in 0..50 {
+            for (socket, text) in senders.iter_mut().zip(&texts) {
+                let size = text.len().div_ceil(50);
+                let end = text.len().min((part + 1) * size);
+                socket
+                    .write_all(&text.as_bytes()[part * size..end])
+                    .unwrap();
+            }
+        }
+        // One is cut in the midst of its last record.
+        senders[0].write_all(&record(7).as_bytes()[..60]).unwrap();
+        drop(senders);
+        until("all senders are gone", || {
+            let said = running.said();
+            (said.matches("A sender disconnected.").count() == 4).then_some(())
+        });
+        running.signal("TERM");
+        let got = read(client);
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        if typed {
+            assert_eq!(got.lines().count(), 801, "{said}");
+            let streams: std::collections::HashSet<String> = got
+                .lines()
+                .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+                .map(|row| row["stream"].to_string())
+                .collect();
+            assert_eq!(streams.len(), 4);
+            continue;
+        }
+        let mut lines = got.lines();
+        let mut whole = 0;
+        while let Some(head) = lines.next() {
+            if head == &record(7)[..60] {
+                continue;
+            }
+            let two = format!("{head}\n{}\n", lines.next().unwrap());
+            assert!(texts.iter().any(|text| text.contains(&two)), "{two}");
+            whole += 1;
+        }
+        assert_eq!(whole, 800);
+    }
+    let both = ["serve", "0", "--from", "0", "day.txt"];
+    ran(folder.path(), &both).failed(2, &["two inputs"]);
+}
+
+/// A text that waits for a client does not wait after a signal.
+#[test]
+fn a_signal_ends_waiting_for_a_stalled_client() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("day.txt"), records(50_000)).unwrap();
+    let arguments = [
+        "serve",
+        "0",
+        "day.txt",
+        "--buffer",
+        "64K",
+        "--sndbuf",
+        "16K",
+        "--drain-timeout",
+        "200ms",
+    ];
+    let running = Running::new(dumpstream(folder.path(), &arguments));
+    let client = TcpStream::connect(serving(&running)).unwrap();
+    assert!(client.peek(&mut [0; 1]).unwrap() > 0, "it has begun");
+    until("it waits", || {
+        let before = report(&running);
+        std::thread::sleep(Duration::from_millis(200));
+        (report(&running) == before).then_some(())
+    });
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(5), "{said}");
 }
 
 #[test]
