@@ -226,8 +226,10 @@ mod tests {
     async fn silence_ends_it_and_so_does_the_end_of_the_input() {
         let (ours, _theirs) = tokio::io::duplex(1000);
         let start = Instant::now();
-        let mut options = RelayOptions::default();
-        options.idle = Some(Duration::from_secs(7));
+        let options = RelayOptions {
+            idle: Some(Duration::from_secs(7)),
+            ..RelayOptions::default()
+        };
         // An input that never ends.
         let (input, _writer) = tokio::io::duplex(1);
         let done = relay(ours, input, &mut Vec::new(), &options).await;
@@ -236,8 +238,10 @@ mod tests {
 
         let (ours, _theirs) = tokio::io::duplex(1000);
         let start = Instant::now();
-        let mut options = RelayOptions::default();
-        options.quit = Some(Duration::from_secs(3));
+        let options = RelayOptions {
+            quit: Some(Duration::from_secs(3)),
+            ..RelayOptions::default()
+        };
         let done = relay(ours, &b"text"[..], &mut Vec::new(), &options).await;
         assert_eq!(done.unwrap().sent, 4);
         assert_eq!(start.elapsed(), Duration::from_secs(3));
