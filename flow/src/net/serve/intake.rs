@@ -217,10 +217,14 @@ impl Intake {
             Some(looks) => format!(" It looks like {looks}; {}.", looks.remedy()),
             None => String::new(),
         };
-        warn!(
-            "No packets found: the text is passed on unchanged, but clients that connect later or \
-             are slow get none of it.{looks}"
-        );
+        let sent = match self.joined || self.shared {
+            true => "nothing is sent to clients",
+            false => {
+                "the text is passed on unchanged, but clients that connect later or are slow get \
+                 none of it"
+            }
+        };
+        warn!("No packets found: {sent}.{looks}");
     }
 }
 
