@@ -168,9 +168,10 @@ async fn flow(
         tokio::time::sleep(LONGEST).await;
         stop.cancel();
     });
+    let player = replay.player();
     let (outcome, sent) = tokio::join!(
         listening.serve(),
-        replay.send(report.station.stop().child_token())
+        replay.send(&player, report.station.stop().child_token())
     );
     report.station.drain().await;
     overdue.abort();

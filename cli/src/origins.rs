@@ -16,6 +16,15 @@ pub(super) enum Stamp {
     Elapsed,
 }
 
+impl Stamp {
+    pub(super) fn form(self) -> StampForm {
+        match self {
+            Stamp::Delta => StampForm::Delta,
+            Stamp::Elapsed => StampForm::Elapsed,
+        }
+    }
+}
+
 /// A time zone, and how the report names it.
 #[derive(Clone, Debug)]
 pub(super) struct Zone {
@@ -139,8 +148,7 @@ impl Origins {
         let zone = self.zones.of(&sensor);
         let origin = Origin::new(sensor).zone(zone);
         let origin = match self.stamp {
-            Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
-            Some(Stamp::Elapsed) => origin.stamp(StampForm::Elapsed),
+            Some(stamp) => origin.stamp(stamp.form()),
             None => origin,
         };
         let origin = match self.date {

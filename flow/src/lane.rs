@@ -20,14 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::counters::Counters;
 pub use self::lanes::Lanes;
-use self::latency::Histogram;
-pub use self::latency::Latency;
 use self::offer::{Dropping, Waiting};
+use crate::latency::{Histogram, Latency};
 use crate::sink::{OnFull, Sink};
 
 mod counters;
 mod lanes;
-mod latency;
 mod offer;
 mod task;
 

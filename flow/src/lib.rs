@@ -10,6 +10,7 @@ mod foreign;
 #[cfg(feature = "input")]
 pub mod input;
 mod lane;
+mod latency;
 pub mod net;
 mod place;
 mod progress;
@@ -22,7 +23,8 @@ mod store;
 mod summary;
 pub use codec::{BatchCodec, RecordCodec};
 pub use foreign::Foreign;
-pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
+pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes};
+pub use latency::Latency;
 pub use progress::Progress;
 pub use rejects::Rejects;
 pub use run::run;

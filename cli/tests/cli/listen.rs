@@ -215,19 +215,6 @@ fn replay_listen_query() {
 }
 
 #[test]
-fn replay_to_standard_output_changes_no_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!("preamble\n{}", records(100));
-    fs::write(folder.path().join("day.txt"), &text).unwrap();
-    let replay = ran(folder.path(), &["replay", "day.txt", "--topspeed"]);
-    assert_eq!(replay.out, text);
-    ran(folder.path(), &["replay", "-q", "day.txt", "--topspeed"]).quiet();
-    ran(folder.path(), &["replay", "gone.txt"]).failed(1, &["gone.txt"]);
-    let both = ["replay", "day.txt", "--topspeed", "-x", "2"];
-    ran(folder.path(), &both).failed(2, &["--topspeed"]);
-}
-
-#[test]
 fn connect_reads_what_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,6 +17,7 @@ mod parse;
 mod program;
 mod query;
 mod rejects;
+mod replay;
 mod rotation;
 mod secrets;
 #[cfg(unix)]

@@ -18,7 +18,7 @@ pub struct Latency {
 
 /// Counts in logarithmic buckets of nanoseconds; its size is fixed.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     counts: Box<[u64]>,
     total: u64,
 }
@@ -35,12 +35,12 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts `packets` that took `ns`. A clock that was set back makes `ns` negative, which counts
     /// as 0.
-    pub(super) fn record(&mut self, ns: i64, packets: u64) {
+    pub(crate) fn record(&mut self, ns: i64, packets: u64) {
         self.counts[bucket(ns.max(0).unsigned_abs())] += packets;
         self.total += packets;
     }
 
-    pub(super) fn summary(&self) -> Latency {
+    pub(crate) fn summary(&self) -> Latency {
         Latency {
             p50: self.quantile(50),
             p99: self.quantile(99),
