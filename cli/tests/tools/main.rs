@@ -4,6 +4,7 @@
 
 mod captures;
 mod disk;
+mod endings;
 mod netcat;
 mod pairs;
 #[path = "../cli/program.rs"]
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let trials = [
         captures::trials(),
         disk::trials(),
+        endings::trials(),
         netcat::trials(),
         pairs::trials(),
     ];

@@ -105,7 +105,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 // What a test needs.
 
 /// The nc of OpenBSD, which the option names are of; other systems have another.
-fn nc() -> Result<(), String> {
+pub(crate) fn nc() -> Result<(), String> {
     tool("nc")?;
     let help = Command::new("nc")
         .arg("-h")
@@ -137,7 +137,7 @@ fn root() -> Result<(), String> {
     }
 }
 
-fn namespaces() -> Result<(), String> {
+pub(crate) fn namespaces() -> Result<(), String> {
     root()?;
     tool("ip")?;
     Namespace::new("probe")
@@ -163,10 +163,10 @@ fn capture_on_loopback() -> Result<(), String> {
 // What runs.
 
 /// A process that does not outlive its test.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
-    fn start(command: &mut Command) -> Result<Process, Failed> {
+    pub(crate) fn start(command: &mut Command) -> Result<Process, Failed> {
         let name = command.get_program().to_owned();
         let child = command
             .spawn()
@@ -175,7 +175,7 @@ impl Process {
     }
 
     /// Waits for it to end by itself.
-    fn wait(&mut self) -> Result<(), Failed> {
+    pub(crate) fn wait(&mut self) -> Result<(), Failed> {
         let start = Instant::now();
         while self.0.try_wait()?.is_none() {
             if start.elapsed() > HANG {
@@ -186,7 +186,7 @@ impl Process {
         Ok(())
     }
 
-    fn interrupt(&self) -> Result<(), Failed> {
+    pub(crate) fn interrupt(&self) -> Result<(), Failed> {
         checked(
             Command::new("kill")
                 .arg("-INT")
@@ -205,7 +205,7 @@ impl Drop for Process {
     }
 }
 
-fn checked(command: &mut Command) -> Result<Output, String> {
+pub(crate) fn checked(command: &mut Command) -> Result<Output, String> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;
@@ -228,10 +228,10 @@ fn command(words: &[&str], address: SocketAddr) -> Command {
 }
 
 /// A network namespace with two ends of one cable, in which nothing speaks by itself.
-struct Namespace(String);
+pub(crate) struct Namespace(String);
 
 impl Namespace {
-    fn new(what: &str) -> Result<Namespace, String> {
+    pub(crate) fn new(what: &str) -> Result<Namespace, String> {
         let namespace = Namespace(format!("dumpstream-{what}-{}", std::process::id()));
         checked(Command::new("ip").args(["netns", "add", &namespace.0]))?;
         let quiet = "net.ipv6.conf.all.disable_ipv6=1";
@@ -252,7 +252,7 @@ impl Namespace {
     }
 
     /// A command within; its process is the command's own.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.0, program]);
         command
@@ -265,12 +265,12 @@ impl Drop for Namespace {
     }
 }
 
-fn capture() -> PathBuf {
+pub(crate) fn capture() -> PathBuf {
     given::sample("4.99.3/mix/replay.pcap")
 }
 
 /// What `tcpdump -r` prints of the capture that the samples come with.
-fn recorded(options: &[&str]) -> Result<String, Failed> {
+pub(crate) fn recorded(options: &[&str]) -> Result<String, Failed> {
     let mut command = Command::new("tcpdump");
     command.args(options).arg("-r").arg(capture());
     let text = String::from_utf8(checked(&mut command)?.stdout)?;
