@@ -5,6 +5,7 @@
 mod captures;
 mod disk;
 mod endings;
+mod flow;
 mod netcat;
 mod pairs;
 #[path = "../cli/program.rs"]
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         captures::trials(),
         disk::trials(),
         endings::trials(),
+        flow::trials(),
         netcat::trials(),
         pairs::trials(),
     ];
