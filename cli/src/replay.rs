@@ -34,7 +34,8 @@ const LINGER: Duration = Duration::from_secs(30);
 #[command(verbatim_doc_comment,
           group = ArgGroup::new("pace").args(["multiplier", "pps", "mbps", "topspeed"]))]
 pub(super) struct Replay {
-    /// tcpdump text (also .gz or .zst), or a capture, which tcpdump prints; - is standard input.
+    /// tcpdump text (also .gz or .zst), or a capture, which tcpdump prints; - is standard input,
+    /// whose packets are each sent when the next one begins.
     file: PathBuf,
     /// Destination: HOST PORT or HOST:PORT [default: standard output].
     #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
@@ -74,9 +75,8 @@ pub(super) struct Replay {
     /// Stop after this time.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, help_heading = "Extent")]
     duration: Option<Duration>,
-    /// Replace each time stamp by the time at which its packet is sent, in the form and with the
-    /// digits of the old one, in this machine's time zone. Other bytes are unchanged; without this
-    /// all are.
+    /// Replace each time stamp with the time at which its packet is sent, in the same form and with
+    /// as many digits, in this machine's time zone. No other byte changes.
     #[arg(long, help_heading = "Time stamps")]
     restamp: bool,
     /// Whether relative time stamps are deltas (-ttt) or elapsed time (-ttttt); they look

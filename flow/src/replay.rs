@@ -35,7 +35,8 @@ pub enum Pace {
 /// Every record is due at a fixed time after the first one, so that the errors of waits do not add
 /// up; after the other end has blocked, the replay catches up. A record whose stamp goes back is due
 /// with its predecessor. A time of day that goes back by more than two hours belongs to the next day.
-/// Every byte is sent as it is, unless [`Replay::restamp`] replaces the stamps.
+/// Every byte is sent as it is, unless [`Replay::restamp`] replaces the stamps. Only whole records
+/// are sent: one is complete when the next one begins, or the text ends.
 ///
 /// ```
 /// use std::time::Duration;
