@@ -106,6 +106,23 @@ fn a_signal_shows_what_was_sent_and_another_ends_a_long_wait() {
 }
 
 #[test]
+fn a_signal_ends_a_write_that_blocks() {
+    let (folder, _) = day(3);
+    let (running, socket) = to_a_port(&folder, &["--topspeed", "--loop", "0"]);
+    until("nothing more is taken", || {
+        running.signal("USR1");
+        let said = running.said();
+        let lines = said.lines().filter(|line| line.starts_with("Actual: "));
+        let mut sent = lines.rev().map(|line| line.split(" sent in").next());
+        (sent.next()? == sent.next()?).then_some(())
+    });
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    drop(socket);
+}
+
+#[test]
 fn a_reset_is_a_failure_with_figures() {
     let (folder, _) = day(3);
     let (running, socket) = to_a_port(&folder, &["--pps", "1000", "--loop", "0"]);
