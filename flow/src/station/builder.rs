@@ -101,6 +101,12 @@ impl StationBuilder {
         self
     }
 
+    /// See [`LaneOptions::since_stamp`].
+    pub fn since_stamp(mut self, since_stamp: bool) -> StationBuilder {
+        self.lane.since_stamp = since_stamp;
+        self
+    }
+
     /// After this long without bytes, the last record of an input is sent on if it is complete
     /// [default: [`DEFAULT_FLUSH_AFTER`]].
     pub fn flush_after(mut self, flush_after: Duration) -> StationBuilder {
