@@ -12,6 +12,8 @@ pub mod input;
 mod lane;
 pub mod net;
 mod place;
+#[cfg(feature = "input")]
+mod program;
 mod progress;
 pub mod rejects;
 pub mod replay;
@@ -20,6 +22,8 @@ mod sink;
 mod station;
 mod store;
 mod summary;
+#[cfg(feature = "input")]
+mod tcpdump;
 pub use codec::{BatchCodec, RecordCodec};
 pub use foreign::Foreign;
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
