@@ -34,11 +34,13 @@ mod address;
 mod connect;
 mod listen;
 mod refusals;
+mod uplink;
 
 pub use access::Access;
 pub use address::{check, resolve};
 pub use connect::{Retry, connect};
 pub use listen::{Connections, Listener, MAX_CONNECTIONS, listen};
+pub use uplink::Uplink;
 
 /// Default size of a connection's kernel receive buffer, in bytes. It is set explicitly, so that it
 /// does not grow: multiplied by the connection limit it bounds the kernel's memory, and it is what

@@ -69,7 +69,7 @@ impl Retry {
     }
 
     /// The wait after this many failures in a row.
-    fn wait(&self, failures: u32) -> Duration {
+    pub(crate) fn wait(&self, failures: u32) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(31));
         let span = self.first.saturating_mul(doubled).min(self.most);
         // A hash under a random key is random enough to spread receivers.

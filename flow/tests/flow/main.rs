@@ -4,3 +4,4 @@ mod bridge;
 mod lane;
 mod receiver;
 mod sqlite;
+mod uplink;
