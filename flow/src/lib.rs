@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod amount;
+#[cfg(all(unix, feature = "input"))]
+pub mod capture;
 pub mod causes;
 pub mod clock;
 mod codec;
