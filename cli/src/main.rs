@@ -2,6 +2,8 @@
 
 mod address;
 mod amount;
+#[cfg(unix)]
+mod capture;
 mod check;
 mod columns;
 mod completions;
@@ -71,6 +73,8 @@ enum Command {
     Parse(parse::Parse),
     Listen(listen::Listen),
     Connect(connect::Connect),
+    #[cfg(unix)]
+    Capture(capture::CaptureCommand),
     Replay(replay::Replay),
     Query(query::Query),
     Read(read::Read),
@@ -175,6 +179,8 @@ fn main() -> ExitCode {
         Command::Parse(parse) => parse.run(manner),
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
+        #[cfg(unix)]
+        Command::Capture(capture) => capture.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),

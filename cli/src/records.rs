@@ -226,6 +226,13 @@ impl Records {
         Ok(())
     }
 
+    /// The servers that the outputs connect to, `HOST:PORT` each.
+    #[cfg(unix)]
+    pub(super) fn servers(&self) -> impl Iterator<Item = &str> {
+        let servers = self.output.iter().flat_map(|url| url.servers());
+        servers.map(String::as_str)
+    }
+
     /// Makes the parser only; nothing is opened.
     ///
     /// # Errors
@@ -253,8 +260,8 @@ impl Records {
         })
     }
 
-    /// Opens everything. `otherwise` is where packets go without `-o`; `more` adds the options of a
-    /// single subcommand.
+    /// Opens everything. `otherwise` is where packets go without `-o`, if `more` adds no sink;
+    /// `more` adds the options of a single subcommand.
     ///
     /// To be called in a tokio runtime.
     ///
@@ -263,11 +270,15 @@ impl Records {
     pub(super) fn open(
         self,
         parser: Parser,
-        otherwise: &str,
+        otherwise: impl Into<Option<&'static str>>,
         more: impl FnOnce(StationBuilder) -> StationBuilder,
     ) -> anyhow::Result<(Origins, Report)> {
         let urls = match self.output.is_empty() {
-            true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
+            true => otherwise
+                .into()
+                .map(|url| url.parse::<SinkUrl>().expect("a constant URL"))
+                .into_iter()
+                .collect(),
             false => self.output,
         };
         let zones = Zones::new(self.tz)?;

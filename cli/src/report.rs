@@ -68,7 +68,11 @@ impl Report {
     }
 
     /// Records, rate, connections, latency, losses, stalls, drops.
-    fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
+    pub(super) fn line(
+        &self,
+        rate: &mut status::Rate,
+        connections: Option<&Connections>,
+    ) -> String {
         let live = self.station.progress();
         let records = live.records();
         let mut line = format!(

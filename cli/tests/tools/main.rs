@@ -2,8 +2,10 @@
 //!
 //! A test that lacks its tool is reported as ignored (`given/src/trial.rs`).
 
+mod capture;
 mod captures;
 mod disk;
+mod namespace;
 mod netcat;
 mod pairs;
 #[path = "../cli/program.rs"]
@@ -19,6 +21,7 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = [
+        capture::trials(),
         captures::trials(),
         disk::trials(),
         netcat::trials(),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dumpstream::framing::{CutKind, Framer, Tail};
@@ -13,6 +13,7 @@ use given::{tool, trial};
 use libtest_mimic::{Failed, Trial};
 use tokio::net::TcpStream;
 
+use crate::namespace::{Namespace, checked, namespaces, root};
 use crate::receiver::{Connecting, HANG, Intake, Listening, between, record, send};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -125,26 +126,6 @@ fn ipv6() -> Result<(), String> {
         .map_err(|e| format!("no IPv6: {e}"))
 }
 
-fn root() -> Result<(), String> {
-    let id = Command::new("id")
-        .arg("-u")
-        .output()
-        .map_err(|error| format!("id: {error}"))?;
-    if id.stdout.trim_ascii() == b"0" {
-        Ok(())
-    } else {
-        Err("no root".to_owned())
-    }
-}
-
-fn namespaces() -> Result<(), String> {
-    root()?;
-    tool("ip")?;
-    Namespace::new("probe")
-        .map(drop)
-        .map_err(|error| format!("no network namespaces: {error}"))
-}
-
 fn capture_on_loopback() -> Result<(), String> {
     root()?;
     tool("tcpdump")?;
@@ -205,17 +186,6 @@ impl Drop for Process {
     }
 }
 
-fn checked(command: &mut Command) -> Result<Output, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(format!("{command:?}: {}: {said}", output.status))
-}
-
 /// A command with the address filled in.
 fn command(words: &[&str], address: SocketAddr) -> Command {
     let (host, port) = (address.ip().to_string(), address.port().to_string());
@@ -225,44 +195,6 @@ fn command(words: &[&str], address: SocketAddr) -> Command {
     let mut command = Command::new(words.next().expect("a command has a name"));
     command.args(words).stdout(Stdio::null());
     command
-}
-
-/// A network namespace with two ends of one cable, in which nothing speaks by itself.
-struct Namespace(String);
-
-impl Namespace {
-    fn new(what: &str) -> Result<Namespace, String> {
-        let namespace = Namespace(format!("dumpstream-{what}-{}", std::process::id()));
-        checked(Command::new("ip").args(["netns", "add", &namespace.0]))?;
-        let quiet = "net.ipv6.conf.all.disable_ipv6=1";
-        // Where there is no IPv6 there is nothing to silence.
-        namespace
-            .command("sysctl")
-            .args(["-qw", quiet])
-            .output()
-            .ok();
-        for words in [
-            "link add left mtu 65535 type veth peer name right mtu 65535",
-            "link set left arp off up",
-            "link set right arp off up",
-        ] {
-            checked(namespace.command("ip").args(words.split(' ')))?;
-        }
-        Ok(namespace)
-    }
-
-    /// A command within; its process is the command's own.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]);
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        checked(Command::new("ip").args(["netns", "del", &self.0])).ok();
-    }
 }
 
 fn capture() -> PathBuf {
