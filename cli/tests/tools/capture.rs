@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         all("capture_ends_after_so_many_packets", counted),
         all("capture_raises_the_mtu_and_puts_it_back", mtu),
         all("capture_accounts_for_what_the_kernel_drops", stalled),
+        all("capture_has_all_counters_of_a_tcpdump_that_waits", waiting),
         all("capture_sends_the_text_to_a_port", sent),
         with("capture_does_not_feed_itself", &["tcpdump", "bash"], own),
         with(
@@ -349,17 +350,34 @@ fn mtu(namespace: &Namespace, folder: &Path) {
     assert_eq!(both(), before);
 }
 
-/// Nobody reads the output, and tcpdump's buffer is small.
-fn stalled(namespace: &Namespace, folder: &Path) {
+/// A capture whose output nobody reads, and whose buffers are full; and that output.
+fn stuck(namespace: &Namespace, folder: &Path) -> (Running, std::io::PipeReader) {
     let arguments = [
-        "-i", "left", "-B", "256", "-o", "jsonl:-", "--queue", "1K", "--stats", "1s",
+        "-i",
+        "left",
+        "-B",
+        "256",
+        "-o",
+        "jsonl:-",
+        "--queue",
+        "1K",
+        "--stats",
+        "1s",
+        "--drain-timeout",
+        "1s",
     ];
     let mut command = capture(namespace, folder, &arguments);
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
     let running = Running::new(command);
     running.says("capturing on ");
     replay(namespace, &["--pps", "5000", "--loop", "10"]);
+    (running, reader)
+}
+
+/// The output is read in the end.
+fn stalled(namespace: &Namespace, folder: &Path) {
+    let (running, mut reader) = stuck(namespace, folder);
     let read = std::thread::spawn(move || {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -380,6 +398,28 @@ fn stalled(namespace: &Namespace, folder: &Path) {
     );
     assert_eq!(figure(&report, "packets captured"), lines);
     assert_eq!(figure(&report, "packets written to jsonl:-"), lines);
+}
+
+/// The output is never read. A tcpdump that is interrupted while it waits would end without its
+/// counters.
+fn waiting(namespace: &Namespace, folder: &Path) {
+    let (running, _reader) = stuck(namespace, folder);
+    running.signal("TERM");
+    let (status, report) = running.end();
+    assert_eq!(status.code(), Some(5), "{report}");
+    let all = 10 * recorded().len() as u64;
+    assert_eq!(figure(&report, "packets received by filter"), all);
+    let printed = figure(&report, "packets printed");
+    assert_eq!(figure(&report, "packets captured"), printed);
+    let written = figure(&report, "packets written to jsonl:-");
+    let missing = printed - written;
+    let verdict = format!(
+        "the ledger does not balance: {missing} packets printed, but not written to jsonl:-\n"
+    );
+    assert!(
+        missing > 0 && report.contains(&verdict),
+        "{verdict}{report}"
+    );
 }
 
 /// To `listen`, which is gone for a while.
