@@ -85,6 +85,8 @@ struct State {
     closing: Option<Counts>,
     runs: u64,
     uncounted: u64,
+    /// Whether the present run has opened the interface: only then it counts as a run.
+    open: bool,
     /// How often tcpdump has answered with its counters.
     answers: u64,
     sent: Option<Sent>,
@@ -195,7 +197,6 @@ impl Capture {
         command.arg("--").arg(&options.filter);
         let target = &self.0.tcpdump;
         let mut child = target.start(command).map_err(not_run)?;
-        self.lock().runs += 1;
         let text = child.stdout.take().expect("it is piped");
         let stderr = child.stderr.take().expect("it is piped");
         let pipe = text.as_fd().try_clone_to_owned().map_err(not_run)?;
@@ -242,14 +243,21 @@ impl Capture {
             None => {
                 if let Some((_, after)) = line.split_once("listening on ") {
                     let name = after.split(',').next().unwrap_or(after);
+                    if state.runs > 0 {
+                        // Whoever read that it died waits for this.
+                        warn!("tcpdump captures on {} again.", visible(name));
+                    }
+                    state.runs += 1;
+                    state.open = true;
                     state.interface = Some(name.to_owned());
                     self.0.listening.cancel();
                 }
                 let usual = line.contains("listening on ")
                     || line.contains("dropped privs to ")
                     || line.contains("verbose output suppressed")
-                    // Of `any`, which has no such mode.
-                    || line.contains("romiscuous mode");
+                    // Of `any`.
+                    || line.contains("romiscuous mode")
+                    || line.contains("data link type ");
                 if usual {
                     debug!("{}", visible(line));
                 }
@@ -306,7 +314,8 @@ impl Capture {
     /// Adds up what a run that has ended reported.
     fn close(&self) {
         let mut state = self.lock();
-        state.uncounted += u64::from(state.closing.is_none());
+        let open = std::mem::take(&mut state.open);
+        state.uncounted += u64::from(open && state.closing.is_none());
         state.ended = state.counts();
         state.passing = Counts::default();
         state.closing = None;

@@ -79,7 +79,11 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn add(&mut self, message: String) {
-        if !message.is_empty() {
+        if let (Some(last), true) = (&mut self.last, message.starts_with('(')) {
+            // The system's words for it, in a line of their own.
+            last.push(' ');
+            last.push_str(&message);
+        } else if !message.is_empty() {
             let before = self.last.replace(message);
             self.log(before);
         }

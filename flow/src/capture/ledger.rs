@@ -16,7 +16,7 @@ pub struct Ledger {
     pub sent: Option<Sent>,
     /// Sum of the counters of every run of tcpdump.
     pub counts: Counts,
-    /// Runs of tcpdump.
+    /// Runs of tcpdump that opened the interface.
     pub runs: u64,
     /// Runs that ended without their counters, because tcpdump was killed: of these, `counts` has
     /// what tcpdump last reported.
