@@ -265,11 +265,11 @@ impl Running {
         let station = &self.report.station;
         let _guard = PutBack(&self.mtu, manner);
         let status = self.status(manner);
-        let captured = self.capture(manner).await;
-        let undrained = station.drain().await;
+        let Outcome { summary, error, .. } = self.capture(manner).await;
+        // Not only after the drain, which may wait for an output.
         put_back(&self.mtu, manner);
+        let undrained = station.drain().await;
         drop(status);
-        let Outcome { summary, error, .. } = captured;
         let left = self.report.reader_left() && manner.verbose == 0;
         let began = self.capture.ledger(station).runs > 0;
         if began && !manner.quiet && !left {

@@ -31,6 +31,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             &["tcpdump", "nc", "bash"],
             session,
         ),
+        with(
+            "capture_finds_the_ssh_session_below_sudo",
+            &["tcpdump", "sh", "bash"],
+            session_below,
+        ),
         with("capture_names_what_is_wrong", &["tcpdump"], faults),
     ]
 }
@@ -361,6 +366,22 @@ fn mtu(namespace: &Namespace, folder: &Path) {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(both(), before);
 
+    // Without it, the interface refuses what is too long.
+    let small = ["link", "set", "left", "mtu", "500"];
+    checked(namespace.command("ip").args(small)).unwrap();
+    let fast = [
+        "-i", "left", "--replay", &pcap, "--pps", "2000", "-o", "null:",
+    ];
+    let report = captured(namespace, folder, &fast)
+        .failed(0, &["the ledger balances"])
+        .err;
+    let refused = figure(&report, "packets refused by its interface; --mtu");
+    let n = recorded().len() as u64;
+    assert_eq!(figure(&report, "packets sent by tcpreplay") + refused, n);
+    assert_eq!(report.matches("Message too long").count(), 1, "{report}");
+    let small = ["link", "set", "left", "mtu", "1500"];
+    checked(namespace.command("ip").args(small)).unwrap();
+
     // After an error.
     let missing = ["--replay", "missing.pcap", "-o", "null:"];
     let ran = captured(namespace, folder, &[&common[..], &missing].concat());
@@ -564,6 +585,23 @@ fn session(namespace: &Namespace, folder: &Path) {
             keep.is_empty()
         );
     }
+}
+
+/// sudo removes the variable: the shell that it was typed in still has it.
+fn session_below(namespace: &Namespace, folder: &Path) {
+    let mut shell = namespace.command("sh");
+    let program = env!("CARGO_BIN_EXE_dumpstream");
+    let line = "env -u SSH_CONNECTION \"$@\"; exit $?";
+    shell
+        .args(["-c", line, "sh", program, "capture", "-i", "lo", "-c", "2"])
+        .env("SSH_CONNECTION", "192.0.2.9 50022 192.0.2.1 22")
+        .current_dir(folder);
+    let running = Running::new(shell);
+    running
+        .says("filter: not (tcp and host 192.0.2.9 and port 50022 and host 192.0.2.1 and port 22)");
+    datagram(namespace);
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
 }
 
 fn faults(namespace: &Namespace, folder: &Path) {

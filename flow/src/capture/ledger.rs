@@ -110,7 +110,11 @@ impl fmt::Display for Ledger {
         if let Some(sent) = self.sent {
             writeln!(f, "{} sent by tcpreplay", packets(sent.packets))?;
             if sent.failed > 0 {
-                writeln!(f, "{} refused by its interface", packets(sent.failed))?;
+                writeln!(
+                    f,
+                    "{} refused by its interface; --mtu lets it take longer packets",
+                    packets(sent.failed)
+                )?;
             }
         }
         let counts = &self.counts;

@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -91,12 +90,16 @@ impl Replay {
             sent.read(line);
         };
         let mut messages = Messages::default();
+        let mut refused = false;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let read = async {
             let out = lines(stdout.expect("it is piped"), |line| figures(&line));
             let err = lines(stderr.expect("it is piped"), |line| {
                 figures(&line);
-                if !is_usual(&line) {
+                // It says so of each packet; they are counted.
+                let again = line.starts_with("Unable to send packet: ")
+                    && std::mem::replace(&mut refused, true);
+                if !is_usual(&line) && !again {
                     messages.add(line);
                 }
             });
@@ -116,23 +119,27 @@ impl Replay {
             () = interrupt => {}
         }
         let status = target.end(&mut child).await.map_err(wrap)?;
-        if status.success() || stopped.get() {
-            return Ok(sent.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let ended = messages.ended("tcpreplay", status);
+        match status.success() || stopped.get() {
+            true => Ok(sent.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            false => Err(Error::Replay { ended }),
         }
-        Err(Error::Replay {
-            ended: messages.ended("tcpreplay", status),
-        })
     }
 }
 
-/// What tcpreplay prints whatever happens, and a warning that concerns its own statistics of flows.
+/// What tcpreplay prints whatever happens, the places of its source that its messages come from, and
+/// a warning that concerns its own statistics of flows.
 fn is_usual(line: &str) -> bool {
-    line.contains("flow_decode()")
-        || line.starts_with("Unable to process unsupported DLT type")
-        || line.starts_with("Fatal Error in ")
-        || line.starts_with("sendpacket_abort")
-        || line.starts_with("User interrupt")
-        || line.starts_with("Unable to parse args: ")
+    [
+        "Warning in ",
+        "Fatal Error in ",
+        "Unable to parse args: ",
+        "Unable to process unsupported DLT type",
+        "sendpacket_abort",
+        "User interrupt",
+    ]
+    .iter()
+    .any(|usual| line.starts_with(usual))
 }
 
 #[cfg(test)]
