@@ -68,7 +68,8 @@ pub(super) struct CaptureCommand {
     /// Exit when tcpdump dies.
     #[arg(long)]
     no_restart: bool,
-    /// Raise the MTU of the interfaces to BYTES, and put it back at the end.
+    /// Raise the MTU of the interfaces to BYTES, and put it back at the end, also after a signal other
+    /// than KILL.
     #[arg(long, value_name = "BYTES", requires = "interface")]
     mtu: Option<u32>,
     /// Send the packets of this capture file with tcpreplay meanwhile, and exit when all of them are

@@ -6,6 +6,8 @@
 //!
 //! The trap: a signal interrupts a tcpdump that waits because nobody reads its text, and it ends
 //! without its counters. So it is interrupted only when its pipe is all but empty.
+//!
+//! After a `kill -9` of this process, tcpdump ends with the next packet that it prints.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +44,7 @@ pub use self::mtu::Mtu;
 use self::options::not_run;
 pub use self::options::{DEFAULT_STATS, Options, interfaces};
 pub use self::replay::{Replay, Sent};
+pub use self::session::hostname;
 
 /// Bytes of text in the pipe below which tcpdump does not wait for us: a pipe holds at least 4 KiB.
 const ROOM: u64 = 2 << 10;
@@ -110,12 +113,6 @@ impl State {
         counts += self.closing.unwrap_or(self.passing);
         counts
     }
-}
-
-/// The name of this machine.
-pub fn hostname() -> String {
-    let system = rustix::system::uname();
-    system.nodename().to_string_lossy().into_owned()
 }
 
 impl Capture {

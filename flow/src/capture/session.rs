@@ -1,4 +1,4 @@
-//! The SSH session that this process was started in.
+//! The machine, and the SSH session that this process was started in.
 
 use std::env;
 
@@ -7,6 +7,12 @@ const VARIABLE: &str = "SSH_CONNECTION";
 
 /// Processes between this one and the session's shell that are looked at.
 const ANCESTORS: usize = 32;
+
+/// The name of this machine.
+pub fn hostname() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
 
 /// The value of `SSH_CONNECTION`: of this process, or else of the nearest ancestor that has it and
 /// may be read, because sudo removes it.
