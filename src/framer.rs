@@ -15,7 +15,7 @@ mod skip;
 pub use self::skip::{Skip, Skipped};
 use crate::head::{self, MAX_HEAD, Style};
 use crate::limits::{DEFAULT_MAX_RECORD, LARGEST_MAX_RECORD};
-use crate::message::is_message;
+use crate::message::{is_message, unserved};
 use crate::pptp;
 use crate::scan::balanced;
 
@@ -303,6 +303,10 @@ impl Framer {
             Skip::Message => &mut self.skipped.messages,
         };
         *count += line as u64;
+        if reason == Skip::Message {
+            let records = unserved(&src[..line]).unwrap_or(0);
+            self.skipped.unserved = self.skipped.unserved.saturating_add(records);
+        }
         if reason == Skip::Late && src[..line].iter().all(|b| matches!(b, b'\n' | b'\r')) {
             self.skipped.empty += line as u64;
         }

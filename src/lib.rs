@@ -60,6 +60,7 @@ mod builder;
 mod cell;
 mod civil;
 mod column;
+mod contents;
 mod deserialize;
 mod dialect;
 #[cfg(feature = "explain")]
@@ -97,6 +98,7 @@ pub use jiff;
 pub use ascii::AsciiGuard;
 pub use builder::PacketsBuilder;
 pub use column::ColumnId;
+pub use contents::Contents;
 pub use deserialize::DeserializeError;
 pub use namespace::{BUILT_IN, Column, Field, Namespace, NamespaceError, Position, RESERVED};
 pub use origin::{Origin, StampForm};

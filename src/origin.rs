@@ -6,7 +6,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::civil::{DAY, SECOND, civil_from_days, days_from_civil};
-use crate::hash::Fnv;
+use crate::contents::Contents;
+use crate::hash;
 use crate::head::{Stamp, leap_year};
 use crate::packet::Packets;
 use crate::plan::Plan;
@@ -48,6 +49,8 @@ pub struct Origin {
     stream: Option<String>,
     identity: Option<Arc<Identity>>,
     next: u64,
+    /// The hash of the text so far, if packets are to carry it.
+    content: Option<u64>,
     zone: TimeZone,
     /// The zone is UTC: no look-ups.
     utc: bool,
@@ -76,6 +79,7 @@ impl Origin {
             stream: None,
             identity: None,
             next: 1,
+            content: None,
             zone: TimeZone::UTC,
             utc: true,
             date: None,
@@ -90,9 +94,8 @@ impl Origin {
         }
     }
 
-    /// Names the stream. Without this it is a hash of the sensor and the first record (of the first
-    /// batch, where stamps do not tell captures apart), so that reading a file twice gives the same
-    /// rows.
+    /// Names the stream. Without this it is a hash of the sensor and the first record, so that
+    /// reading a file twice gives the same rows.
     pub fn stream(mut self, stream: impl Into<String>) -> Origin {
         self.stream = Some(stream.into());
         self
@@ -123,6 +126,13 @@ impl Origin {
         self
     }
 
+    /// Makes packets carry hashes of the stream's text: other captures may begin with the same record,
+    /// and a store that compares these tells them apart.
+    pub fn contents(mut self) -> Origin {
+        self.content = Some(0);
+        self
+    }
+
     /// Whether the stream has relative stamps whose kind was guessed, because [`Origin::stamp`] was
     /// not called.
     pub fn has_guessed(&self) -> bool {
@@ -142,24 +152,10 @@ impl Origin {
             return;
         };
         let identity = self.identity.get_or_insert_with(|| {
-            let stream = self.stream.take().unwrap_or_else(|| {
-                let mut hash = Fnv::new();
-                hash.write(self.sensor.as_bytes());
-                hash.write(&[0]);
-                // Differences and absent stamps begin alike in every capture: more than one record
-                // must tell them apart.
-                let unique = matches!(
-                    first.stamp(),
-                    Stamp::Clock(_) | Stamp::Civil(_) | Stamp::Epoch(_) | Stamp::Dated(_)
-                );
-                let end = if unique {
-                    first.end as usize
-                } else {
-                    inner.batch.bytes.len()
-                };
-                hash.write(&inner.batch.bytes[first.start as usize..end]);
-                format!("{:032x}", hash.finish())
-            });
+            let stream = self
+                .stream
+                .take()
+                .unwrap_or_else(|| hash::stream_name(&self.sensor, inner.settled(first)));
             Arc::new(Identity {
                 sensor: self.sensor.clone(),
                 stream,
@@ -176,16 +172,33 @@ impl Origin {
         }
         // Placed twice, the cells would be taken for indices again.
         inner.stamps = Vec::new();
+        let (Some(before), Some(began)) = (self.content, self.first) else {
+            return;
+        };
+        let mut content = before;
+        let mut after = Vec::with_capacity(inner.rows.len());
+        for row in &inner.rows {
+            content = hash::content(content, inner.settled(row));
+            after.push(content);
+        }
+        self.content = Some(content);
+        inner.contents = Some(Contents {
+            before: Some(before),
+            after,
+            began,
+        });
     }
 
     /// Gives packets of one record the place that they had before, in place of the next one:
-    /// sensor and stream, ordinal, time and how that was found.
+    /// sensor and stream, ordinal, time and how that was found, and the hash of the text up to its
+    /// end, if that is known.
     pub fn restore(
         &mut self,
         packets: &mut Packets,
         (sensor, stream): (&str, &str),
         record: u64,
         (time, source): (i64, TimeSource),
+        content: Option<u64>,
     ) {
         let inner = Arc::make_mut(&mut packets.0);
         let same = |i: &&Arc<Identity>| i.sensor == sensor && i.stream == stream;
@@ -204,6 +217,11 @@ impl Origin {
             self.settle(&plan, inner, row, (time, source));
         }
         inner.stamps = Vec::new();
+        inner.contents = content.map(|content| Contents {
+            before: None,
+            after: vec![content],
+            began: time,
+        });
     }
 
     /// Makes the times of one row absolute.

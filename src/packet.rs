@@ -9,6 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::cell::{LENGTH_BITS, fixed, wide_index};
 use crate::column::ColumnId;
+use crate::contents::Contents;
 use crate::table::{Bits, Inner, Row};
 use crate::time_source::TimeSource;
 use crate::value::{FieldType, Value};
@@ -71,10 +72,15 @@ impl Packets {
         self.0.footprint() + 2 * size_of::<usize>()
     }
 
-    /// Bytes of tcpdump's own messages (`N packets captured`, …) that stood among these records
+    /// Bytes of tcpdump's own messages (`N packets captured`, …) and of `dumpstream serve` that stood among these records
     /// and belong to none.
     pub fn messages(&self) -> u64 {
-        self.0.messages
+        self.0.messages.bytes
+    }
+
+    /// Records that `dumpstream serve` says that it skipped, in its messages among these records.
+    pub fn unserved(&self) -> u64 {
+        self.0.messages.unserved
     }
 
     /// Whether a remote packet could have printed records of its own into text like this: a record
@@ -117,6 +123,11 @@ impl Packets {
     /// The ordinal of the first packet in its stream, from 1; 0 before it is placed.
     pub fn first_record(&self) -> u64 {
         self.0.first
+    }
+
+    /// Hashes of the stream's text, if [`Origin::contents`](crate::Origin::contents) asked for them.
+    pub fn contents(&self) -> Option<&Contents> {
+        self.0.contents.as_ref()
     }
 }
 
@@ -387,6 +398,22 @@ impl<'a> Packet<'a> {
     /// bits, which tcpdump never prints, is `u64::MAX - 1`.
     pub fn number(self) -> Option<u64> {
         self.packets.0.number(self.index)
+    }
+
+    /// When its text arrived; see [`Packets::arrival`].
+    pub fn arrival(self) -> Option<i64> {
+        self.packets.arrival()
+    }
+
+    /// The hash of the stream's text up to the end of this record; see [`Packets::contents`].
+    pub fn content(self) -> Option<u64> {
+        self.packets.contents()?.after.get(self.index).copied()
+    }
+
+    /// The text that [`Packet::content`] takes in: that of the record; of a cut one its whole lines,
+    /// if it has one, because the rest can be the beginning of the next record.
+    pub fn settled(self) -> &'a [u8] {
+        self.packets.0.settled(self.row())
     }
 
     /// The sensor; see [`Packets::sensor`].

@@ -7,6 +7,7 @@ use std::io;
 use crate::ascii::AsciiGuard;
 use crate::batches::Batches;
 use crate::framer::Skipped;
+use crate::message::Messages;
 use crate::origin::Origin;
 use crate::packet::Packets;
 use crate::parser::Parser;
@@ -58,8 +59,8 @@ pub struct Reader<R> {
     ended: bool,
     /// Why the input ended early.
     failed: Option<io::Error>,
-    /// Bytes of tcpdump's own messages that stood within records.
-    messages: u64,
+    /// Messages that stood within records.
+    messages: Messages,
 }
 
 impl<R: io::Read> Reader<R> {
@@ -74,7 +75,7 @@ impl<R: io::Read> Reader<R> {
             released: false,
             ended: false,
             failed: None,
-            messages: 0,
+            messages: Messages::default(),
         }
     }
 
@@ -101,7 +102,8 @@ impl<R: io::Read> Reader<R> {
     /// The bytes that belonged to no record so far, by reason.
     pub fn skipped(&self) -> Skipped {
         let mut skipped = self.batches.skipped();
-        skipped.messages += self.messages;
+        skipped.messages += self.messages.bytes;
+        skipped.unserved = skipped.unserved.saturating_add(self.messages.unserved);
         skipped
     }
 
@@ -140,7 +142,7 @@ impl<R: io::Read> Iterator for Reader<R> {
             match self.batches.next() {
                 Some(Ok(batch)) => {
                     let packets = self.parser.get_or_insert_default().parse(batch);
-                    self.messages += packets.messages();
+                    self.messages.add(packets.0.messages);
                     if self.guard.check(&packets) {
                         return self.refuse();
                     }

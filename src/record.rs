@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::framer::CutKind;
 use crate::grammar::{self, Keep, Parts, Piece, Slots};
 use crate::head::Style;
-use crate::message::without_messages;
+use crate::message::{Messages, without_messages};
 use crate::part::Part;
 
 /// One packet's text, without tcpdump's own messages.
@@ -26,7 +26,7 @@ pub struct Record {
     /// Where in `raw` the lines begin that the head does not have.
     rest: usize,
     truncated: bool,
-    messages: u64,
+    messages: Messages,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl Record {
     /// When there are more than [`Batch::MAX_LEN`] bytes.
     pub fn new(text: Vec<u8>, style: Style, kind: CutKind) -> Record {
         assert!(Batch::fits(text.len()), "a record of {} bytes", text.len());
-        let (raw, messages) = without_messages(&text, &style).unwrap_or((text, 0));
+        let (raw, messages) =
+            without_messages(&text, &style).unwrap_or((text, Messages::default()));
         let (mut parts, mut slots, mut wide) = (Parts::new(), Slots::new(), Vec::new());
         // Where the head ends is the grammar's to say, so that this head is the one that fields are
         // found in.
@@ -109,9 +110,14 @@ impl Record {
         self.truncated
     }
 
-    /// The bytes of tcpdump's own messages that stood among its lines and were taken out.
+    /// The bytes of tcpdump's own messages, and of `dumpstream serve`, that stood among its lines and were taken out.
     pub fn messages(&self) -> u64 {
-        self.messages
+        self.messages.bytes
+    }
+
+    /// How many records `dumpstream serve` says that it skipped, in such a message of its own.
+    pub fn unserved(&self) -> u64 {
+        self.messages.unserved
     }
 }
 

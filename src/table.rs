@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::cell::inet_cell;
+use crate::contents::Contents;
 use crate::head::{Form, Stamp};
+use crate::message::Messages;
 use crate::plan::Plan;
 use crate::time_source::TimeSource;
 use crate::typed::Typed;
@@ -134,13 +136,15 @@ pub(crate) struct Inner {
     pub(crate) joined: Vec<u8>,
     /// Stamps of the user's own timestamp columns, until they are placed.
     pub(crate) stamps: Vec<Stamp>,
-    /// Bytes of tcpdump's own messages that stood among the records and were taken out.
-    pub(crate) messages: u64,
+    /// Messages that stood among the records and were taken out.
+    pub(crate) messages: Messages,
     /// A record is one that no tcpdump from 4.99 on prints so.
     pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
     /// The ordinal of the first row, once placed.
     pub(crate) first: u64,
+    /// Once placed, if the origin was asked for them.
+    pub(crate) contents: Option<Contents>,
 }
 
 impl Inner {
@@ -156,10 +160,11 @@ impl Inner {
             wide: Vec::new(),
             joined: Vec::new(),
             stamps: Vec::new(),
-            messages: 0,
+            messages: Messages::default(),
             old: false,
             identity: None,
             first: 0,
+            contents: None,
         }
     }
 
@@ -200,6 +205,22 @@ impl Inner {
             + held(&self.wide)
             + held(&self.joined)
             + held(&self.stamps)
+            + self.contents.as_ref().map_or(0, |c| held(&c.after))
+    }
+
+    /// The text of a record.
+    pub(crate) fn text(&self, row: &Row) -> &[u8] {
+        &self.batch.bytes[row.start as usize..row.end as usize]
+    }
+
+    /// The text of a record that more text cannot change: of a cut one its whole lines, if it has
+    /// one, because the rest can be the beginning of the next record.
+    pub(crate) fn settled(&self, row: &Row) -> &[u8] {
+        let text = self.text(row);
+        match memchr::memrchr(b'\n', text) {
+            Some(last) if row.truncated => &text[..=last],
+            _ => text,
+        }
     }
 
     /// Adds the cells of a row that has these columns, chosen from one for each column.

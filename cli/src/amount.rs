@@ -4,8 +4,8 @@ use std::time::Duration;
 
 pub(super) use dumpstream_flow::amount::{duration, size};
 
-/// Parses a speed factor: a number above 0, as for `tcpreplay -x`.
-pub(super) fn multiplier(text: &str) -> Result<f64, String> {
+/// Parses a speed, of any unit: a number above 0.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() && x > 0.0 => Ok(x),
         _ => Err(format!("{text:?} is not a number above 0")),

@@ -9,11 +9,12 @@ use anyhow::Context;
 use clap::Args;
 use dumpstream_flow::net::{Outcome, stream_name};
 use dumpstream_flow::sqlite::Database;
+use tokio_util::sync::CancellationToken;
 
 use super::listen::{Listen, Listening};
 use super::query::Query;
 use super::replay::Replay;
-use super::report::Report;
+use super::report::{Network, Report};
 use super::{Exit, Manner, Stdout, amount, runtime, visible};
 
 mod scan;
@@ -35,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(25);
 /// The query for the five top talkers, of the whole database or of one stream.
 fn talkers(stream: Option<&str>) -> String {
     // The name consists of hexadecimal digits, so it needs no escaping.
-    let which = stream.map_or(String::new(), |s| format!("WHERE stream = '{s}' "));
+    let which = stream.map_or(String::new(), |s| format!("WHERE stream LIKE '{s}-%' "));
     format!(
         "SELECT source, count(*) n, sum(bytes) bytes FROM packets \
          {which}GROUP BY 1 ORDER BY n DESC LIMIT 5"
@@ -88,8 +89,10 @@ impl Demo {
             listen.extend(stream.iter().flat_map(|s| words(&["--stream", s])));
             listen
         };
-        let listening = typed::<Listen>(&listen("0"))?.open().await?;
-        let address = listening.listener.address();
+        let listening = typed::<Listen>(&listen("0"))?
+            .open(CancellationToken::new())
+            .await?;
+        let address = listening.listener.address().expect("a port");
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         let (file, times) = (sample.display().to_string(), times.to_string());
         let replay = words(&["replay", &file, &host, &port, "-x", &times]);
@@ -161,16 +164,18 @@ async fn flow(
 ) -> anyhow::Result<(Outcome, Duration)> {
     let report = listening.report.clone();
     report.watch(manner)?;
-    let status = report.status(manner, Some(listening.listener.connections()));
+    let connections = listening.listener.connections();
+    let status = report.status(manner, Some(Network::Connections(connections)));
     let start = Instant::now();
     let stop = report.station.stop().clone();
     let overdue = tokio::spawn(async move {
         tokio::time::sleep(LONGEST).await;
         stop.cancel();
     });
+    let player = replay.player();
     let (outcome, sent) = tokio::join!(
         listening.serve(),
-        replay.send(report.station.stop().child_token())
+        replay.send(&player, report.station.stop().child_token())
     );
     report.station.drain().await;
     overdue.abort();
@@ -199,7 +204,7 @@ fn accounts(report: &Report, outcome: &Outcome, took: Duration) -> String {
         n(rate as u64),
         n(s.bytes),
         n(s.record_bytes),
-        n(s.skipped.total() + s.refused),
+        n(s.skipped.total() + s.refused + s.left),
         n(s.records),
         n(s.parsed),
         n(s.unparsed),

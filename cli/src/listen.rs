@@ -1,14 +1,20 @@
 //! `dumpstream listen`: listens on a port that `tcpdump | nc` sends to.
 
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
-use dumpstream_flow::net::{self, Access, Listener, MAX_CONNECTIONS, Outcome};
+use dumpstream_flow::net::{self, Keepalive, ListenOptions, Listener, Outcome, TlsServer};
+use tokio_util::sync::CancellationToken;
 
+use super::address::{self, Families};
+use super::door::Door;
 use super::origins::Origins;
 use super::records::Records;
-use super::report::Report;
-use super::{Exit, Manner, address, amount, runtime, say};
+use super::report::{self, Network, Report};
+use super::{Exit, Manner, amount, runtime, say};
 
 /// Listen like `nc -l`, and store the packets that tcpdump prints in packets.db (or -o URL)
 ///
@@ -16,10 +22,12 @@ use super::{Exit, Manner, address, amount, runtime, say};
 ///     sudo tcpdump -i any -nn -v -l 'not port 4444' | nc 127.0.0.1 4444
 ///
 ///     dumpstream listen -k 0.0.0.0:4444 --allow 192.0.2.0/24    # sensors of that network
-///     dumpstream listen -l -k -p 4444 -o jsonl:-                # as nc spells it; JSON to stdout
+///     dumpstream listen -lkp 4444 -o jsonl:-                    # as nc spells it; JSON to stdout
+///     dumpstream listen -k 4444 --tls --tls-cert me.pem --tls-key me.key   # for `ncat --ssl`
 ///
 /// Ctrl-C or SIGTERM writes what has arrived, prints the report and exits. SIGUSR1 prints the
-/// report and continues. SIGHUP reopens files and databases; under nohup it is ignored.
+/// report and continues. SIGHUP reopens files and databases, and reads certificates again; under
+/// nohup it is ignored.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Listen {
@@ -29,17 +37,23 @@ pub(super) struct Listen {
     /// Port, as nc takes it.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
+    /// Listen on the unix socket at PATH instead; its permissions (umask) decide who may connect.
+    #[arg(short = 'U', long, value_name = "PATH", conflicts_with_all = ["address", "port"])]
+    unixsock: Option<PathBuf>,
+    #[command(flatten)]
+    families: Families,
+    /// Local address to listen on, as HOST.
+    #[arg(short, long, value_name = "ADDR", conflicts_with = "unixsock")]
+    source: Option<IpAddr>,
     /// Keep accepting connections; without this, exit after the first one.
     #[arg(short, long)]
     keep_open: bool,
-    /// Hosts that may connect; repeatable [default: this machine only].
-    #[arg(long, value_name = "CIDR")]
-    allow: Vec<Access>,
-    /// Maximum simultaneous connections; further ones are refused and counted.
-    #[arg(short, long, value_name = "N", value_parser = some,
-          default_value_t = MAX_CONNECTIONS)]
-    max_connections: usize,
-    /// Kernel receive buffer of each connection.
+    #[command(flatten)]
+    door: Door,
+    /// Close a connection after this much silence [default: never; a quiet sensor is normal].
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = amount::duration)]
+    idle_timeout: Option<Duration>,
+    /// Kernel receive buffer of each connection; Linux may hold twice as much.
     #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "1MiB")]
     rcvbuf: usize,
     #[command(flatten)]
@@ -54,20 +68,16 @@ pub(super) struct Listen {
     records: Records,
 }
 
-fn some(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be greater than 0".to_owned()),
-        Ok(n) => Ok(n),
-        Err(e) => Err(format!("{e}")),
-    }
-}
-
 /// How a connection is read.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Receive {
     /// Treat the last record as complete after this much silence.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "250ms")]
     pub(super) flush_after: Duration,
+    /// How long a quiet connection survives an outage of the network; `off` disables TCP
+    /// keep-alive, so that vanished senders keep their places.
+    #[arg(long, value_name = "TIME|off", default_value_t = Keepalive::default())]
+    pub(super) keepalive: Keepalive,
 }
 
 impl Listen {
@@ -76,49 +86,81 @@ impl Listen {
     }
 
     async fn listen(self, manner: Manner) -> anyhow::Result<Exit> {
-        let listening = self.open().await?;
-        let report = listening.report.clone();
-        report.watch(manner)?;
+        // Before anyone can connect: from then on, a signal must not end what they have sent.
+        let (stop, early) = (CancellationToken::new(), Arc::new(OnceLock::new()));
+        report::watch(manner, stop.clone(), self.records.hangup(), early.clone())?;
+        let listening = self.open(stop).await?;
+        let report = early.get_or_init(|| listening.report.clone()).clone();
         if !manner.quiet {
-            let address = listening.listener.address();
+            listening.tls.iter().for_each(super::tls::told);
             say(&format!(
-                "listening on {address}, writing to {}",
-                report.places()
+                "listening on {}, writing to {}{}",
+                listening.listener,
+                report.places(),
+                listening.origins.named()
             ));
         }
-        let status = report.status(manner, Some(listening.listener.connections()));
+        let connections = listening.listener.connections();
+        let status = report.status(manner, Some(Network::Connections(connections)));
         let outcome = listening.serve().await;
         report.end(outcome, manner, status).await
     }
 
     /// Binds the port before it opens the sinks, so that no database is created if the port is
-    /// taken.
-    pub(super) async fn open(self) -> anyhow::Result<Listening> {
+    /// taken. `stop` becomes the station's.
+    pub(super) async fn open(self, stop: CancellationToken) -> anyhow::Result<Listening> {
         if self.keep_open {
             self.records.several("-k accepts several connections")?;
         }
-        let at = net::resolve(&address::joined(&self.address, self.port)?).await?;
-        let access = self.allow.into_iter().fold(Access::loopback(), Access::and);
-        let everyone = access.is_everyone();
-        let listener = Listener::bind_with(at[0], access, self.max_connections, self.rcvbuf)?;
-        if everyone && !at[0].ip().is_loopback() {
-            tracing::warn!(
-                "Any host that can reach {} may connect and have its text stored, because --allow \
-                 covers all addresses.",
-                listener.address()
-            );
-        }
+        let tls = self.door.tls()?;
+        let listener = self.listener(tls.clone()).await?;
         let parser = self.records.parser()?;
         let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
-            station.identity(true).flush_after(self.receive.flush_after)
+            let station = station.identity(true).stop(stop);
+            station.flush_after(self.receive.flush_after)
         })?;
         Ok(Listening {
             origins,
             report,
             listener,
+            tls,
             keep_open: self.keep_open,
         })
     }
+}
+
+impl Listen {
+    async fn listener(&self, tls: Option<TlsServer>) -> anyhow::Result<Listener> {
+        let options = ListenOptions {
+            receive_buffer: self.rcvbuf,
+            idle_timeout: self.idle_timeout,
+            ..self.door.options(tls, self.receive.keepalive)
+        };
+        let everyone = options.access.is_everyone();
+        if let Some(path) = &self.unixsock {
+            return unix(path, options);
+        }
+        let address = address::listening(&self.address, self.port, self.source)?;
+        let at = net::resolve_in(&address, self.families.one()).await?[0];
+        let listener = Listener::open(at, options)?;
+        if everyone && !at.ip().is_loopback() {
+            tracing::warn!(
+                "Any host that can reach {listener} may connect and have its text stored, because \
+                 --allow covers all addresses."
+            );
+        }
+        Ok(listener)
+    }
+}
+
+#[cfg(unix)]
+fn unix(path: &Path, options: ListenOptions) -> anyhow::Result<Listener> {
+    Ok(Listener::unix(path, options)?)
+}
+
+#[cfg(not(unix))]
+fn unix(_: &Path, _: ListenOptions) -> anyhow::Result<Listener> {
+    Err(super::Usage::new("-U: this system has no unix sockets").into())
 }
 
 /// A port that is bound and sinks that are open.
@@ -127,6 +169,7 @@ pub(super) struct Listening {
     origins: Origins,
     pub(super) report: Report,
     pub(super) listener: Listener,
+    tls: Option<TlsServer>,
     keep_open: bool,
 }
 

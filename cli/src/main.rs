@@ -2,12 +2,15 @@
 
 mod address;
 mod amount;
+#[cfg(unix)]
+mod capture;
 mod check;
 mod columns;
 mod completions;
 mod connect;
 mod cql;
 mod demo;
+mod door;
 mod explain;
 mod listen;
 mod log;
@@ -19,15 +22,18 @@ mod parse;
 mod query;
 mod read;
 mod records;
+mod relay;
 mod replay;
 mod report;
 mod rows;
 mod runtime;
 mod same;
 mod schema;
+mod serve;
 mod signals;
 mod status;
 mod table;
+mod tls;
 mod visible;
 
 use std::borrow::Cow;
@@ -71,6 +77,10 @@ enum Command {
     Parse(parse::Parse),
     Listen(listen::Listen),
     Connect(connect::Connect),
+    Serve(serve::Serve),
+    Relay(relay::Relay),
+    #[cfg(unix)]
+    Capture(capture::CaptureCommand),
     Replay(replay::Replay),
     Query(query::Query),
     Read(read::Read),
@@ -175,6 +185,10 @@ fn main() -> ExitCode {
         Command::Parse(parse) => parse.run(manner),
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
+        Command::Serve(serve) => serve.run(manner),
+        Command::Relay(relay) => relay.run(manner),
+        #[cfg(unix)]
+        Command::Capture(capture) => capture.run(manner),
         Command::Replay(replay) => replay.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),
@@ -204,6 +218,9 @@ fn typed() -> Result<Cli, clap::Error> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     if arguments.iter().any(|a| a == "query") {
         arguments.iter_mut().for_each(query::hide_comment);
+    }
+    if arguments.get(1).is_some_and(|a| a == "relay") {
+        relay::quit_as_nc(&mut arguments);
     }
     let after = |i: usize| arguments.get(i + 1).and_then(|a| a.to_str());
     let color = arguments

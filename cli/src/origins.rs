@@ -2,11 +2,11 @@
 
 use clap::ValueEnum;
 use dumpstream::{Origin, StampForm};
-use dumpstream_flow::net::Connection;
+use dumpstream_flow::net::{Connection, stream_name};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::Usage;
+use super::{Usage, visible};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Stamp {
@@ -14,6 +14,15 @@ pub(super) enum Stamp {
     Delta,
     /// Time since the first packet, as -ttttt prints it.
     Elapsed,
+}
+
+impl Stamp {
+    pub(super) fn form(self) -> StampForm {
+        match self {
+            Stamp::Delta => StampForm::Delta,
+            Stamp::Elapsed => StampForm::Elapsed,
+        }
+    }
 }
 
 /// A time zone, and how the report names it.
@@ -124,6 +133,16 @@ pub(super) struct Origins {
     pub(super) date: Option<Date>,
     pub(super) sensor: Option<String>,
     pub(super) stream: Option<String>,
+    /// The stream of a live input, if `--stream` names it.
+    pub(super) live_stream: Option<String>,
+}
+
+/// The name of a live stream in this run: text that comes only once is never that of another run.
+pub(super) fn of_run(stream: &str) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    // Runs of one second differ, too.
+    let unique = &stream_name(stream)[..6];
+    format!("{stream}-{now}-{unique}")
 }
 
 impl Origins {
@@ -135,19 +154,22 @@ impl Origins {
     /// The origin of a new input. Without `--stream` its stream is `stream`; `None` derives it from
     /// the first record.
     pub(super) fn live(&self, sensor: &str, stream: Option<String>) -> Origin {
+        self.of(sensor, self.stream.clone().or(stream))
+    }
+
+    fn of(&self, sensor: &str, stream: Option<String>) -> Origin {
         let sensor = self.sensor(sensor);
         let zone = self.zones.of(&sensor);
         let origin = Origin::new(sensor).zone(zone);
         let origin = match self.stamp {
-            Some(Stamp::Delta) => origin.stamp(StampForm::Delta),
-            Some(Stamp::Elapsed) => origin.stamp(StampForm::Elapsed),
+            Some(stamp) => origin.stamp(stamp.form()),
             None => origin,
         };
         let origin = match self.date {
             Some(date) => origin.date(date),
             None => origin,
         };
-        match self.stream.clone().or(stream) {
+        match stream {
             Some(stream) => origin.stream(stream),
             None => origin,
         }
@@ -155,8 +177,18 @@ impl Origins {
 
     /// The origin of a connection; its peer is the sensor.
     pub(super) fn connection(&self, connection: &Connection) -> Origin {
-        let sensor = connection.peer().ip().to_string();
-        self.live(&sensor, Some(connection.stream().to_owned()))
+        let sensor = connection.sensor();
+        let stream = self.live_stream.as_deref();
+        let stream = stream.unwrap_or(connection.stream());
+        self.of(&sensor, Some(stream.to_owned()))
+    }
+
+    /// What is said at the start about the name of a live stream.
+    pub(super) fn named(&self) -> String {
+        let stream = self.live_stream.as_deref();
+        stream.map_or(String::new(), |stream| {
+            format!(", stream {}", visible::lines(stream))
+        })
     }
 
     /// The origin of stored text, which was last changed at `modified`.

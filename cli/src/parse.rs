@@ -18,7 +18,7 @@ use super::origins::Origins;
 use super::records::Records;
 use super::report::Report;
 use super::status::Status;
-use super::{Exit, Manner, Usage, runtime, say, say_error};
+use super::{Exit, Manner, Usage, runtime, say, say_error, visible};
 
 /// Parse files or standard input, and write JSON Lines to standard output (or -o URL)
 ///
@@ -41,7 +41,8 @@ pub(super) struct Parse {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Keep reading as the files grow, also after they are renamed and recreated, or truncated,
-    /// until Ctrl-C or SIGTERM.
+    /// until Ctrl-C or SIGTERM. In a file whose packets have several lines (-x), the last one is
+    /// written when the next one begins.
     #[arg(long)]
     follow: bool,
     /// Parse a file of --rejects again: every record keeps its sensor, stream, number and time, and
@@ -103,6 +104,14 @@ impl Parse {
         })?;
         report.watch(manner)?;
         let station = &report.station;
+        if self.follow && !manner.quiet {
+            report.had.iter().for_each(|(name, had)| {
+                say(&visible::lines(&format!(
+                    "{name} already has {had}: --follow reads a file from its beginning, and adds its \
+                     rows again; write to sqlite:FILE, which knows what it has, or to a new file"
+                )));
+            });
+        }
         let mut total = Summary::default();
         let mut failed = None;
         let mut done = |done: anyhow::Result<Summary>| match done {
@@ -180,7 +189,7 @@ fn readable(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Reads one input to its end.
-async fn input(
+pub(super) async fn input(
     path: PathBuf,
     origins: &Origins,
     report: &Report,
@@ -208,10 +217,12 @@ async fn input(
     };
     let origin = origins.stored(&sensor, stream, input.modified());
     let live = stdin && !input.is_capture();
+    let lasting = input.regular().is_some();
     let text = input.text().with_context(|| name.clone())?;
     let feed = Feed::new(text)?;
     let source = match live {
         true => Source::live(feed),
+        false if lasting => Source::stored(feed).lasting(),
         false => Source::stored(feed),
     };
     let summary = run(source, origin, &report.station).await;

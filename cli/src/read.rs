@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use dumpstream_flow::cassandra::{Range, Reader};
 use dumpstream_flow::clock;
-use dumpstream_flow::run::relay;
+use dumpstream_flow::run::placed;
 use dumpstream_flow::{SinkUrl, Summary};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -90,9 +90,9 @@ impl Read {
             whole |= matches!(next, Ok(None));
             next
         };
-        let relayed = relay(next, &report.station).await;
+        let written = placed(next, &report.station).await;
         let undrained = report.station.drain().await;
-        let rows = relayed?.records;
+        let rows = written?.records;
         let perfect = report.perfect(&Summary::default()) && undrained == 0;
         let left = report.reader_left();
         let wanted = manner.verbose > 0 || !left && (io::stderr().is_terminal() || !perfect);

@@ -10,7 +10,7 @@ use dumpstream::{Engine, Parser};
 use dumpstream_flow::{DEFAULT_DRAIN_TIMEOUT, Rejects, Schemes, SinkUrl, Station, StationBuilder};
 use jiff::civil::Date;
 
-use super::origins::{Origins, SensorZone, Stamp, Zones, date, sensor_zone};
+use super::origins::{Origins, SensorZone, Stamp, Zones, date, of_run, sensor_zone};
 use super::report::Report;
 use super::signals::Hangup;
 use super::{Usage, amount, namespace, rows, same};
@@ -30,7 +30,7 @@ pub(super) struct Records {
         long_help = output_long_help(),
         help_heading = "Records"
     )]
-    output: Vec<SinkUrl>,
+    pub(super) output: Vec<SinkUrl>,
     /// Namespace file: the fields and their regexes [default: the built-in packet_parse.json].
     #[arg(long, value_name = "FILE", help_heading = "Records")]
     namespace: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub(super) struct Records {
         default_value_t = DEFAULT_MAX_RECORD,
         help_heading = "Records"
     )]
-    max_record: usize,
+    pub(super) max_record: usize,
     /// Keep the decoder's text (`info`) also for protocols that may print credentials; by default
     /// it is withheld.
     #[arg(long, help_heading = "Records")]
@@ -71,6 +71,7 @@ pub(super) struct Records {
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     sensor: Option<String>,
     /// Value of `stream` in every row [default: derived from the content of a file, else unique].
+    /// listen and connect add the time of the run: NAME-20261130T165254Z-1a2b3c.
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     stream: Option<String>,
     /// Overwrite existing rows; by default they are kept.
@@ -89,10 +90,15 @@ pub(super) struct Records {
     #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
     queue: usize,
+    /// Memory limit of what all inputs together have read and parsed, and not yet queued. Beside
+    /// it, a connection may hold one unfinished record and 2 MiB that could be text of -A.
+    #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "256MiB",
+          help_heading = "Records")]
+    memory: usize,
     /// After a signal, how long sinks may take to write queued packets.
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "5s",
           help_heading = "Records")]
-    drain_timeout: Duration,
+    pub(super) drain_timeout: Duration,
     /// Reopen files on SIGHUP even if it was ignored at the start (nohup) or the terminal is gone.
     #[arg(long, help_heading = "Records")]
     reopen_on_sighup: bool,
@@ -123,6 +129,8 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      Move only the database itself, not its -wal file.\n\n\
      Trouble that can pass, such as a full disk or a missing directory, does not end a sink that \
      writes a file: it is reported once, and writing is retried until it succeeds.\n\n\
+     `?sync=full` makes files and databases ask the disk before packets count as written; without \
+     it, a power cut can take rows of the last seconds, which could already be read.\n\n\
      In csv: output, lines end in LF (`?eol=crlf` for CR LF), and a text cell that a spreadsheet \
      would run as a formula gets a leading apostrophe (`?formulas=keep` writes it unchanged).";
 
@@ -180,8 +188,17 @@ impl Records {
             rejects: None,
             stall_after: dumpstream_flow::DEFAULT_STALL_AFTER,
             queue: dumpstream_flow::DEFAULT_QUEUE,
+            memory: dumpstream_flow::DEFAULT_MEMORY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             reopen_on_sighup: false,
+        }
+    }
+
+    /// What SIGHUP does.
+    pub(super) fn hangup(&self) -> Hangup {
+        match self.reopen_on_sighup {
+            true => Hangup::Reopens,
+            false => Hangup::Inherited,
         }
     }
 
@@ -226,6 +243,13 @@ impl Records {
         Ok(())
     }
 
+    /// The servers that the outputs connect to, `HOST:PORT` each.
+    #[cfg(unix)]
+    pub(super) fn servers(&self) -> impl Iterator<Item = &str> {
+        let servers = self.output.iter().flat_map(|url| url.servers());
+        servers.map(String::as_str)
+    }
+
     /// Makes the parser only; nothing is opened.
     ///
     /// # Errors
@@ -253,8 +277,8 @@ impl Records {
         })
     }
 
-    /// Opens everything. `otherwise` is where packets go without `-o`; `more` adds the options of a
-    /// single subcommand.
+    /// Opens everything. `otherwise` is where packets go without `-o`, if `more` adds no sink;
+    /// `more` adds the options of a single subcommand.
     ///
     /// To be called in a tokio runtime.
     ///
@@ -263,11 +287,16 @@ impl Records {
     pub(super) fn open(
         self,
         parser: Parser,
-        otherwise: &str,
+        otherwise: impl Into<Option<&'static str>>,
         more: impl FnOnce(StationBuilder) -> StationBuilder,
     ) -> anyhow::Result<(Origins, Report)> {
+        let hangup = self.hangup();
         let urls = match self.output.is_empty() {
-            true => vec![otherwise.parse::<SinkUrl>().expect("a constant URL")],
+            true => otherwise
+                .into()
+                .map(|url| url.parse::<SinkUrl>().expect("a constant URL"))
+                .into_iter()
+                .collect(),
             false => self.output,
         };
         let zones = Zones::new(self.tz)?;
@@ -311,6 +340,7 @@ impl Records {
         };
         let builder = Station::builder(parser)
             .queue(self.queue)
+            .memory(self.memory)
             .stall_after(self.stall_after)
             .drain_timeout(self.drain_timeout)
             .max_record(self.max_record)
@@ -325,10 +355,7 @@ impl Records {
             zone: zones.name(),
             had,
             replace: self.replace,
-            hangup: match self.reopen_on_sighup {
-                true => Hangup::Reopens,
-                false => Hangup::Inherited,
-            },
+            hangup,
             rejects: self.rejects,
         };
         let origins = Origins {
@@ -336,6 +363,7 @@ impl Records {
             stamp: self.stamp,
             date: self.date,
             sensor: self.sensor,
+            live_stream: self.stream.as_deref().map(of_run),
             stream: self.stream,
         };
         Ok((origins, report))

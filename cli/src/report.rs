@@ -4,9 +4,11 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
-use dumpstream_flow::net::{Connections, Outcome};
+use dumpstream_flow::net::{Connections, Link, Outcome};
 use dumpstream_flow::{Counters, Station, Summary};
+use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Manner, amount, say, signals, status, visible};
 
@@ -28,20 +30,34 @@ pub(super) struct Report {
     pub(super) rejects: Option<PathBuf>,
 }
 
+/// What a status line shows of the network.
+#[derive(Clone, Debug)]
+pub(super) enum Network {
+    /// A listener's connections.
+    Connections(Connections),
+    /// The connection to a server.
+    Link(Link),
+}
+
+impl Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Network::Connections(connections) => {
+                let open = connections.open();
+                let plural = if open == 1 { "" } else { "s" };
+                write!(f, "{open} connection{plural}")
+            }
+            Network::Link(link) => link.fmt(f),
+        }
+    }
+}
+
 impl Report {
     /// Handles signals: they stop the station, or make it report.
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
-        let report = self.clone();
+        let report = OnceLock::from(self.clone());
         let stop = self.station.stop().clone();
-        signals::watch(stop, self.hangup, move |signal| match signal {
-            signals::Signal::Stop if !manner.quiet => {
-                say("stopping; repeat the signal to exit immediately")
-            }
-            signals::Signal::Stop => {}
-            signals::Signal::Now => say(&report.given_up()),
-            signals::Signal::Tell => say(&report.passing()),
-            signals::Signal::Reopen => report.station.hangup().raise(),
-        })
+        watch(manner, stop, self.hangup, Arc::new(report))
     }
 
     /// The names of the sinks, for messages.
@@ -56,19 +72,15 @@ impl Report {
     }
 
     /// The status line, if standard error is a terminal.
-    pub(super) fn status(
-        &self,
-        manner: Manner,
-        connections: Option<Connections>,
-    ) -> Option<status::Live> {
+    pub(super) fn status(&self, manner: Manner, network: Option<Network>) -> Option<status::Live> {
         (manner.live() && !self.is_shown()).then(|| {
             let report = self.clone();
-            status::Live::new(move |rate| report.line(rate, connections.as_ref()))
+            status::Live::new(move |rate| report.line(rate, network.as_ref()))
         })
     }
 
     /// Records, rate, connections, latency, losses, stalls, drops.
-    fn line(&self, rate: &mut status::Rate, connections: Option<&Connections>) -> String {
+    pub(super) fn line(&self, rate: &mut status::Rate, network: Option<&Network>) -> String {
         let live = self.station.progress();
         let records = live.records();
         let mut line = format!(
@@ -76,10 +88,8 @@ impl Report {
             amount::grouped(records),
             amount::grouped(rate.of(records))
         );
-        if let Some(connections) = connections {
-            let open = connections.open();
-            let plural = if open == 1 { "" } else { "s" };
-            line += &format!("  {open} connection{plural}");
+        if let Some(network) = network {
+            line += &format!("  {network}");
         }
         if let Some(p99) = self.station.lanes().p99() {
             line += &format!("  p99 {}", amount::time(p99));
@@ -206,7 +216,8 @@ impl Report {
     /// The lines of sinks that already had rows, so that users who parse a file again see whether
     /// they now have them twice.
     pub(super) fn present(&self) -> Option<String> {
-        let had = |(name, c): &(&str, Counters)| c.present > 0 || self.had(name).is_some();
+        let had =
+            |(name, c): &(&str, Counters)| c.present + c.amended > 0 || self.had(name).is_some();
         let lines: Vec<_> = self
             .counters()
             .filter(had)
@@ -223,17 +234,23 @@ impl Report {
 
     /// How many packets a sink wrote, and what it already had.
     fn written(&self, name: &str, counters: &Counters) -> String {
-        let new = counters.delivered - counters.present;
-        if counters.present > 0 {
-            let remedy = match self.replace {
-                true => "",
-                false => "; --replace overwrites them",
-            };
+        let Counters {
+            present, amended, ..
+        } = *counters;
+        let new = counters.delivered - present - amended;
+        if present + amended > 0 {
             let plural = if new == 1 { "" } else { "s" };
-            return format!(
-                "{new} new packet{plural} written to {name}, {} already stored{remedy}",
-                counters.present
-            );
+            let mut line = format!("{new} new packet{plural} written to {name}");
+            if amended > 0 {
+                line += &format!(", {amended} completed");
+            }
+            if present > 0 {
+                line += &format!(", {present} already stored");
+            }
+            if present > 0 && !self.replace {
+                line += "; --replace overwrites them";
+            }
+            return line;
         }
         match self.had(name) {
             Some(had) => format!("{} added to {name}, which had {had}", packets(new)),
@@ -245,6 +262,7 @@ impl Report {
     pub(super) fn perfect(&self, summary: &Summary) -> bool {
         let whole = summary.skipped.total() == summary.skipped.empty
             && summary.refused == 0
+            && summary.left == 0
             && summary.unparsed == 0
             && summary.truncated == 0
             && summary.unstamped == 0
@@ -287,6 +305,24 @@ impl Report {
         }
         Ok(exit)
     }
+}
+
+/// Handles signals, for a report that may not be there yet: SIGTERM is one even then.
+pub(super) fn watch(
+    manner: Manner,
+    stop: CancellationToken,
+    hangup: signals::Hangup,
+    report: Arc<OnceLock<Report>>,
+) -> io::Result<()> {
+    signals::watch(stop, hangup, move |signal| match (signal, report.get()) {
+        (signals::Signal::Stop, _) if !manner.quiet => {
+            say("stopping; repeat the signal to exit immediately")
+        }
+        (signals::Signal::Stop, _) | (_, None) => {}
+        (signals::Signal::Now, Some(report)) => say(&report.given_up()),
+        (signals::Signal::Tell, Some(report)) => say(&report.passing()),
+        (signals::Signal::Reopen, Some(report)) => report.station.hangup().raise(),
+    })
 }
 
 fn packets(n: u64) -> String {

@@ -98,8 +98,8 @@ impl Decoder for BatchCodec {
 #[derive(Clone, Debug, Default)]
 pub struct RecordCodec {
     framer: Framer,
-    /// Bytes of tcpdump's own messages, which the framer does not remove.
-    messages: u64,
+    /// Messages among the records, which the framer does not remove.
+    messages: Skipped,
 }
 
 impl RecordCodec {
@@ -111,7 +111,7 @@ impl RecordCodec {
     /// The bytes that belonged to no record so far, by reason.
     pub fn skipped(&self) -> Skipped {
         let mut skipped = self.framer.skipped();
-        skipped.messages += self.messages;
+        skipped.add(&self.messages);
         skipped
     }
 
@@ -139,7 +139,8 @@ impl RecordCodec {
         let text = buf[..cut.len].to_vec();
         buf.advance(cut.len);
         let record = Record::new(text, self.framer.style(), cut.kind);
-        self.messages += record.messages();
+        self.messages.messages += record.messages();
+        self.messages.unserved = self.messages.unserved.saturating_add(record.unserved());
         Some(record)
     }
 }
@@ -148,7 +149,7 @@ impl From<Framer> for RecordCodec {
     fn from(framer: Framer) -> RecordCodec {
         RecordCodec {
             framer,
-            messages: 0,
+            messages: Skipped::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use dumpstream::hash::Fnv;
+use dumpstream::hash::stream_name;
 
 mod capture;
 mod follow;
@@ -185,11 +185,7 @@ impl Input {
         let capture = self.capture.as_ref()?;
         let begin = &self.begun.begin;
         let end = capture.first_packet(begin).unwrap_or(begin.len());
-        let mut hash = Fnv::new();
-        hash.write(sensor.as_bytes());
-        hash.write(&[0]);
-        hash.write(&begin[..end.min(SIGNATURE)]);
-        Some(format!("{:032x}", hash.finish()))
+        Some(stream_name(sensor, &begin[..end.min(SIGNATURE)]))
     }
 
     /// The text. A capture is read by tcpdump, which is started now: `TZ=UTC tcpdump -nn -e -v -S

@@ -20,14 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::counters::Counters;
 pub use self::lanes::Lanes;
-use self::latency::Histogram;
-pub use self::latency::Latency;
 use self::offer::{Dropping, Waiting};
+use crate::latency::{Histogram, Latency};
 use crate::sink::{OnFull, Sink};
 
 mod counters;
 mod lanes;
-mod latency;
 mod offer;
 mod task;
 
@@ -56,6 +54,9 @@ pub struct LaneOptions {
     pub on_full: Option<OnFull>,
     /// There is no other lane that would be delayed by waiting for this one.
     pub only: bool,
+    /// Measure latency from each packet's own time stamp instead of the arrival of its text: for
+    /// packets that were stamped by this machine's clock.
+    pub since_stamp: bool,
 }
 
 impl Default for LaneOptions {
@@ -65,6 +66,7 @@ impl Default for LaneOptions {
             stall_after: DEFAULT_STALL_AFTER,
             on_full: None,
             only: false,
+            since_stamp: false,
         }
     }
 }
@@ -239,7 +241,8 @@ impl Lane {
         state.counters.clone()
     }
 
-    /// The time from the arrival of a packet's text until the sink acknowledged it.
+    /// The time from the arrival of a packet's text, or from its stamp
+    /// ([`LaneOptions::since_stamp`]), until the sink acknowledged it.
     pub fn latency(&self) -> Latency {
         self.0.lock().latency.summary()
     }

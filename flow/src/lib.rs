@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod amount;
+#[cfg(all(unix, feature = "input"))]
+pub mod capture;
 pub mod causes;
 pub mod clock;
 mod codec;
@@ -10,8 +12,11 @@ mod foreign;
 #[cfg(feature = "input")]
 pub mod input;
 mod lane;
+mod latency;
 pub mod net;
 mod place;
+#[cfg(feature = "input")]
+mod program;
 mod progress;
 pub mod rejects;
 pub mod replay;
@@ -20,9 +25,12 @@ mod sink;
 mod station;
 mod store;
 mod summary;
+#[cfg(feature = "input")]
+mod tcpdump;
 pub use codec::{BatchCodec, RecordCodec};
 pub use foreign::Foreign;
-pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes, Latency};
+pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes};
+pub use latency::Latency;
 pub use progress::Progress;
 pub use rejects::Rejects;
 pub use run::run;
@@ -32,7 +40,9 @@ pub use sink::parts::UrlParts;
 pub use sink::scheme::{Opening, Scheme};
 pub use sink::url::{Schemes, SinkUrl};
 pub use sink::{BoxFuture, OnFull, Sink, SinkError, Written};
-pub use station::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, Station, StationBuilder};
+pub use station::{
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, DEFAULT_MEMORY, Station, StationBuilder,
+};
 #[cfg(feature = "cassandra")]
 pub use store::cassandra;
 #[cfg(any(feature = "cassandra", feature = "sqlite"))]

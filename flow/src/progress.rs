@@ -14,6 +14,7 @@ pub struct Progress {
     bytes: AtomicU64,
     record_bytes: AtomicU64,
     skipped: AtomicU64,
+    unserved: AtomicU64,
     records: AtomicU64,
     parsed: AtomicU64,
     truncated: AtomicU64,
@@ -45,6 +46,11 @@ impl Progress {
     /// Bytes that belong to no record, including tcpdump's own messages.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Relaxed)
+    }
+
+    /// Packets that `dumpstream serve` says that it skipped.
+    pub fn unserved(&self) -> u64 {
+        self.unserved.load(Relaxed)
     }
 
     /// Records.
@@ -113,13 +119,14 @@ impl Progress {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub(crate) fn skip(&self, bytes: u64) {
+    pub(crate) fn skip(&self, bytes: u64, unserved: u64) {
         self.skipped.fetch_add(bytes, Relaxed);
+        self.unserved.fetch_add(unserved, Relaxed);
     }
 
     pub(crate) fn add(&self, batch: &Summary) {
         self.record_bytes.fetch_add(batch.record_bytes, Relaxed);
-        self.skipped.fetch_add(batch.skipped.messages, Relaxed);
+        self.skip(batch.skipped.messages, batch.skipped.unserved);
         self.records.fetch_add(batch.records, Relaxed);
         self.parsed.fetch_add(batch.parsed, Relaxed);
         self.truncated.fetch_add(batch.truncated, Relaxed);
@@ -174,6 +181,9 @@ impl fmt::Display for Progress {
             self.truncated(),
             plural(self.skipped(), "byte"),
         )?;
+        if self.unserved() > 0 {
+            write!(f, ", {} not served", self.unserved())?;
+        }
         if self.captures() > 0 {
             write!(f, ", {} lost, {} suspect", self.lost(), self.suspect())?;
         }

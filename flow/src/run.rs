@@ -1,6 +1,7 @@
 //! Reads one input into all lanes: read, decode, parse, place, send, and the closing summary.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use dumpstream::framing::{Batch, Skipped};
@@ -12,7 +13,8 @@ use tracing::warn;
 
 pub use self::again::again;
 pub use self::error::Error;
-pub use self::relay::relay;
+pub use self::placed::placed;
+use self::room::Room;
 pub use self::source::Source;
 use self::watch::Watch;
 use crate::clock;
@@ -22,25 +24,25 @@ use crate::summary::Summary;
 
 mod again;
 mod error;
-mod relay;
+mod placed;
+mod room;
 mod source;
 mod watch;
 
-/// Room for the first read of an input: most of many senders are slow, and each takes memory.
-const FIRST_ROOM: usize = 16 << 10;
+/// How long a read of what has arrived may take, once it is time to stop: within TLS, some of it may
+/// be no text, or the beginning of a record whose rest never comes.
+const ARRIVING: Duration = Duration::from_millis(200);
 
-/// Room for a read of an input that fills it each time: more does not speed up parsing, and one
-/// batch delays the other inputs of a busy receiver.
-const MOST_ROOM: usize = 256 << 10;
-
-/// Maximum bytes of text that are held back while the stream looks like that of `tcpdump -A`: the
-/// guard needs eight IP packets to decide, and other records may come between them.
-const MOST_HELD: u64 = 1 << 20;
+/// Maximum memory of packets that are held back while the stream looks like that of `tcpdump -A`:
+/// the guard needs eight IP packets to decide, and other records may come between them. A sender
+/// decides how long it takes, so this is beside the memory that inputs share.
+const MOST_HELD: usize = 2 << 20;
 
 /// Reads an input to its end, and hands every record to every lane.
 ///
 /// While a lane makes it wait, it reads nothing, so that the sender's TCP window closes and memory
-/// is bounded to one read and one record. The source is dropped once its last record is in the
+/// is bounded: to the share of [`StationBuilder::memory`](crate::StationBuilder::memory), and to one
+/// read and one record. The source is dropped once its last record is in the
 /// lanes.
 ///
 /// [`Station::stop`] ends it as the input's own end does: what has arrived over a connection, the
@@ -55,6 +57,11 @@ pub async fn run<R: AsyncRead + Unpin>(
     origin: Origin,
     station: &Station,
 ) -> Result<Summary, Error> {
+    // A connection is another text each time.
+    let origin = match station.compares() && !source.connected {
+        true => origin.contents(),
+        false => origin,
+    };
     let input = Input {
         codec: station.codec(),
         origin,
@@ -64,6 +71,8 @@ pub async fn run<R: AsyncRead + Unpin>(
         numbering: station.numbering(),
         forged: false,
         lossy: false,
+        several: false,
+        stopped: false,
         source,
         station,
         sent: Skipped::default(),
@@ -93,6 +102,10 @@ struct Input<'a, R> {
     forged: bool,
     /// Whether lost packets were reported.
     lossy: bool,
+    /// Whether packets have lines behind their heads.
+    several: bool,
+    /// Reading stopped before the end.
+    stopped: bool,
     /// The part of the codec's skipped bytes that the station's figures include.
     sent: Skipped,
     summary: Summary,
@@ -144,12 +157,12 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     }
 
     async fn read(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
-        let mut room = FIRST_ROOM;
+        let mut room = Room::first();
         // Whether a flush can bring nothing more.
         let mut flushed = true;
         loop {
-            buf.reserve(room);
-            let mut limited = (&mut *buf).limit(room);
+            buf.reserve(room.bytes);
+            let mut limited = (&mut *buf).limit(room.bytes);
             let read = self.source.reader.read_buf(&mut limited);
             let read = async {
                 match flushed {
@@ -159,7 +172,10 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             };
             let read = tokio::select! {
                 biased;
-                () = self.station.stop().cancelled() => return self.rest(buf).await,
+                () = self.station.stop().cancelled() => {
+                    self.stopped = true;
+                    return self.rest(buf).await;
+                }
                 read = read => read,
             };
             match read {
@@ -167,19 +183,21 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 Some(Ok(n)) => {
                     flushed = false;
                     self.took(buf, n).await?;
-                    if n == room {
-                        room = (room * 2).min(MOST_ROOM);
+                    if n == room.bytes {
+                        room.grow(self.station);
                     }
                 }
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Some(Err(error)) => return Err(Stop::Io(error)),
                 None => {
                     flushed = true;
-                    room = FIRST_ROOM;
-                    let now = self.now();
-                    while let Some(batch) = self.codec.flush(buf) {
-                        let rest = buf.len() as u64;
-                        self.send(batch, now, rest).await?;
+                    room = Room::first();
+                    // The writer of a file may write in blocks, which end between two lines.
+                    if !(self.source.is_followed() && self.several) {
+                        self.flush(buf).await?;
+                    }
+                    if buf.is_empty() {
+                        *buf = BytesMut::new();
                     }
                 }
             }
@@ -207,18 +225,29 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         Ok(())
     }
 
+    /// Sends on the last record, if it is complete.
+    async fn flush(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
+        let now = self.now();
+        while let Some(batch) = self.codec.flush(buf) {
+            let rest = buf.len() as u64;
+            self.send(batch, now, rest).await?;
+        }
+        Ok(())
+    }
+
     /// Reads what had arrived before the stop. Lanes that have no time left for it count it as
     /// dropped.
     async fn rest(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let mut left = (self.source.arrived)(&self.source.reader);
         while left > 0 {
-            let room = usize::try_from(left).map_or(MOST_ROOM, |left| left.min(MOST_ROOM));
+            let room = usize::try_from(left).map_or(room::MOST, |left| left.min(room::MOST));
             buf.reserve(room);
             let mut limited = (&mut *buf).limit(room);
-            match self.source.reader.read_buf(&mut limited).await {
+            let read = self.source.reader.read_buf(&mut limited);
+            match timeout(ARRIVING, read).await.unwrap_or(Ok(0)) {
                 Ok(0) => break,
                 Ok(n) => {
-                    left -= n as u64;
+                    left = left.saturating_sub(n as u64);
                     self.took(buf, n).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -228,8 +257,15 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         Ok(())
     }
 
-    /// Sends the last record.
+    /// Sends the last record, or leaves what is not a record yet.
     async fn finish(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
+        if self.stopped && self.source.is_lasting() {
+            if self.source.is_followed() {
+                self.flush(buf).await?;
+            }
+            self.summary.left += buf.len() as u64;
+            buf.clear();
+        }
         let now = self.now();
         while let Some(batch) = self.codec.decode_eof(buf).map_err(Stop::Io)? {
             let rest = buf.len() as u64;
@@ -255,13 +291,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         };
         let bytes = batch.bytes().len() as u64;
         let batch = batch.at(self.summary.bytes - rest - bytes);
+        let (mut share, waited) = self.station.memory(batch.bytes().len()).await;
+        self.summary.stalled += waited;
         let packets = self.station.parser().parse(batch);
+        share.settle(packets.footprint());
         let refused = self.guard.check(&packets);
         self.held.push((packets, bytes));
         if refused {
             return Err(Stop::Ascii);
         }
-        let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
+        let held: usize = self.held.iter().map(|(p, _)| p.footprint()).sum();
         // Stored text can wait until its kind is known; live packets wait only on a suspicion.
         let waits = self.guard.suspects() || self.source.is_stored() && !self.guard.decided();
         if waits && held < MOST_HELD {
@@ -294,6 +333,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             ..Summary::of_packets(packets)
         };
         batch.skipped.messages = messages;
+        batch.skipped.unserved = packets.unserved();
         if packets.arrival().is_none() && self.origin.dates_by_change() {
             let sources = packets.iter().map(|packet| packet.time_source());
             batch.dated = sources.filter(|source| source.is_undated()).count() as u64;
@@ -309,6 +349,11 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 watch::from_clock(ahead),
                 packets.sensor(),
             );
+        }
+        if self.source.is_followed() && !self.several {
+            self.several = packets
+                .iter()
+                .any(|packet| watch::has_more_lines(packet.raw()));
         }
         self.station.progress().add(&batch);
         self.summary.add(&batch);
@@ -356,11 +401,16 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let skipped = self.codec.skipped();
         let fresh = skipped.total() - self.sent.total();
         if fresh > 0 {
-            self.station.progress().skip(fresh);
+            let unserved = skipped.unserved - self.sent.unserved;
+            self.station.progress().skip(fresh, unserved);
             // Bytes that the parser took out of records are added to those that the codec skipped.
-            let messages = self.summary.skipped.messages - self.sent.messages;
+            let Skipped {
+                messages, unserved, ..
+            } = self.summary.skipped;
             self.summary.skipped = skipped;
-            self.summary.skipped.messages += messages;
+            self.summary.skipped.messages += messages - self.sent.messages;
+            let unserved = unserved.saturating_sub(self.sent.unserved);
+            self.summary.skipped.unserved = skipped.unserved.saturating_add(unserved);
             self.sent = skipped;
         }
     }

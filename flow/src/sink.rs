@@ -62,6 +62,11 @@ pub trait Sink: Send + Sync {
         Duration::ZERO
     }
 
+    /// Whether it compares texts by [`Packets::contents`]: stored inputs then carry them.
+    fn compares(&self) -> bool {
+        false
+    }
+
     /// When a part of the running write last completed, if the sink can tell: a long write that
     /// makes progress is not stalled.
     fn moved(&self) -> Option<Instant> {
@@ -77,6 +82,8 @@ pub struct Written {
     /// Those of `delivered` that were already stored and stayed as they were; 0 if the destination
     /// cannot tell.
     pub present: u64,
+    /// Those of `delivered` that replaced a stored row, because their record has grown.
+    pub amended: u64,
     /// Rows that the destination refused because of their content.
     pub rejected: u64,
     /// Rows that the sink gave up.

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::builder::{DEFAULT_DRAIN_TIMEOUT, DEFAULT_FLUSH_AFTER, StationBuilder};
+pub use self::memory::DEFAULT_MEMORY;
+use self::memory::Memory;
+pub(crate) use self::memory::Share;
 pub(crate) use self::numbers::Numbering;
 use self::numbers::Numbers;
 use crate::codec::BatchCodec;
@@ -20,6 +23,7 @@ use crate::rejects::Rejects;
 use crate::sink::hangup::Hangup;
 
 mod builder;
+mod memory;
 mod numbers;
 
 /// Sensors that are remembered, and reported.
@@ -55,6 +59,8 @@ pub struct Station(Arc<Shared>);
 struct Shared {
     parser: Arc<Parser>,
     lanes: Lanes,
+    /// Whether a sink compares texts.
+    compares: bool,
     rejects: Rejects,
     hangup: Hangup,
     stop: CancellationToken,
@@ -63,6 +69,7 @@ struct Shared {
     drain_timeout: Duration,
     max_record: usize,
     flush_after: Duration,
+    memory: Memory,
     progress: Progress,
     numbers: Numbers,
     /// Sensors whose stamps are far from the clock, and reported.
@@ -178,6 +185,27 @@ impl Station {
         }
     }
 
+    /// Waits for the memory that parsing a text of this length may take. Inputs hold it until their
+    /// packets are in the lanes. Also returns how long that was.
+    pub(crate) async fn memory(&self, text: usize) -> (Share<'_>, Duration) {
+        let share = self.0.memory.share(text);
+        tokio::pin!(share);
+        tokio::select! {
+            biased;
+            share = &mut share => (share, Duration::ZERO),
+            // Inputs that wait for full lanes hold the rest.
+            () = std::future::ready(()) => {
+                let waiting = self.0.progress.wait();
+                (share.await, waiting.over())
+            }
+        }
+    }
+
+    /// The memory for a larger read buffer, if there is enough.
+    pub(crate) fn buffer(&self, bytes: usize) -> Option<Share<'_>> {
+        self.0.memory.buffer(bytes)
+    }
+
     /// Hands placed packets to every lane; returns how long full lanes made it wait.
     ///
     /// All placed packets of all inputs pass here, those of each input in order. A tap on them, for
@@ -201,6 +229,11 @@ impl Station {
                 waiting.over()
             }
         }
+    }
+
+    /// Whether stored inputs are to carry [`Packets::contents`].
+    pub(crate) fn compares(&self) -> bool {
+        self.0.compares
     }
 
     /// A codec for a new input.

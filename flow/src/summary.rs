@@ -23,6 +23,9 @@ pub struct Summary {
     pub skipped: Skipped,
     /// Bytes that were not examined, because the input was refused as text of `tcpdump -A`.
     pub refused: u64,
+    /// Bytes of a packet that [`Station::stop`](crate::Station::stop) cut, in a file that can be
+    /// read again: it is not a record yet.
+    pub left: u64,
     /// Records; each is the text of one packet.
     pub records: u64,
     /// Records whose protocol was found.
@@ -89,6 +92,7 @@ impl Summary {
         self.record_bytes += other.record_bytes;
         self.skipped.add(&other.skipped);
         self.refused += other.refused;
+        self.left += other.left;
         self.records += other.records;
         self.parsed += other.parsed;
         self.unparsed += other.unparsed;
@@ -111,11 +115,12 @@ impl Summary {
     /// The identity that does not hold, with both of its sides.
     pub fn verify(&self) -> Result<(), String> {
         let skipped = self.skipped.total();
-        let accounted = self.record_bytes + skipped + self.refused;
+        let accounted = self.record_bytes + skipped + self.refused + self.left;
         if self.bytes != accounted {
             return Err(format!(
-                "{} bytes arrived, but {} in records + {skipped} skipped + {} refused = {accounted}",
-                self.bytes, self.record_bytes, self.refused,
+                "{} bytes arrived, but {} in records + {skipped} skipped + {} refused + {} left \
+                 = {accounted}",
+                self.bytes, self.record_bytes, self.refused, self.left,
             ));
         }
         if self.records != self.parsed + self.unparsed {
@@ -177,13 +182,32 @@ impl fmt::Display for Summary {
                 "too late for their packet",
             ),
             (self.skipped.oversize, "of packets over the limit"),
-            (self.skipped.messages, "of tcpdump's own messages"),
+            (self.skipped.messages, "of messages among the packets"),
         ];
         for (bytes, reason) in reasons.into_iter().filter(|(bytes, _)| *bytes > 0) {
             write!(f, "\n{} skipped, {reason}", plural(bytes, "byte"))?;
         }
         if self.refused > 0 {
             write!(f, "\n{} refused (tcpdump -A)", plural(self.refused, "byte"))?;
+        }
+        if self.left > 0 {
+            write!(
+                f,
+                "\n{} of an unfinished packet left for the next run",
+                plural(self.left, "byte")
+            )?;
+        }
+        if self.skipped.unserved > 0 {
+            let of_lost = if self.captures > 0 {
+                ", among those lost"
+            } else {
+                ""
+            };
+            write!(
+                f,
+                "\n{} not sent by `dumpstream serve`: read too slowly here{of_lost}",
+                packet(self.skipped.unserved)
+            )?;
         }
         if self.captures > 0 || self.lost > 0 {
             // As tcpdump does for its kernel, this line is also printed if the count is 0.
@@ -242,7 +266,8 @@ mod tests {
                 .verify()
                 .is_err_and(|reason| reason.contains("11 bytes arrived"))
         );
-        summary.refused = 1;
+        (summary.refused, summary.bytes) = (1, 13);
+        summary.left = 2;
         summary.records = 1;
         assert!(
             summary

@@ -10,7 +10,7 @@ pub enum Skip {
     Late,
     /// Beyond the limit of one record.
     Oversize,
-    /// One of tcpdump's own messages, outside of any record.
+    /// One of tcpdump's own messages, or of `dumpstream serve`, outside of any record.
     Message,
 }
 
@@ -27,12 +27,15 @@ pub struct Skipped {
     pub empty: u64,
     /// See [`Skip::Oversize`].
     pub oversize: u64,
-    /// tcpdump's own messages, as `2>&1` mixes them in.
+    /// tcpdump's own messages, as `2>&1` mixes them in, and those of `dumpstream serve`.
     pub messages: u64,
+    /// Records, not bytes: those that `dumpstream serve` says that it skipped, because they were
+    /// not read fast enough.
+    pub unserved: u64,
 }
 
 impl Skipped {
-    /// All of them.
+    /// All skipped bytes.
     pub fn total(&self) -> u64 {
         self.preamble + self.late + self.oversize + self.messages
     }
@@ -44,5 +47,6 @@ impl Skipped {
         self.empty += other.empty;
         self.oversize += other.oversize;
         self.messages += other.messages;
+        self.unserved = self.unserved.saturating_add(other.unserved);
     }
 }

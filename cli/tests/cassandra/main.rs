@@ -45,6 +45,7 @@ fn main() -> ExitCode {
             "a_statement_that_takes_its_time",
             reading::a_statement_that_takes_its_time,
         ),
+        ("a_record_that_was_cut", store::a_record_that_was_cut),
         ("the_printed_schema", store::the_printed_schema),
         (
             "what_is_missing_is_waited_for",

@@ -571,3 +571,35 @@ pub(crate) fn a_cluster_that_never_comes() {
         assert!(said.contains(said_too), "{said_too}: {said}");
     }
 }
+
+/// A file that ended within a record is read again when it is whole, and as it was before.
+pub(crate) fn a_record_that_was_cut() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let whole = "1700000000.000001 IP 10.0.0.1.53 > 10.0.0.2.9: UDP, length 26\n\
+                 1700000000.000002 IP 10.0.0.1.53 > 10.0.0.2.9: UDP, length 1372\n";
+    let cut = &whole[..whole.len() - 3];
+    let ended = "record,truncated,payload_length\n1,false,26\n2,false,1372\n";
+    for texts in [&[cut, whole, cut][..], &[whole, cut]] {
+        let keyspace = cluster.keyspace();
+        let url = cluster.url(&keyspace, "create=true");
+        for (i, text) in texts.iter().enumerate() {
+            fs::write(folder.path().join("a.txt"), text).unwrap();
+            ran(
+                folder.path(),
+                &["parse", "-q", "--raw", "a.txt", "-o", &url],
+            );
+            let sql = "SELECT record, truncated, payload_length FROM packets";
+            let place = cluster.url(&keyspace, "").replace(".packets", "");
+            let query = ran(folder.path(), &["query", "-d", &place, "-f", "csv", sql]).quiet();
+            match i == 0 && *text == cut {
+                true => assert!(query.out.contains("\n2,true,\n"), "{query:?}"),
+                false => assert_eq!(query.out, ended),
+            }
+        }
+        let read = ["read", &cluster.url(&keyspace, ""), "--raw"];
+        let read = ran(folder.path(), &read).quiet();
+        assert!(read.out.contains("length 1372\\n\""), "{}", read.out);
+        assert!(!read.out.contains("truncated"), "{}", read.out);
+    }
+}

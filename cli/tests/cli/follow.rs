@@ -284,3 +284,112 @@ fn a_file_followed_twice_adds_no_row() {
     );
     assert_eq!(count(), Some(14));
 }
+
+/// A file's end that stands within a record, at each stop and start.
+#[test]
+fn a_stop_leaves_what_is_no_record_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let whole = text(0..4);
+    // Within the second line of the third and of the fourth.
+    let lines: Vec<_> = whole.match_indices('\n').map(|(at, _)| at).collect();
+    let ends = [lines[4] + 10, lines[6] + 10, whole.len()];
+    for (i, end) in ends.into_iter().enumerate() {
+        fs::write(path.join("a.txt"), &whole[..end]).unwrap();
+        let jsonl = format!("jsonl:{i}.jsonl");
+        let follow = [
+            "parse",
+            "--follow",
+            "a.txt",
+            "-o",
+            "sqlite:a.db",
+            "-o",
+            &jsonl,
+        ];
+        let running = Running::new(dumpstream(path, &follow));
+        let ended = whole[..end].matches("UDP, length 2\n").count();
+        let lines =
+            || fs::read_to_string(path.join(format!("{i}.jsonl"))).map_or(0, |t| t.lines().count());
+        until("what is whole is written", || {
+            (lines() == ended).then_some(())
+        });
+        running.signal("TERM");
+        let (status, said) = running.end();
+        assert!(status.success(), "{said}");
+        let left = "of an unfinished packet left for the next run";
+        assert_eq!(said.contains(left), end < whole.len(), "{said}");
+        assert_eq!(lines(), ended);
+        let sql = "SELECT count(*) n, count(truncated) cut FROM packets";
+        let rows = ran(path, &["query", "-d", "a.db", "-f", "csv", sql]).quiet();
+        assert_eq!(rows.out, format!("n,cut\n{ended},0\n"));
+    }
+}
+
+#[test]
+fn rows_that_are_added_again_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), records(3)).unwrap();
+    for url in ["jsonl:x.jsonl", "csv:x.csv"] {
+        for again in [false, true] {
+            let follow = ["parse", "--follow", "a.txt", "-o", url];
+            let running = Running::new(dumpstream(folder.path(), &follow));
+            let file = folder.path().join(url.split(':').nth(1).unwrap());
+            let rows = if again { 6 } else { 3 } + usize::from(url.starts_with("csv"));
+            until("the rows are there", || {
+                (fs::read_to_string(&file).ok()?.lines().count() == rows).then_some(())
+            });
+            running.signal("TERM");
+            let (_, said) = running.end();
+            let warned =
+                format!("{url} already has 3 rows: --follow reads a file from its beginning");
+            assert_eq!(said.contains(&warned), again, "{said}");
+        }
+    }
+}
+
+/// Lines of a packet that come later belong to it: a writer of a file writes in blocks.
+#[test]
+fn lines_that_come_late_are_of_their_packet() {
+    let folder = tempfile::tempdir().unwrap();
+    let followed = |n: u32| {
+        let stamp = format!("10:00:00.00000{n} ");
+        format!(
+            "{stamp}ARP, Request who-has 192.0.2.{n} tell 192.0.2.254, length 28\n\t0x0000:  0001\n"
+        )
+    };
+    let path = folder.path().to_owned();
+    fs::write(path.join("a.txt"), followed(1) + &followed(2)).unwrap();
+    let keep = [
+        "parse",
+        "--follow",
+        "a.txt",
+        "--keep-payload",
+        "-o",
+        "jsonl:out.jsonl",
+        "-o",
+        "sqlite:a.db",
+    ];
+    let running = Running::new(dumpstream(&path, &keep));
+    let rows = || fs::read_to_string(path.join("out.jsonl")).unwrap_or_default();
+    until("the first is written", || {
+        (rows().lines().count() == 1).then_some(())
+    });
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    append(&path.join("a.txt"), "\t0x0010:  0002\n");
+    append(&path.join("a.txt"), &followed(3));
+    until("the second is written", || {
+        (rows().lines().count() == 2).then_some(())
+    });
+    assert!(
+        rows().lines().nth(1).unwrap().contains("0002"),
+        "{}",
+        rows()
+    );
+    running.signal("TERM");
+    assert!(running.end().0.success());
+    let again = ["parse", "a.txt", "--keep-payload", "-o", "sqlite:a.db"];
+    ran(&path, &again).failed(
+        0,
+        &["0 new packets written to sqlite:a.db, 3 already stored"],
+    );
+}

@@ -215,19 +215,6 @@ fn replay_listen_query() {
 }
 
 #[test]
-fn replay_to_standard_output_changes_no_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = format!("preamble\n{}", records(100));
-    fs::write(folder.path().join("day.txt"), &text).unwrap();
-    let replay = ran(folder.path(), &["replay", "day.txt", "--topspeed"]);
-    assert_eq!(replay.out, text);
-    ran(folder.path(), &["replay", "-q", "day.txt", "--topspeed"]).quiet();
-    ran(folder.path(), &["replay", "gone.txt"]).failed(1, &["gone.txt"]);
-    let both = ["replay", "day.txt", "--topspeed", "-x", "2"];
-    ran(folder.path(), &both).failed(2, &["--topspeed"]);
-}
-
-#[test]
 fn connect_reads_what_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -489,4 +476,37 @@ fn refused_connections_are_one_line_a_second() {
         said.contains(&format!("{REFUSED} over the connection limit")),
         "{said}"
     );
+}
+
+/// A name of the user's for live text: each run is a stream of its own.
+#[test]
+fn a_second_run_under_one_name_adds_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, more) in [&["--stream", "x"][..], &["--stream", "x", "--replace"]]
+        .iter()
+        .enumerate()
+    {
+        let running = listening(folder.path(), more);
+        let said = running.says("listening on");
+        let stream = said
+            .split(", stream ")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned();
+        assert!(
+            stream.starts_with("x-20") && stream.len() > "x-20261130T165254Z".len(),
+            "{stream}"
+        );
+        send(&running, &records(3));
+        assert!(running.end().0.success());
+        assert_eq!(
+            ask(folder.path(), "SELECT count(*) FROM packets"),
+            3 * (run as i64 + 1)
+        );
+        let sql = format!("SELECT count(*) FROM packets WHERE stream = '{stream}'");
+        assert_eq!(ask(folder.path(), &sql), 3);
+    }
 }

@@ -7,9 +7,12 @@ mod explain;
 mod follow;
 mod foreign;
 mod fuzz;
+mod identity;
 mod listen;
 mod load;
 mod moved;
+#[cfg(unix)]
+mod network;
 mod packaged;
 mod packed;
 mod page;
@@ -17,8 +20,11 @@ mod parse;
 mod program;
 mod query;
 mod rejects;
+mod relay;
+mod replay;
 mod rotation;
 mod secrets;
+mod serve;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]

@@ -4,10 +4,11 @@ use std::fs;
 
 use crate::program::{dumpstream, ran};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "parse",
     "listen",
     "connect",
+    "capture",
     "replay",
     "query",
     "read",

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -150,6 +150,11 @@ impl Running {
         let said = self.says(", writing to ");
         let after = said.split("listening on ").nth(1).unwrap();
         after.split(',').next().unwrap().parse().unwrap()
+    }
+
+    /// Its standard input, where that is a pipe.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("a pipe that was not taken")
     }
 
     /// Its process.

@@ -311,6 +311,8 @@ fn replayed() {
     let text = ran(folder.path(), &["replay", "-q", "--topspeed", &sample()]).quiet();
     let again = fed(folder.path(), &["parse", "-q"], text.out.as_bytes());
     assert!(again.out == printed(folder.path()));
+    let looped = ["replay", "-q", "--topspeed", "--loop", "2", &sample()];
+    assert!(ran(folder.path(), &looped).quiet().out == text.out.repeat(2));
 }
 
 fn missing() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dumpstream::framing::{CutKind, Framer, Tail};
@@ -13,6 +13,7 @@ use given::{tool, trial};
 use libtest_mimic::{Failed, Trial};
 use tokio::net::TcpStream;
 
+use crate::namespace::{Namespace, checked, namespaces, root};
 use crate::receiver::{Connecting, HANG, Intake, Listening, between, record, send};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -105,7 +106,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 // What a test needs.
 
 /// The nc of OpenBSD, which the option names are of; other systems have another.
-fn nc() -> Result<(), String> {
+pub(crate) fn nc() -> Result<(), String> {
     tool("nc")?;
     let help = Command::new("nc")
         .arg("-h")
@@ -123,26 +124,6 @@ fn ipv6() -> Result<(), String> {
     TcpListener::bind("[::]:0")
         .map(drop)
         .map_err(|e| format!("no IPv6: {e}"))
-}
-
-fn root() -> Result<(), String> {
-    let id = Command::new("id")
-        .arg("-u")
-        .output()
-        .map_err(|error| format!("id: {error}"))?;
-    if id.stdout.trim_ascii() == b"0" {
-        Ok(())
-    } else {
-        Err("no root".to_owned())
-    }
-}
-
-fn namespaces() -> Result<(), String> {
-    root()?;
-    tool("ip")?;
-    Namespace::new("probe")
-        .map(drop)
-        .map_err(|error| format!("no network namespaces: {error}"))
 }
 
 fn capture_on_loopback() -> Result<(), String> {
@@ -163,10 +144,10 @@ fn capture_on_loopback() -> Result<(), String> {
 // What runs.
 
 /// A process that does not outlive its test.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
-    fn start(command: &mut Command) -> Result<Process, Failed> {
+    pub(crate) fn start(command: &mut Command) -> Result<Process, Failed> {
         let name = command.get_program().to_owned();
         let child = command
             .spawn()
@@ -175,7 +156,7 @@ impl Process {
     }
 
     /// Waits for it to end by itself.
-    fn wait(&mut self) -> Result<(), Failed> {
+    pub(crate) fn wait(&mut self) -> Result<(), Failed> {
         let start = Instant::now();
         while self.0.try_wait()?.is_none() {
             if start.elapsed() > HANG {
@@ -186,7 +167,7 @@ impl Process {
         Ok(())
     }
 
-    fn interrupt(&self) -> Result<(), Failed> {
+    pub(crate) fn interrupt(&self) -> Result<(), Failed> {
         checked(
             Command::new("kill")
                 .arg("-INT")
@@ -205,17 +186,6 @@ impl Drop for Process {
     }
 }
 
-fn checked(command: &mut Command) -> Result<Output, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(format!("{command:?}: {}: {said}", output.status))
-}
-
 /// A command with the address filled in.
 fn command(words: &[&str], address: SocketAddr) -> Command {
     let (host, port) = (address.ip().to_string(), address.port().to_string());
@@ -227,50 +197,12 @@ fn command(words: &[&str], address: SocketAddr) -> Command {
     command
 }
 
-/// A network namespace with two ends of one cable, in which nothing speaks by itself.
-struct Namespace(String);
-
-impl Namespace {
-    fn new(what: &str) -> Result<Namespace, String> {
-        let namespace = Namespace(format!("dumpstream-{what}-{}", std::process::id()));
-        checked(Command::new("ip").args(["netns", "add", &namespace.0]))?;
-        let quiet = "net.ipv6.conf.all.disable_ipv6=1";
-        // Where there is no IPv6 there is nothing to silence.
-        namespace
-            .command("sysctl")
-            .args(["-qw", quiet])
-            .output()
-            .ok();
-        for words in [
-            "link add left mtu 65535 type veth peer name right mtu 65535",
-            "link set left arp off up",
-            "link set right arp off up",
-        ] {
-            checked(namespace.command("ip").args(words.split(' ')))?;
-        }
-        Ok(namespace)
-    }
-
-    /// A command within; its process is the command's own.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]);
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        checked(Command::new("ip").args(["netns", "del", &self.0])).ok();
-    }
-}
-
-fn capture() -> PathBuf {
+pub(crate) fn capture() -> PathBuf {
     given::sample("4.99.3/mix/replay.pcap")
 }
 
 /// What `tcpdump -r` prints of the capture that the samples come with.
-fn recorded(options: &[&str]) -> Result<String, Failed> {
+pub(crate) fn recorded(options: &[&str]) -> Result<String, Failed> {
     let mut command = Command::new("tcpdump");
     command.args(options).arg("-r").arg(capture());
     let text = String::from_utf8(checked(&mut command)?.stdout)?;

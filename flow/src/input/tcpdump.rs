@@ -1,26 +1,14 @@
-//! Runs tcpdump to print a capture.
-//!
-//! tcpdump runs without a shell, and only what is set here shapes its text. Its standard error is
-//! never mixed into the text.
+//! Runs tcpdump to print a capture. Its standard error is never mixed into the text.
 
-use std::env;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use dumpstream::spell::visible;
 
-/// Options of tcpdump: numeric addresses, the link's header, full headers, absolute sequence
-/// numbers, stamps that do not depend on a time zone.
-const OPTIONS: [&str; 5] = ["-nn", "-e", "-v", "-S", "-tt"];
-
-/// Packet numbers, since 4.6.
-const NUMBER: &str = "-#";
-
-/// Where Debian and others install tcpdump when the path of ordinary users does not have it.
-const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/sbin"];
+use crate::tcpdump;
 
 /// Messages that are passed on: a capture can have as many faults as packets.
 const MESSAGES: usize = 100;
@@ -76,13 +64,7 @@ impl Tcpdump {
     }
 
     fn start(mut command: Command) -> io::Result<Tcpdump> {
-        command
-            .env("TZ", "UTC")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // A signal of the terminal is ours to act on: everything printed before it is still read.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let text = child.stdout.take().expect("it was piped");
         let stderr = child.stderr.take().expect("it was piped");
@@ -141,68 +123,16 @@ impl Drop for Tcpdump {
     }
 }
 
+/// tcpdump with its options.
 fn command(nano: bool) -> io::Result<Command> {
-    let program = program()?;
-    let mut command = Command::new(&program);
-    command.args(OPTIONS);
-    if !numbers(&program) {
-        static TOLD: Once = Once::new();
-        TOLD.call_once(|| {
-            tracing::warn!(
-                program = %program.display(),
-                "The installed tcpdump is older than 4.6: it has no packet numbers (-#), by which \
-                 forged records are detected, and no nanoseconds."
-            );
-        });
-        return Ok(command);
-    }
-    command.arg(NUMBER);
-    if nano {
-        command.arg("--time-stamp-precision=nano");
-    }
-    Ok(command)
-}
-
-/// Whether it has `-#`, by its usage; `--time-stamp-precision` came with it. One that does not
-/// print its usage is taken for a newer one.
-fn numbers(program: &Path) -> bool {
-    // Up to 4.8 it is an unknown option, or prints to standard error: the usage all the same.
-    let mut command = Command::new(program);
-    let usage = command.arg("-h").stdin(Stdio::null()).output();
-    usage.map_or(true, |output| {
-        [output.stdout, output.stderr]
-            .iter()
-            .find_map(|text| flags(text))
-            .is_none_or(|flags| flags.contains(&b'#'))
-    })
-}
-
-/// The flags without a value of a usage: `tcpdump [-aAbdDefhHIJKlLnNOpqStuUvxX#] [ -B size ]`.
-fn flags(text: &[u8]) -> Option<&[u8]> {
-    let usage = text
-        .windows(6)
-        .position(|w| w.eq_ignore_ascii_case(b"usage:"))?;
-    let text = &text[usage..];
-    let from = text.windows(2).position(|w| w == b"[-")? + 2;
-    let end = text[from..].iter().position(|b| *b == b']')?;
-    Some(&text[from..from + end])
-}
-
-/// Finds the tcpdump program.
-fn program() -> io::Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders
-        .chain(PLACES.iter().map(PathBuf::from))
-        .map(|folder| folder.join("tcpdump"))
-        .find(|program| program.is_file())
-        .ok_or_else(|| {
-            io::Error::new(
-                ErrorKind::NotFound,
-                "this is a capture, and tcpdump, which prints captures, is not installed: install \
-                 tcpdump, or parse the output of `tcpdump -nn -v -tt -r FILE` from another machine",
-            )
-        })
+    let program = tcpdump::program().ok_or_else(|| {
+        io::Error::new(
+            ErrorKind::NotFound,
+            "this is a capture, and tcpdump, which prints captures, is not installed: install \
+             tcpdump, or parse the output of `tcpdump -nn -v -tt -r FILE` from another machine",
+        )
+    })?;
+    Ok(tcpdump::command(&program, nano))
 }
 
 /// Feeds all bytes to tcpdump, which may close its end before.
@@ -255,29 +185,4 @@ fn listen(stderr: ChildStderr) -> Option<String> {
 
 fn pass_on(message: &str) {
     tracing::warn!("{}", visible(message));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::flags;
-
-    #[test]
-    fn the_flags_of_a_usage() {
-        for (text, wanted) in [
-            (
-                "tcpdump version 4.99.3\nUsage: tcpdump [-AbdX#] [ -B size ]\n",
-                Some("AbdX#"),
-            ),
-            (
-                "tcpdump version 4.5.1\nUsage: tcpdump [-aAbdDX]\n\t\t[ -B size ]\n",
-                Some("aAbdDX"),
-            ),
-            ("usage: tcpdump [-AadX] [-B fildrop]\n", Some("AadX")),
-            ("[-#]", None),
-            ("Usage: tcpdump [-", None),
-            ("", None),
-        ] {
-            assert_eq!(flags(text.as_bytes()), wanted.map(str::as_bytes), "{text}");
-        }
-    }
 }

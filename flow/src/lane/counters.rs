@@ -12,6 +12,8 @@ pub struct Counters {
     pub delivered: u64,
     /// Those of `delivered` that were already stored and stayed as they were.
     pub present: u64,
+    /// Those of `delivered` that replaced a stored row, because their record has grown.
+    pub amended: u64,
     /// Packets that the sink's destination refused.
     pub rejected: u64,
     /// Packets lost here: the sink was dead, stalled or given up, or dropped them itself.

@@ -38,8 +38,7 @@ impl Lanes {
         self.iter().map(|lane| (lane.name(), lane.counters()))
     }
 
-    /// The slowest lane's time from a packet's arrival to the sink's acknowledgement, at the 99th
-    /// percentile.
+    /// The slowest lane's [latency](Lane::latency), at the 99th percentile.
     pub fn p99(&self) -> Option<Duration> {
         self.iter().filter_map(|lane| lane.latency().p99).max()
     }

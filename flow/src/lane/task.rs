@@ -134,16 +134,21 @@ impl Shared {
         state.counters.queued -= given;
         state.counters.delivered += written.delivered;
         state.counters.present += written.present.min(written.delivered);
+        state.counters.amended += written.amended.min(written.delivered);
         state.counters.rejected += written.rejected;
         state.counters.dropped += written.dropped;
         state.moved = Instant::now();
         state.writing = false;
         state.held -= permits;
         for row in rows {
-            if let Some(arrival) = row.arrival() {
-                state
+            match row.arrival() {
+                Some(_) if self.options.since_stamp => row
+                    .iter()
+                    .for_each(|packet| state.latency.record(now.saturating_sub(packet.time()), 1)),
+                Some(arrival) => state
                     .latency
-                    .record(now.saturating_sub(arrival), row.len() as u64);
+                    .record(now.saturating_sub(arrival), row.len() as u64),
+                None => {}
             }
         }
         self.room.add_permits(permits as usize);

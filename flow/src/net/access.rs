@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::run::Error;
 
-/// The networks whose hosts may connect; by default loopback only.
+/// The networks whose hosts may connect, by default loopback only, and those whose hosts may not.
 ///
 /// ```
 /// use dumpstream_flow::net::Access;
@@ -22,6 +22,8 @@ use crate::run::Error;
 pub struct Access {
     /// If empty, loopback only.
     nets: Vec<IpNet>,
+    /// Those that may not, whatever `nets` says.
+    denied: Vec<IpNet>,
 }
 
 impl Access {
@@ -33,6 +35,13 @@ impl Access {
     /// Adds the networks of another list.
     pub fn and(mut self, other: Access) -> Access {
         self.nets.extend(other.nets);
+        self.denied.extend(other.denied);
+        self
+    }
+
+    /// Excepts the networks that another list allows.
+    pub fn except(mut self, other: Access) -> Access {
+        self.denied.extend(other.nets);
         self
     }
 
@@ -49,6 +58,9 @@ impl Access {
     /// Whether a host may connect. An IPv4 address mapped into IPv6 counts as the IPv4 address.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
+        if self.denied.iter().any(|net| net.contains(&ip)) {
+            return false;
+        }
         match self.nets.as_slice() {
             [] => ip.is_loopback(),
             nets => nets.iter().any(|net| net.contains(&ip)),
@@ -68,6 +80,7 @@ impl FromStr for Access {
         });
         Ok(Access {
             nets: nets.collect::<Result<_, _>>()?,
+            denied: Vec::new(),
         })
     }
 }
@@ -134,6 +147,26 @@ mod tests {
         assert!(allows("0.0.0.0/0,::/0", "10.1.2.3"));
         let everyone = |list: &str| list.parse::<Access>().expect("a list").is_everyone();
         assert!(everyone("10.0.0.0/8,0.0.0.0/0") && everyone("::/0") && !everyone("10.0.0.0/8"));
+    }
+
+    #[test]
+    fn an_exception_wins() {
+        let list = |text: &str| text.parse::<Access>().expect("a list");
+        let access = list("10.0.0.0/8").except(list("10.1.0.0/16,::ffff:10.2.0.0/112"));
+        for (ip, allowed) in [
+            ("10.0.0.1", true),
+            ("10.1.0.1", false),
+            ("::ffff:10.2.0.1", false),
+        ] {
+            assert_eq!(
+                access.allows(ip.parse().expect("an address")),
+                allowed,
+                "{ip}"
+            );
+        }
+        let access = access.and(list("10.1.0.0/16"));
+        assert!(!access.allows("10.1.0.1".parse().expect("an address")));
+        assert!(!Access::loopback().except(list("127.0.0.1")).is_explicit());
     }
 
     #[test]

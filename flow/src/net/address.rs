@@ -1,11 +1,30 @@
 //! `[HOST:]PORT`, as it is typed.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::lookup_host;
 
 use crate::run::Error;
+
+/// One of the two kinds of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Family {
+        match ip {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+}
 
 /// Resolves `PORT`, `HOST:PORT` or `[IPV6]:PORT` to at least one address. The default host is
 /// 127.0.0.1.
@@ -13,18 +32,27 @@ use crate::run::Error;
 /// # Errors
 /// [`Error::Address`] if the text is not an address; [`Error::Lookup`] if the host is not found.
 pub async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Error> {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(vec![address]);
-    }
-    let (host, port) = parts(text)?;
-    if host.is_empty() {
-        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
-    }
+    resolve_in(text, None).await
+}
+
+/// The same, of one family only, if one is given; the default host of IPv6 is ::1.
+///
+/// # Errors
+/// As [`resolve`]; a host without an address of that family is not found.
+pub async fn resolve_in(text: &str, family: Option<Family>) -> Result<Vec<SocketAddr>, Error> {
     let unknown = |source| Error::Lookup {
         address: text.to_owned(),
         source,
     };
-    let found: Vec<_> = lookup_host((host, port)).await.map_err(unknown)?.collect();
+    let mut found = match text.parse::<SocketAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => match (parts(text)?, family) {
+            (("", port), Some(Family::V6)) => vec![(Ipv6Addr::LOCALHOST, port).into()],
+            (("", port), _) => vec![(Ipv4Addr::LOCALHOST, port).into()],
+            (host, _) => lookup_host(host).await.map_err(unknown)?.collect(),
+        },
+    };
+    found.retain(|address| family.is_none_or(|family| family == Family::of(address.ip())));
     if found.is_empty() {
         return Err(unknown(io::ErrorKind::AddrNotAvailable.into()));
     }
@@ -88,6 +116,19 @@ mod tests {
             let found = resolve(text).await.expect(text);
             assert_eq!(found, [address.parse().expect("an address")]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_family_is_the_only_one() {
+        let only = async |text, family| resolve_in(text, Some(family)).await.ok();
+        let address = |text: &str| vec![text.parse::<SocketAddr>().expect("an address")];
+        assert_eq!(only("4444", Family::V6).await, Some(address("[::1]:4444")));
+        assert_eq!(
+            only("4444", Family::V4).await,
+            Some(address("127.0.0.1:4444"))
+        );
+        assert_eq!(only("127.0.0.1:4444", Family::V6).await, None);
+        assert_eq!(only("[::1]:4444", Family::V4).await, None);
     }
 
     #[tokio::test]

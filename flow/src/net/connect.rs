@@ -1,21 +1,34 @@
 //! Connects to a port that serves the text, as `tcpdump … | nc -lk 4444` does.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use dumpstream::Origin;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::{Connection, Outcome, RECEIVE_BUFFER, receive, resolve};
+use super::address::{Family, resolve_in};
+use super::connection::{Connection, Peer};
+use super::keepalive::Keepalive;
+#[cfg(feature = "tls")]
+use super::tls::TlsClient;
+use super::{Outcome, RECEIVE_BUFFER, receive};
 use crate::run::Error;
 use crate::station::Station;
 
-/// How long one address may take to answer: for a host that drops our packets, the kernel would
+/// How long one address may take to answer by default: for a host that drops our packets, the kernel would
 /// take two minutes to give up.
-const ANSWER: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When to connect again after the server has gone or did not answer. The wait doubles each time,
 /// less a random part of up to a half, so that many receivers do not come back at the same moment.
@@ -69,7 +82,7 @@ impl Retry {
     }
 
     /// The wait after this many failures in a row.
-    fn wait(&self, failures: u32) -> Duration {
+    pub(crate) fn wait(&self, failures: u32) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(31));
         let span = self.first.saturating_mul(doubled).min(self.most);
         // A hash under a random key is random enough to spread receivers.
@@ -84,37 +97,144 @@ impl Default for Retry {
     }
 }
 
-/// Connects to `address` (`HOST:PORT`, looked up each time) and reads the connection as an input
-/// with the origin that `origin` returns. Connects again when the connection ends, as `retry` says,
-/// until [`Station::stop`].
+/// What is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// `HOST:PORT`; the host is looked up each time.
+    Host(String),
+    /// The unix socket at this path.
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl Server {
+    /// What a certificate of the server must be for.
+    #[cfg(feature = "tls")]
+    fn host(&self) -> &str {
+        match self {
+            Server::Host(address) => {
+                let host = address.rsplit_once(':').map_or("", |(host, _)| host);
+                match host.trim_start_matches('[').trim_end_matches(']') {
+                    "" => "127.0.0.1",
+                    host => host,
+                }
+            }
+            #[cfg(unix)]
+            Server::Unix(_) => "localhost",
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Server::Host(address) => f.write_str(address),
+            #[cfg(unix)]
+            Server::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How a server is connected to.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// When to connect again.
+    pub retry: Retry,
+    /// How long one address of a host may take to answer.
+    pub timeout: Duration,
+    /// The address to connect from; by default the system picks one.
+    pub source: Option<IpAddr>,
+    /// The only family of addresses to connect to.
+    pub family: Option<Family>,
+    /// How long a quiet server may be unreachable.
+    pub keepalive: Keepalive,
+    /// Where the state of the connection is shown.
+    pub link: Link,
+    /// The server speaks TLS.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsClient>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> ConnectOptions {
+        ConnectOptions {
+            retry: Retry::new(),
+            timeout: CONNECT_TIMEOUT,
+            source: None,
+            family: None,
+            keepalive: Keepalive::default(),
+            link: Link::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+/// The state of a connection to a server, for a status line. Clones show the same.
+#[derive(Clone, Debug, Default)]
+pub struct Link(Arc<AtomicU8>);
+
+/// What a [`Link`] shows, by its number.
+const STATES: [&str; 3] = ["connecting", "connected", "waiting to reconnect"];
+
+impl Link {
+    fn is(&self, state: &str) {
+        let number = STATES.iter().position(|s| *s == state);
+        self.0.store(number.unwrap_or(0) as u8, Relaxed);
+    }
+}
+
+impl fmt::Display for Link {
+    /// `connecting`, `connected` or `waiting to reconnect`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(STATES[usize::from(self.0.load(Relaxed))])
+    }
+}
+
+/// Connects once, says nothing and hears nothing, and closes the connection.
+///
+/// # Errors
+/// [`Error::Lookup`], [`Error::Connect`] or [`Error::Address`].
+pub async fn probe(server: &Server, options: &ConnectOptions) -> Result<Peer, Error> {
+    Ok(open(server, options).await?.peer().clone())
+}
+
+/// Connects to the server and reads the connection as an input with the origin that `origin`
+/// returns. Connects again when the connection ends, as [`Retry`] says, until [`Station::stop`].
+/// Each connection is an input of its own: a record that the end of one has cut is never joined
+/// with what the next one brings.
 ///
 /// A server that closes the connection is not an error. A server that cannot be reached is one
 /// after the last attempt, and so is text of `tcpdump -A`, which would be the same the next time.
 pub async fn connect(
-    address: &str,
-    retry: &Retry,
+    server: &Server,
+    options: &ConnectOptions,
     station: &Station,
     origin: impl Fn(&Connection) -> Origin,
 ) -> Outcome {
+    let (retry, link) = (&options.retry, &options.link);
     let cancel = station.stop();
     let mut outcome = Outcome::default();
     let mut failures = 0;
     let (mut spans, mut wait) = (0u32, Duration::ZERO);
     let mut waited = false;
     loop {
+        link.is("connecting");
+        info!("Connecting to {server}.");
         let opened = tokio::select! {
             biased;
             () = cancel.cancelled() => return outcome,
-            opened = open(address) => opened,
+            opened = open(server, options) => opened,
         };
         let ended;
         let failed = match opened {
             Ok(connection) => {
                 outcome.connections += 1;
+                link.is("connected");
                 info!(peer = %connection.peer(), stream = connection.stream(), "Connected.");
                 if std::mem::take(&mut waited) {
                     // Whoever read that it failed waits for this.
-                    warn!("{address} accepted the connection.");
+                    warn!("{server} accepted the connection.");
                 }
                 let before = outcome.summary.bytes;
                 let start = Instant::now();
@@ -134,9 +254,9 @@ pub async fn connect(
                     spans = 0;
                 }
                 ended = if broken {
-                    "broke off"
+                    "broke off".to_owned()
                 } else {
-                    "closed the connection"
+                    "closed the connection".to_owned()
                 };
                 None
             }
@@ -155,7 +275,8 @@ pub async fn connect(
         spans = spans.saturating_add(1);
         wait = retry.wait(spans);
         let shown = Duration::from_millis(wait.as_millis() as u64);
-        warn!("{address} {ended}; retrying in {shown:?}.");
+        warn!("{server} {ended}; retrying in {shown:?}.");
+        link.is("waiting to reconnect");
         waited = true;
         tokio::select! {
             biased;
@@ -165,48 +286,72 @@ pub async fn connect(
     }
 }
 
-/// Describes a failed attempt; the sentence begins with the address.
-fn why(error: &Error) -> &'static str {
-    match error {
-        Error::Lookup { .. } => "was not found",
-        Error::Connect { source, .. } => match source.kind() {
-            io::ErrorKind::ConnectionRefused => "refused the connection",
-            io::ErrorKind::TimedOut => "did not answer",
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                "cannot be reached"
-            }
-            _ => "cannot be connected to",
-        },
-        _ => "is not an address to connect to",
+/// Describes a failed attempt; the sentence begins with the server.
+fn why(error: &Error) -> String {
+    let Error::Connect { source, .. } = error else {
+        return match error {
+            Error::Lookup { .. } => "was not found",
+            _ => "is not an address to connect to",
+        }
+        .to_owned();
+    };
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => "refused the connection".to_owned(),
+        io::ErrorKind::TimedOut => "did not answer".to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "cannot be reached".to_owned()
+        }
+        // What a user must know to mend it: of TLS, a certificate.
+        _ => format!("cannot be connected to: {source}"),
     }
 }
 
 /// Connects to the first address of the host that answers.
-async fn open(address: &str) -> Result<Connection, Error> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for host in resolve(address).await? {
-        let tried = timeout(ANSWER, dial(host)).await;
-        match tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(tcp) => match Connection::new(tcp, None) {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = error,
-            },
-            Err(error) => last = error,
+async fn open(server: &Server, options: &ConnectOptions) -> Result<Connection, Error> {
+    let failed = |source| Error::Connect {
+        address: server.to_string(),
+        source,
+    };
+    let opened = match server {
+        Server::Host(address) => {
+            let family = options.family.or(options.source.map(Family::of));
+            let mut opened = Err(io::ErrorKind::AddrNotAvailable.into());
+            for host in resolve_in(address, family).await? {
+                let tried = timeout(options.timeout, dial(host, options.source)).await;
+                let tried = tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                opened = tried.and_then(|tcp| Connection::tcp(tcp, options.keepalive));
+                if opened.is_ok() {
+                    break;
+                }
+            }
+            opened
         }
+        #[cfg(unix)]
+        Server::Unix(path) => {
+            let tried = timeout(options.timeout, UnixStream::connect(path)).await;
+            let tried = tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            tried.map(|unix| Connection::unix(unix, &Arc::from(path.as_path())))
+        }
+    };
+    let connection = opened.map_err(failed)?;
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        let secured = connection.secured(async |wire| tls.connect(server.host(), wire).await);
+        return secured.await.map_err(failed);
     }
-    Err(Error::Connect {
-        address: address.to_owned(),
-        source: last,
-    })
+    Ok(connection)
 }
 
-async fn dial(host: std::net::SocketAddr) -> io::Result<TcpStream> {
+async fn dial(host: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if host.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
     socket.set_recv_buffer_size(RECEIVE_BUFFER as u32)?;
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
     socket.connect(host).await
 }
 

@@ -1,251 +1,315 @@
 //! A port that senders connect to.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+#[cfg(unix)]
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dumpstream::Origin;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
-use tracing::{debug, error, warn};
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
 
-use super::refusals::Refusals;
-use super::{Access, Connection, Outcome, RECEIVE_BUFFER, receive};
+use super::door::{Door, ListenOptions};
+use super::places::{NoPlace, PATIENCE};
+use super::port::{BACKLOG, Knock, Port};
+use super::{Access, Connection, Outcome, receive};
 use crate::run::Error;
 use crate::station::Station;
 use crate::summary::Summary;
-
-/// Default limit of simultaneous connections: enough for many sensors, and at worst 256 MiB of
-/// kernel memory.
-pub const MAX_CONNECTIONS: usize = 256;
-
-/// Connections that the kernel queues until they are accepted.
-const BACKLOG: i32 = 1024;
 
 /// How long to wait when the system has no descriptor or memory for another connection: accept
 /// fails immediately each time, and retrying without a wait would keep a core busy.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// A bound port, and who may connect to it.
+/// The minimum time between two messages about that.
+const TOLD: Duration = Duration::from_secs(10);
+
+/// Connections whose tasks have not begun: accepting is faster than reading, and must not fill all
+/// places with connections that are over already.
+const STARTING: usize = 16;
+
+/// As many connections as the kernel queues.
+const QUEUED: usize = BACKLOG as usize + 1;
+
+/// A port that is listened on, and who may connect to it.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
-    address: SocketAddr,
-    access: Access,
-    permits: Arc<Semaphore>,
-    cap: usize,
-    counts: Arc<Counts>,
-    denied: Refusals,
-    over_cap: Refusals,
+    port: Port,
+    door: Arc<Door>,
+    starting: Arc<Semaphore>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
-    connections: AtomicU64,
-    denied: AtomicU64,
-    over_cap: AtomicU64,
+struct State {
+    /// A connection that waits for a place, and until when.
+    waiting: Option<(Knock, Instant)>,
+    /// One has waited in vain, and no place has become free since: the next one is not waited for.
+    crowded: bool,
+    /// How many connections the kernel may have queued by the stop.
+    queued: Option<usize>,
+    /// Until when nothing is accepted, and when that was reported.
+    exhausted: Option<Instant>,
+    told: Option<Instant>,
 }
 
 impl Listener {
     /// Binds `address` for at most `cap` simultaneous connections; with port 0 the system picks
-    /// one. Each connection has a receive buffer of [`RECEIVE_BUFFER`] bytes.
+    /// one.
     ///
     /// # Errors
-    /// [`Error::NoAccess`] if other hosts can reach the address and `access` is not explicit;
-    /// [`Error::Bind`] if the system refuses.
+    /// See [`Listener::open`].
     pub fn bind(address: SocketAddr, access: Access, cap: usize) -> Result<Listener, Error> {
-        Listener::bind_with(address, access, cap, RECEIVE_BUFFER)
+        let options = ListenOptions {
+            access,
+            connections: cap,
+            ..ListenOptions::default()
+        };
+        Listener::open(address, options)
     }
 
-    /// Like [`Listener::bind`], with another size of the receive buffers, in bytes.
+    /// Binds `address`; with port 0 the system picks one.
     ///
     /// # Errors
-    /// See [`Listener::bind`].
-    pub fn bind_with(
-        address: SocketAddr,
-        access: Access,
-        cap: usize,
-        receive_buffer: usize,
-    ) -> Result<Listener, Error> {
-        if !address.ip().to_canonical().is_loopback() && !access.is_explicit() {
+    /// [`Error::NoAccess`] if other hosts can reach the address and the access list is not
+    /// explicit; [`Error::Bind`] if the system refuses.
+    pub fn open(address: SocketAddr, options: ListenOptions) -> Result<Listener, Error> {
+        if !address.ip().to_canonical().is_loopback() && !options.access.is_explicit() {
             return Err(Error::NoAccess { address });
         }
-        let cap = cap.clamp(1, Semaphore::MAX_PERMITS);
-        let wrong = |source| Error::Bind { address, source };
-        let tcp = open(address, receive_buffer).map_err(wrong)?;
-        let address = tcp.local_addr().map_err(wrong)?;
-        let permits = Arc::new(Semaphore::new(cap));
-        Ok(Listener {
-            tcp,
-            address,
-            access,
-            permits,
-            cap,
-            counts: Arc::default(),
-            denied: Refusals::new("`--allow` does not cover its host"),
-            over_cap: Refusals::new(format!("`--max-connections` ({cap}) is reached")),
-        })
+        let port = Port::tcp(address, options.receive_buffer).map_err(|source| Error::Bind {
+            address: address.to_string(),
+            source,
+        })?;
+        Ok(Listener::of(port, options))
     }
 
-    /// The address that it listens on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Binds a unix socket; its permissions say who may connect. A socket that nobody listens on
+    /// any more is replaced. The file is removed when this is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] if the system refuses.
+    #[cfg(unix)]
+    pub fn unix(path: &Path, options: ListenOptions) -> Result<Listener, Error> {
+        let port = super::port::UnixPort::bind(path, options.receive_buffer);
+        let port = port.map_err(|source| Error::Bind {
+            address: path.display().to_string(),
+            source,
+        })?;
+        Ok(Listener::of(Port::Unix(port), options))
+    }
+
+    fn of(port: Port, options: ListenOptions) -> Listener {
+        Listener {
+            port,
+            door: Arc::new(Door::new(options)),
+            starting: Arc::new(Semaphore::new(STARTING)),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The address that it listens on; of a unix socket there is none.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.port {
+            Port::Tcp(_, address) => Some(*address),
+            #[cfg(unix)]
+            Port::Unix(_) => None,
+        }
     }
 
     /// The figures of its connections while it listens.
     pub fn connections(&self) -> Connections {
-        Connections {
-            counts: Arc::clone(&self.counts),
-            permits: Arc::clone(&self.permits),
-            cap: self.cap,
-        }
+        Connections(Arc::clone(&self.door))
     }
 
-    /// Returns the next connection from a host that may connect, with a place for it.
+    /// Who lets its connections in.
+    pub(super) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the next connection from a host that may connect, with a place for it. Nothing is
+    /// lost if this future is dropped.
     ///
-    /// At the limit a connection is accepted, closed and counted rather than left in the kernel's
-    /// backlog: there its sender would believe that it is served, and its records would come hours
-    /// late.
-    async fn accept(&self) -> Connection {
+    /// When all places are taken, a connection waits a moment for one. Then it is closed and
+    /// counted rather than left in the kernel's backlog: there its sender would believe that it is
+    /// served, and its records would come hours late.
+    pub(super) async fn accept(&self) -> Connection {
         loop {
-            let accepted = tokio::select! {
-                biased;
-                accepted = self.tcp.accept() => accepted,
-                () = self.refusals_due() => continue,
+            let (waits, exhausted) = {
+                let state = self.state();
+                (
+                    state.waiting.as_ref().map(|(_, until)| *until),
+                    state.exhausted,
+                )
             };
-            let (tcp, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) if is_of_one_connection(&error) => continue,
-                Err(error) => {
-                    warn!(%error, "Cannot accept connections at the moment.");
-                    tokio::time::sleep(EXHAUSTED).await;
-                    continue;
+            if let Some(until) = waits {
+                tokio::select! {
+                    biased;
+                    () = self.door.places.free() => {}
+                    () = sleep_until(until) => self.state().crowded = true,
                 }
-            };
-            if let Some(connection) = self.admit(tcp, peer) {
-                return connection;
+                if let Some(connection) = self.let_waiting_in() {
+                    return connection;
+                }
+                continue;
             }
-        }
-    }
-
-    /// At most so many of the connections that the kernel has queued: their senders may be done and
-    /// gone.
-    fn queued(&self, most: usize) -> Vec<Connection> {
-        let mut queued = Vec::new();
-        while queued.len() < most {
-            // The socket does not block.
-            let accepted = SockRef::from(&self.tcp).accept();
-            let connection = accepted.and_then(|(socket, peer)| {
-                socket.set_nonblocking(true)?;
-                let tcp = TcpStream::from_std(socket.into())?;
-                Ok(peer.as_socket().and_then(|peer| self.admit(tcp, peer)))
-            });
-            match connection {
-                Ok(connection) => queued.extend(connection),
+            if let Some(until) = exhausted {
+                sleep_until(until).await;
+                self.state().exhausted = None;
+            }
+            let starting = Arc::clone(&self.starting).acquire_owned().await;
+            match self.port.accept().await {
+                Ok(knock) => {
+                    if let Some(mut connection) = self.let_in(knock) {
+                        connection.starting = starting.ok();
+                        return connection;
+                    }
+                }
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => break,
+                Err(error) => self.rest(&error),
             }
         }
-        queued
     }
 
-    /// Refuses a connection, or gives it a place.
-    fn admit(&self, tcp: TcpStream, peer: SocketAddr) -> Option<Connection> {
-        if !self.access.allows(peer.ip()) {
-            self.counts.denied.fetch_add(1, Relaxed);
-            self.denied.refuse(peer);
-            reset(tcp);
+    /// The next connection; after [`Listener::stop`], until there is none.
+    async fn next(&self) -> Option<Connection> {
+        let stops = self.state().queued.is_some();
+        match stops {
+            true => self.queued().await,
+            false => Some(self.accept().await),
+        }
+    }
+
+    /// Accepts no more than what the kernel has queued: at most so many connections.
+    fn stop(&self, queued: usize) {
+        self.state().queued = Some(queued);
+    }
+
+    /// After [`Listener::stop`], returns the next connection that the kernel had queued, with a place
+    /// for it: its sender may be done and gone. By then each connection is read only as far as it
+    /// has arrived, so that a place is free soon.
+    async fn queued(&self) -> Option<Connection> {
+        loop {
+            self.state().crowded = false;
+            if self.state().waiting.is_some() {
+                self.door.places.free().await;
+                if let Some(connection) = self.let_waiting_in() {
+                    return Some(connection);
+                }
+            }
+            {
+                let mut state = self.state();
+                state.queued = Some(state.queued?.checked_sub(1)?);
+            }
+            match self.port.accept_now() {
+                Ok(knock) => {
+                    if let Some(connection) = self.let_in(knock) {
+                        return Some(connection);
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn let_waiting_in(&self) -> Option<Connection> {
+        let waiting = self.state().waiting.take();
+        waiting.and_then(|(knock, _)| self.let_in(knock))
+    }
+
+    /// Gives a connection a place, lets it wait for one, or refuses it.
+    fn let_in(&self, knock: Knock) -> Option<Connection> {
+        let (door, peer) = (&self.door, knock.peer());
+        if !door.allows(&peer) {
+            knock.reset();
             return None;
         }
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.counts.over_cap.fetch_add(1, Relaxed);
-            self.over_cap.refuse(peer);
-            reset(tcp);
-            return None;
-        };
-        match Connection::new(tcp, Some(permit)) {
-            Ok(connection) => {
-                self.counts.connections.fetch_add(1, Relaxed);
-                debug!(%peer, stream = connection.stream(), "A sender connected.");
-                Some(connection)
+        match door.place(&peer) {
+            Ok(place) => {
+                self.state().crowded = false;
+                return door.admit(knock.connection(door.keepalive), place);
             }
-            // It closed before it was accepted.
-            Err(error) => {
-                debug!(%peer, %error, "A connection closed immediately.");
-                None
+            Err(NoPlace::Full) => {
+                let mut state = self.state();
+                if !state.crowded {
+                    state.waiting = Some((knock, Instant::now() + PATIENCE));
+                    return None;
+                }
+                door.over_cap.refuse(peer);
             }
+            Err(NoPlace::Host) => {}
+        }
+        knock.reset();
+        None
+    }
+
+    /// The system has nothing left for another connection.
+    fn rest(&self, error: &io::Error) {
+        let (mut state, now) = (self.state(), Instant::now());
+        state.exhausted = Some(now + EXHAUSTED);
+        if state.told.is_none_or(|told| now - told >= TOLD) {
+            state.told = Some(now);
+            warn!(
+                %error,
+                "Cannot accept connections at the moment; if files are the reason, raise `ulimit \
+                 -n` or lower `--max-connections`."
+            );
         }
     }
 }
 
-impl Listener {
-    /// Logs refused connections that were counted when it is time.
-    async fn refusals_due(&self) {
-        let both = [&self.denied, &self.over_cap];
-        match both.iter().filter_map(|refusals| refusals.due()).min() {
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
-        }
-        both.iter().for_each(|refusals| refusals.tell_due());
+impl fmt::Display for Listener {
+    /// Where it listens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.port.fmt(f)
     }
 }
 
 /// The figures of a listener's connections while it listens, for a status line.
 #[derive(Clone, Debug)]
-pub struct Connections {
-    counts: Arc<Counts>,
-    permits: Arc<Semaphore>,
-    cap: usize,
-}
+pub struct Connections(Arc<Door>);
 
 impl Connections {
     /// Connections that are being read.
     pub fn open(&self) -> usize {
-        self.cap - self.permits.available_permits()
+        self.0.places.taken()
     }
 
     /// The limit of simultaneous connections.
     pub fn cap(&self) -> usize {
-        self.cap
+        self.0.places.cap()
     }
 
     /// Connections so far.
     pub fn total(&self) -> u64 {
-        self.counts.connections.load(Relaxed)
+        self.0.connections.load(Relaxed)
     }
 
     /// Peers so far that the access list did not allow.
     pub fn denied(&self) -> u64 {
-        self.counts.denied.load(Relaxed)
+        self.0.denied.total()
     }
 
-    /// Peers so far that came while the limit was reached.
+    /// Peers so far that came while all places, or all of their host, were taken.
     pub fn over_cap(&self) -> u64 {
-        self.counts.over_cap.load(Relaxed)
+        self.0.over_cap.total() + self.0.over_host.total()
     }
-}
 
-fn open(address: SocketAddr, receive_buffer: usize) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        // Do not depend on the system's default: `::` accepts IPv4, too.
-        socket.set_only_v6(false)?;
+    /// Peers so far whose TLS handshake failed.
+    pub fn insecure(&self) -> u64 {
+        self.0.insecure.total()
     }
-    // Set before listening: connections inherit it, and it determines their window scale.
-    socket.set_recv_buffer_size(receive_buffer)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// Whether accept failed because of the connection rather than the system (`accept(2)`).
@@ -257,18 +321,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Closes a connection so that its sender notices at its next write rather than at its end.
-fn reset(tcp: TcpStream) {
-    if let Err(error) = SockRef::from(&tcp).set_linger(Some(Duration::ZERO)) {
-        debug!(%error, "Closed a connection without a reset.");
-    }
-}
-
 /// Reads each connection as an input of its own, with the origin that `origin` returns.
 ///
 /// Without `keep_open` it reads one connection and closes the port as soon as that is accepted, as
 /// nc does; with it, it ends at [`Station::stop`]. An error of one connection among several ends
-/// only that connection.
+/// only that connection. [`Station::hangup`] reads certificates again.
 pub async fn listen(
     listener: Listener,
     keep_open: bool,
@@ -277,42 +334,60 @@ pub async fn listen(
 ) -> Outcome {
     let mut tasks = JoinSet::new();
     let mut outcome = Outcome::default();
-    let counts = Arc::clone(&listener.counts);
+    let door = Arc::clone(&listener.door);
+    door.reload_on(station.hangup());
+    let serve = |tasks: &mut JoinSet<_>, connection: Connection| {
+        let (origin, station) = (origin(&connection), station.clone());
+        let door = Arc::clone(&door);
+        tasks.spawn(async move {
+            match door.ready(connection, station.stop()).await? {
+                Some(connection) => {
+                    let peer = connection.peer().clone();
+                    let done = receive(connection, origin, &station).await;
+                    door.ended(peer, &done);
+                    done
+                }
+                None => Ok(Summary::default()),
+            }
+        });
+    };
     let mut listener = Some(listener);
-    let most = if keep_open { usize::MAX } else { 1 };
+    let mut stops = false;
     loop {
-        let accept = async {
+        let next = async {
             match &listener {
-                Some(listener) => listener.accept().await,
+                Some(listener) => listener.next().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            () = station.stop().cancelled(), if listener.is_some() => {
-                // Who has connected before is read, too.
-                let queued = listener.take().map(|listener| listener.queued(most));
-                for connection in queued.into_iter().flatten() {
-                    let (origin, station) = (origin(&connection), station.clone());
-                    tasks.spawn(async move { receive(connection, origin, &station).await });
+            () = station.stop().cancelled(), if !stops => {
+                stops = true;
+                if let Some(listener) = &listener {
+                    listener.stop(if keep_open { QUEUED } else { 1 });
                 }
             }
             Some(ended) = tasks.join_next() => outcome.end(ended, !keep_open),
-            connection = accept => {
-                let (origin, station) = (origin(&connection), station.clone());
-                tasks.spawn(async move { receive(connection, origin, &station).await });
-                if !keep_open {
-                    listener = None;
+            () = door.refusals_due() => {}
+            connection = next => match connection {
+                Some(connection) => {
+                    serve(&mut tasks, connection);
+                    if !keep_open {
+                        listener = None;
+                    }
                 }
+                None => listener = None,
             }
         }
         if listener.is_none() && tasks.is_empty() {
             break;
         }
     }
-    outcome.connections = counts.connections.load(Relaxed);
-    outcome.denied = counts.denied.load(Relaxed);
-    outcome.over_cap = counts.over_cap.load(Relaxed);
+    outcome.connections = door.connections.load(Relaxed);
+    outcome.denied = door.denied.total();
+    outcome.over_cap = door.over_cap.total() + door.over_host.total();
+    outcome.insecure = door.insecure.total();
     outcome
 }
 
@@ -320,9 +395,10 @@ impl Outcome {
     fn end(&mut self, ended: Result<Result<Summary, Error>, JoinError>, only: bool) {
         let result = ended.unwrap_or_else(|error| Err(Error::Task(error.to_string())));
         match &result {
-            Ok(_) => {}
             Err(error @ Error::AsciiText { .. }) => error!("Refused a sender: {error}."),
-            Err(error) => warn!(%error, "A connection ended early."),
+            Err(error @ Error::Task(_)) => error!("{error}."),
+            // The others are logged, once a second.
+            _ => {}
         }
         self.add(result, only);
     }

@@ -29,6 +29,10 @@ pub(super) fn line(text: &mut Text, packet: Packet<'_>, refused: Option<&(String
     text.timestamp(packet.time());
     text.out.push(b'"');
     string(text, ",\"time_source\":", packet.time_source().name());
+    if let Some(content) = packet.content() {
+        let content = format!("{content:016x}");
+        string(text, ",\"content\":", &content);
+    }
     if packet.truncated() {
         text.out.extend_from_slice(b",\"truncated\":true");
     }

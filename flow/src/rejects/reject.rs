@@ -12,6 +12,8 @@ pub(crate) struct Reject {
     /// Nanoseconds since 1970 UTC.
     pub(crate) time: i64,
     pub(crate) source: TimeSource,
+    /// The hash of the stream's text up to its end, if it is known.
+    pub(crate) content: Option<u64>,
     pub(crate) truncated: bool,
     pub(crate) raw: Vec<u8>,
 }
@@ -23,6 +25,7 @@ struct Line {
     record: u64,
     time: String,
     time_source: String,
+    content: Option<String>,
     #[serde(default)]
     truncated: bool,
     raw: Option<String>,
@@ -39,6 +42,10 @@ impl Reject {
         let time = line.time.parse().map_err(|e: jiff::Error| e.to_string());
         let time = time.map(jiff::Timestamp::as_nanosecond)?;
         let source = TimeSource::named(line.time_source.as_bytes());
+        let content = line.content.map(|digits| u64::from_str_radix(&digits, 16));
+        let content = content
+            .transpose()
+            .map_err(|_| "content is not hexadecimal");
         let raw = match (line.raw, line.raw_latin1) {
             (Some(raw), None) => raw.into_bytes(),
             (None, Some(raw)) => {
@@ -57,6 +64,7 @@ impl Reject {
             record: line.record,
             time: i64::try_from(time).map_err(|_| "time is out of range".to_owned())?,
             source: source.ok_or_else(|| format!("unknown time_source {:?}", line.time_source))?,
+            content: content?,
             truncated: line.truncated,
             raw,
         })

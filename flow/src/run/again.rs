@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tracing::warn;
 
 use super::Error;
-use super::relay::relay_into;
+use super::placed::placed_into;
 use crate::rejects::Reject;
 use crate::station::Station;
 use crate::summary::Summary;
@@ -45,7 +45,7 @@ pub async fn again(
     };
     let mut summary = Summary::of_one();
     let next = async || rejected.next().await;
-    match relay_into(&mut summary, next, station).await {
+    match placed_into(&mut summary, next, station).await {
         Ok(()) => Ok((summary, rejected.wrong)),
         Err(source) => Err(Error::Read {
             source,
@@ -116,6 +116,7 @@ impl<R: AsyncBufRead + Unpin> Rejected<'_, R> {
             (&reject.sensor, &reject.stream),
             reject.record,
             (reject.time, reject.source),
+            reject.content,
         );
         Ok(packets)
     }

@@ -78,9 +78,25 @@ pub enum Error {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// The address.
-        address: SocketAddr,
+        /// The address, or the path of a unix socket.
+        address: String,
         /// The system's error.
+        source: io::Error,
+    },
+    /// A certificate, or a file with one, is not usable.
+    #[error("{what}: {reason}")]
+    Certificate {
+        /// The file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TLS handshake of a sender failed; nothing of what it sent was read.
+    #[error("the TLS handshake with {peer} failed: {source}")]
+    Handshake {
+        /// The sender.
+        peer: String,
+        /// Why.
         source: io::Error,
     },
     /// The server does not answer, or no longer answers.
@@ -112,7 +128,10 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Error::NoAccess { .. } | Error::Address { .. } | Error::Network { .. }
+            Error::NoAccess { .. }
+                | Error::Address { .. }
+                | Error::Network { .. }
+                | Error::Certificate { .. }
         )
     }
 }

@@ -10,8 +10,12 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Source<R> {
     pub(super) reader: R,
     live: Live,
+    /// Whether it comes over a connection, and the ends of one over TCP.
+    pub(super) connected: bool,
     pub(super) connection: Option<(SocketAddr, SocketAddr)>,
-    /// How many bytes have arrived that are not read yet, as far as is known.
+    /// Its text can be read again.
+    lasting: bool,
+    /// How many bytes at most have arrived that are not read yet, as far as is known.
     pub(super) arrived: fn(&R) -> u64,
 }
 
@@ -28,7 +32,9 @@ impl<R> Source<R> {
         Source {
             reader,
             live: Live::Always,
+            connected: false,
             connection: None,
+            lasting: false,
             arrived: |_| 0,
         }
     }
@@ -46,20 +52,31 @@ impl<R> Source<R> {
     pub fn followed(reader: R, caught_up: Arc<AtomicBool>) -> Source<R> {
         Source {
             live: Live::Once(caught_up),
+            lasting: true,
             ..Source::live(reader)
         }
     }
 
-    /// Sets the connection that the text comes over: records of that connection show that the
-    /// sender captures its own uplink.
-    pub fn over(self, peer: SocketAddr, local: SocketAddr) -> Source<R> {
+    /// Declares that the text can be read again, as that of a file: a packet that
+    /// [`Station::stop`](crate::Station::stop) cuts is left for the next time.
+    pub fn lasting(self) -> Source<R> {
         Source {
-            connection: Some((peer, local)),
+            lasting: true,
             ..self
         }
     }
 
-    /// Sets how to find out how many bytes have arrived that are not read yet: they are read even
+    /// Sets that the text comes over a connection, and the far and the near end of one over TCP:
+    /// records of that connection show that the sender captures its own uplink.
+    pub fn over(self, connection: Option<(SocketAddr, SocketAddr)>) -> Source<R> {
+        Source {
+            connected: true,
+            connection,
+            ..self
+        }
+    }
+
+    /// Sets how to find out how many bytes at most have arrived that are not read yet: they are read even
     /// after [`Station::stop`](crate::Station::stop), because the sender may be gone.
     pub(crate) fn holding(self, arrived: fn(&R) -> u64) -> Source<R> {
         Source { arrived, ..self }
@@ -77,7 +94,17 @@ impl<R> Source<R> {
     /// Whether the input as a whole is the text: neither a connection nor the part of a file that
     /// grows.
     pub(super) fn is_whole(&self) -> bool {
-        self.connection.is_none() && !matches!(self.live, Live::Once(_))
+        !self.connected && !self.is_followed()
+    }
+
+    /// Whether the text can be read again.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+
+    /// Whether it is the part of a file that grows.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self.live, Live::Once(_))
     }
 
     /// Whether no part of the text is ever live.

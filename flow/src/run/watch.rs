@@ -275,6 +275,13 @@ impl Watch {
     }
 }
 
+/// Whether a record has lines behind its head, such as those of `-x`; a head has up to two.
+pub(super) fn has_more_lines(record: &[u8]) -> bool {
+    let mut lines = record.split(|byte| *byte == b'\n').skip(1);
+    let second = lines.next().unwrap_or_default();
+    second.starts_with(b"\t") || lines.any(|line| !line.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

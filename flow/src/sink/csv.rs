@@ -20,6 +20,7 @@ use crate::place::RowEnd;
 pub(super) const PARAMETERS: &[&str] = &[
     file::PARAMETERS[0],
     file::PARAMETERS[1],
+    file::PARAMETERS[2],
     "eol=lf|crlf",
     "formulas=keep",
 ];

@@ -24,7 +24,14 @@ mod rotated;
 mod rotation;
 
 /// The parameters of a sink that writes files.
-pub(crate) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE"];
+pub(crate) const PARAMETERS: &[&str] = &["rotate=TIME|SIZE", "rotate_size=SIZE", "sync=full"];
+
+/// Whether rows are on the disk, not only with the system, before they count as written
+/// (`sync=full`).
+pub(crate) fn syncs(url: &UrlParts) -> Result<bool, SinkError> {
+    let full = |value: &str| (value == "full").then_some(());
+    Ok(url.value("sync", "full", full)?.is_some())
+}
 
 /// The format of a file: a beginning, rows, an end.
 pub(crate) trait Format: Send + 'static {
@@ -57,9 +64,13 @@ pub(super) fn read<F: Format>(
     if rotation.is_some() && stdout {
         return Err(url.malformed("standard output cannot be rotated; name a file"));
     }
+    let syncs = syncs(url)?;
+    if syncs && stdout {
+        return Err(url.malformed("sync=full is for files; name a file"));
+    }
     let file = place.clone();
     let opening = Opening::new(move |context| {
-        let out = Output::open(&text, &place, rotation, F::ROW_END)?;
+        let out = Output::open(&text, &place, rotation, F::ROW_END)?.syncing(syncs);
         let sink = FileSink::new(&text, out, format(context), &context.hangup)?;
         Ok(Box::new(sink))
     });

@@ -107,6 +107,7 @@ pub struct Opening {
     open: Arc<Open>,
     file: Option<String>,
     stdout: bool,
+    servers: Vec<String>,
 }
 
 impl Opening {
@@ -118,6 +119,7 @@ impl Opening {
             open: Arc::new(open),
             file: None,
             stdout: false,
+            servers: Vec::new(),
         }
     }
 
@@ -130,6 +132,12 @@ impl Opening {
     /// Declares that it writes to standard output.
     pub fn stdout(mut self) -> Opening {
         self.stdout = true;
+        self
+    }
+
+    /// Declares that it connects to these servers, `HOST:PORT` each.
+    pub fn servers(mut self, servers: impl IntoIterator<Item = String>) -> Opening {
+        self.servers.extend(servers);
         self
     }
 
@@ -151,6 +159,10 @@ impl Opening {
 
     pub(super) fn to_stdout(&self) -> bool {
         self.stdout
+    }
+
+    pub(super) fn to_servers(&self) -> &[String] {
+        &self.servers
     }
 
     pub(super) fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>, SinkError> {

@@ -176,6 +176,11 @@ impl SinkUrl {
         self.opening.to_file()
     }
 
+    /// The servers that the sink connects to, `HOST:PORT` each; empty if it connects to none.
+    pub fn servers(&self) -> &[String] {
+        self.opening.to_servers()
+    }
+
     /// The file of text to whose end rows are added; rotated files are new ones.
     pub fn appended(&self) -> Option<&str> {
         let rotates = ["rotate", "rotate_size"]
@@ -285,6 +290,7 @@ mod tests {
     fn a_cluster_is_not_a_file() {
         let url: SinkUrl = "cassandra://h/k.t?rejected=a%26b?".parse().unwrap();
         assert_eq!((url.place(), url.file()), ("//h/k.t", None));
+        assert_eq!(url.servers(), ["h:9042"]);
         assert!(error("cassandra://").contains("KEYSPACE.TABLE"));
         assert!(error("cassandra://h/k.t?ttl=7d&ttl=8d").contains("more than once"));
     }

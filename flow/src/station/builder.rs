@@ -8,6 +8,7 @@ use dumpstream::Parser;
 use dumpstream::limits::DEFAULT_MAX_RECORD;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::{DEFAULT_MEMORY, Memory};
 use super::{Shared, Station};
 use crate::lane::{Lane, LaneOptions};
 use crate::progress::Progress;
@@ -36,6 +37,8 @@ pub struct StationBuilder {
     flush_after: Duration,
     drain_timeout: Duration,
     max_record: usize,
+    memory: usize,
+    stop: CancellationToken,
 }
 
 enum Output {
@@ -74,6 +77,8 @@ impl StationBuilder {
             flush_after: DEFAULT_FLUSH_AFTER,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             max_record: DEFAULT_MAX_RECORD,
+            memory: DEFAULT_MEMORY,
+            stop: CancellationToken::new(),
         }
     }
 
@@ -89,6 +94,11 @@ impl StationBuilder {
         self
     }
 
+    /// What its sinks are opened with, for a sink that is made elsewhere: of the options set so far.
+    pub fn context(&self) -> &SinkContext {
+        &self.context
+    }
+
     /// See [`LaneOptions::queue`].
     pub fn queue(mut self, bytes: usize) -> StationBuilder {
         self.lane.queue = bytes;
@@ -98,6 +108,12 @@ impl StationBuilder {
     /// See [`LaneOptions::stall_after`].
     pub fn stall_after(mut self, stall_after: Duration) -> StationBuilder {
         self.lane.stall_after = stall_after;
+        self
+    }
+
+    /// See [`LaneOptions::since_stamp`].
+    pub fn since_stamp(mut self, since_stamp: bool) -> StationBuilder {
+        self.lane.since_stamp = since_stamp;
         self
     }
 
@@ -118,6 +134,19 @@ impl StationBuilder {
     /// The most bytes of a record; see [`Framer::max_record`](dumpstream::framing::Framer::max_record).
     pub fn max_record(mut self, bytes: usize) -> StationBuilder {
         self.max_record = bytes;
+        self
+    }
+
+    /// Memory limit, in bytes, of the text that all inputs parse at the same time, and of their
+    /// packets until those are in the lanes' queues [default: [`DEFAULT_MEMORY`]].
+    pub fn memory(mut self, bytes: usize) -> StationBuilder {
+        self.memory = bytes;
+        self
+    }
+
+    /// What [`Station::stop`] returns: of a stop that may be asked for before the station is open.
+    pub fn stop(mut self, stop: CancellationToken) -> StationBuilder {
+        self.stop = stop;
         self
     }
 
@@ -161,6 +190,7 @@ impl StationBuilder {
     pub fn open(self) -> Result<Station, SinkError> {
         let only = self.outputs.len() == 1;
         let mut lanes = Vec::with_capacity(self.outputs.len());
+        let mut compares = false;
         for output in self.outputs {
             let mut options = LaneOptions { only, ..self.lane };
             let (name, sink) = match output {
@@ -170,18 +200,21 @@ impl StationBuilder {
                     (url.to_string(), url.open(&self.context)?)
                 }
             };
+            compares |= sink.compares();
             lanes.push(Lane::spawn(name, sink, options));
         }
         let station = Station(Arc::new(Shared {
             parser: self.parser,
             lanes: lanes.into_iter().collect(),
+            compares,
             rejects: self.context.rejects,
             hangup: self.context.hangup,
-            stop: CancellationToken::new(),
+            stop: self.stop,
             deadline: OnceLock::new(),
             drain_timeout: self.drain_timeout,
             max_record: self.max_record,
             flush_after: self.flush_after,
+            memory: Memory::new(self.memory),
             progress: Progress::new(),
             numbers: Default::default(),
             far: Default::default(),

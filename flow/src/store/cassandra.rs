@@ -39,7 +39,7 @@ use crate::sink::scheme::Opening;
 /// Reads a URL `cassandra://…`.
 pub(crate) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
     let address = Address::of(url)?;
-    Ok(Opening::new(move |context| {
-        Ok(Box::new(Cassandra::open(&address, context)?))
-    }))
+    let nodes = address.nodes.clone();
+    let opening = Opening::new(move |context| Ok(Box::new(Cassandra::open(&address, context)?)));
+    Ok(opening.servers(nodes))
 }

@@ -5,8 +5,10 @@
 //! than a search, tells which records of a stream are stored: a record that comes again with
 //! another time is still the same record.
 
+mod contents;
 mod database;
 mod failure;
+mod family;
 mod held;
 mod ledger;
 mod open;
@@ -14,25 +16,31 @@ mod query;
 mod rows;
 mod schema;
 mod sink;
+mod stream;
 
 pub use self::query::{Database, Interrupt, QueryError};
 pub use self::schema::schema;
 use self::sink::Sqlite;
 use crate::sink::SinkError;
-use crate::sink::file::Rotation;
+use crate::sink::file::{self, Rotation};
 use crate::sink::parts::UrlParts;
 use crate::sink::scheme::Opening;
 
 /// Reads a URL `sqlite:FILE`.
 pub(crate) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
-    let (text, file) = (url.text().to_owned(), url.place().to_owned());
-    if file.is_empty() {
+    let (text, place) = (url.text().to_owned(), url.place().to_owned());
+    if place.is_empty() {
         return Err(url.malformed("it needs a file's name after the colon"));
     }
     let rotation = Rotation::read(url)?;
+    let syncs = file::syncs(url)?;
     let opening = Opening::new({
-        let file = file.clone();
-        move |context| Ok(Box::new(Sqlite::open(&text, &file, rotation, context)?))
+        let place = place.clone();
+        move |context| {
+            Ok(Box::new(Sqlite::open(
+                &text, &place, rotation, syncs, context,
+            )?))
+        }
     });
-    Ok(opening.file(file))
+    Ok(opening.file(place))
 }

@@ -477,7 +477,7 @@ async fn a_batch_larger_than_the_queue_passes_alone() {
 }
 
 #[tokio::test]
-async fn latency_is_from_arrival_to_acknowledgement() {
+async fn latency_is_from_arrival_or_stamp_to_acknowledgement() {
     let parser = Parser::new(Namespace::tcpdump()).unwrap();
     let text = b"1700000000.000001 IP 10.0.0.1.1 > 10.0.0.2.2: UDP, length 0\n";
     let mut framer = Framer::new();
@@ -488,10 +488,18 @@ async fn latency_is_from_arrival_to_acknowledgement() {
     let batch = Batch::new(text.to_vec(), framer.style()).arrived(now.as_nanos() as i64);
     let mut packets = parser.parse(batch);
     Origin::new("sensor").stream("a").place(&mut packets);
-    let sink = Recorder::new(Cue::Write);
-    let lane = sink.lane(LaneOptions::default());
-    assert_eq!(lane.latency().p99, None);
-    lane.send(packets).await;
-    balanced(&lane.close(None).await);
-    assert!(lane.latency().p50 > Some(Duration::ZERO));
+    for since_stamp in [false, true] {
+        let sink = Recorder::new(Cue::Write);
+        let lane = sink.lane(LaneOptions {
+            since_stamp,
+            ..LaneOptions::default()
+        });
+        assert_eq!(lane.latency().p99, None);
+        lane.send(packets.clone()).await;
+        balanced(&lane.close(None).await);
+        assert!(lane.latency().p50 > Some(Duration::ZERO));
+        // The packet is of 2023, and its text arrived just now.
+        let years = lane.latency().max > Some(Duration::from_secs(86_400 * 365));
+        assert_eq!(years, since_stamp);
+    }
 }

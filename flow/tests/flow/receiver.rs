@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dumpstream::{Namespace, Origin, Packets, Parser};
-use dumpstream_flow::net::{self, Access, Connection, Connections, Listener, Outcome, Retry};
+use dumpstream_flow::net::{
+    self, Access, ConnectOptions, Connection, Connections, Listener, Outcome, Retry, Server,
+};
 use dumpstream_flow::{BoxFuture, Progress, Sink, SinkError, Station, StationBuilder, Written};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -149,7 +151,7 @@ impl Intake {
 
     /// The sensor is the sender's host.
     pub(crate) fn origin(connection: &Connection) -> Origin {
-        Origin::new(connection.peer().ip().to_string()).stream(connection.stream())
+        Origin::new(connection.sensor()).stream(connection.stream())
     }
 
     /// Waits until something holds.
@@ -197,7 +199,7 @@ impl Listening {
     }
 
     pub(crate) fn on(listener: Listener, intake: Intake, keep_open: bool) -> Listening {
-        let (address, connections) = (listener.address(), listener.connections());
+        let (address, connections) = (listener.address().unwrap(), listener.connections());
         let station = intake.station.clone();
         let cancel = station.stop().clone();
         let task = tokio::spawn(async move {
@@ -250,12 +252,19 @@ impl Connecting {
     }
 
     pub(crate) fn with(intake: Intake, address: SocketAddr, retry: Retry) -> Connecting {
+        let options = ConnectOptions {
+            retry,
+            ..ConnectOptions::default()
+        };
+        Connecting::to(Server::Host(address.to_string()), options, intake)
+    }
+
+    pub(crate) fn to(server: Server, options: ConnectOptions, intake: Intake) -> Connecting {
         let station = intake.station.clone();
         let cancel = station.stop().clone();
-        let address = address.to_string();
         let task =
             tokio::spawn(
-                async move { net::connect(&address, &retry, &station, Intake::origin).await },
+                async move { net::connect(&server, &options, &station, Intake::origin).await },
             );
         Connecting {
             intake,

@@ -197,7 +197,7 @@ impl<F: Format> Store for Files<F> {
         if self.rows > 0 || !self.out.discards_empty() {
             self.put()?;
         }
-        self.out.flush()?;
+        self.patiently(Output::flush)?;
         let delivered = self.course.rows();
         Ok(Written {
             delivered,

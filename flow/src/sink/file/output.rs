@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::rotated::Rotated;
@@ -26,6 +26,9 @@ pub(crate) struct Output {
     pipe: bool,
     /// How rows end, if rows may be appended to an existing file.
     row_end: Option<RowEnd>,
+    /// Whether what is flushed is on the disk, and whether the disk knows the file's name.
+    syncs: bool,
+    named: bool,
     /// What ends a row that was cut and could not be removed; it is written before the next one.
     ending: &'static [u8],
 }
@@ -75,6 +78,8 @@ impl Output {
             bytes,
             pipe,
             row_end,
+            syncs: false,
+            named: false,
             ending: b"",
         })
     }
@@ -95,8 +100,15 @@ impl Output {
             bytes,
             pipe: false,
             row_end,
+            syncs: false,
+            named: false,
             ending: b"",
         })
+    }
+
+    /// Whether what is flushed is on the disk.
+    pub(super) fn syncing(self, syncs: bool) -> Output {
+        Output { syncs, ..self }
     }
 
     /// Refuses an existing file with a different beginning.
@@ -132,6 +144,8 @@ impl Output {
             bytes: 0,
             pipe: false,
             row_end: None,
+            syncs: false,
+            named: false,
             ending: b"",
         }
     }
@@ -237,8 +251,27 @@ impl Output {
                 },
                 _ => SinkError::io(&self.sink, "write")(source),
             }),
-            _ => Ok(()),
+            _ => self.sync(),
         }
+    }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        let file = match &self.place {
+            _ if !self.syncs => None,
+            Place::Stream(_) => None,
+            Place::File { path, file } => Some((file, path.parent())),
+            Place::Rotated(rotated) => rotated.file().map(|file| (file, rotated.folder())),
+        };
+        let Some((file, folder)) = file else {
+            return Ok(());
+        };
+        let synced = file.sync_data().and_then(|()| match folder {
+            Some(folder) if !self.named => sync_folder(folder),
+            _ => Ok(()),
+        });
+        synced.map_err(SinkError::io(&self.sink, "write to the disk"))?;
+        self.named = true;
+        Ok(())
     }
 
     /// Finishes the current file and starts the next one; does nothing without rotation.
@@ -246,6 +279,7 @@ impl Output {
         if let Place::Rotated(rotated) = &mut self.place {
             rotated.finish()?;
             rotated.begin()?;
+            self.named = false;
             self.bytes = 0;
             self.ending = b"";
         }
@@ -272,6 +306,7 @@ impl Output {
                 ));
             }
             *file = opened;
+            self.named = false;
             self.bytes = length;
             self.ending = b"";
         }
@@ -291,6 +326,22 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+/// Makes the names in a folder last.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    File::open(folder)?.sync_all()
+}
+
+/// A folder cannot be opened there.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Writes everything, and returns how much was written.

@@ -75,6 +75,11 @@ impl Rotated {
         self.file.as_ref()
     }
 
+    /// The folder of the files.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.part.parent()
+    }
+
     /// Syncs the file to disk, then gives it its own name. If that fails it can be tried again.
     pub(super) fn finish(&mut self) -> Result<(), SinkError> {
         if let Some(file) = &self.file {

@@ -287,9 +287,13 @@ impl SerializeRow for Bound<'_> {
         for cell in &self.layout.cells {
             self.cell(cell.source, writer.make_cell_writer())?;
         }
-        // A pure function of the row, so that writing it again is the same write.
-        let written = self.layout.written;
-        let written = written.unwrap_or_else(|| self.packet.time().div_euclid(1_000));
+        // A pure function of the row, so that writing it again is the same write. Of two values with
+        // one time the larger one would stay: a record that was cut is written as earlier than when it
+        // is whole.
+        let written = self.layout.written.unwrap_or_else(|| {
+            let time = self.packet.time().div_euclid(1_000);
+            time - i64::from(self.packet.truncated())
+        });
         put(writer.make_cell_writer(), &written.to_be_bytes())
     }
 
@@ -312,6 +316,8 @@ impl Bound<'_> {
             Content::Record => put(out, &packet.record().to_be_bytes()),
             Content::TimeSource => put(out, packet.time_source().name().as_bytes()),
             Content::Truncated if packet.truncated() => put(out, &[1]),
+            // Text that was stored can have been read before, when this record was cut.
+            Content::Truncated if packet.arrival().is_none() => put(out, &[0]),
             Content::Truncated => self.absent(out),
             Content::Raw => put(out, packet.raw()),
             Content::Field(column, kind) => match packet.value(column) {

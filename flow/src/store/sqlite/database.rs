@@ -11,7 +11,9 @@ use dumpstream::spell::Text;
 use rusqlite::ErrorCode;
 
 use super::failure::{Failure, busy, code, passes};
+use super::family::Difference;
 use super::held::left_over;
+use super::ledger::Replaced;
 use super::open::Open;
 use super::rows::{Insert, parameters, write_packets};
 use super::schema;
@@ -32,7 +34,11 @@ pub(super) struct Database {
     fail: Failure,
     path: PathBuf,
     context: SinkContext,
+    /// What was replaced, if that is asked for.
+    replaced: Option<Replaced>,
     rotation: Option<(Rotation, Name)>,
+    /// Whether each commit is on the disk.
+    syncs: bool,
     /// `None`: it could not be opened again so far.
     open: Option<Open>,
     /// It is to be opened again by its name.
@@ -58,6 +64,7 @@ struct Done {
     batches: usize,
     /// Refused rows: the batch, the row, the reason.
     refused: Vec<(usize, usize, String)>,
+    differences: Vec<Difference>,
 }
 
 impl Store for Database {
@@ -79,6 +86,8 @@ impl Store for Database {
             written.delivered += now.delivered;
             written.rejected += now.rejected;
             written.present += now.present;
+            written.amended += now.amended;
+            done.differences.iter().for_each(Difference::report);
             for (batch, row, why) in &done.refused {
                 let rejects = &self.context.rejects;
                 rejects.refused_blocking(&these[*batch], *row, &self.fail.sink, why);
@@ -136,7 +145,7 @@ impl Database {
     pub(super) fn open(
         url: &str,
         path: PathBuf,
-        rotation: Option<Rotation>,
+        (rotation, syncs): (Option<Rotation>, bool),
         context: &SinkContext,
         abandoned: &Abandoned,
     ) -> Result<Database, SinkError> {
@@ -154,7 +163,7 @@ impl Database {
         }
         let mut patience = Patience::new(url, abandoned);
         let open = loop {
-            match Open::new(&fail, &path, context, rotation) {
+            match Open::new(&fail, &path, context, (rotation, syncs)) {
                 Err(e) if busy(&e) => locked(&mut patience),
                 open => break open?,
             };
@@ -165,10 +174,12 @@ impl Database {
             fail,
             path,
             rotation: rotation.zip(name),
+            syncs,
             open: Some(open),
             asked: false,
             unnamed: None,
             looked: Instant::now(),
+            replaced: context.replace.then(Replaced::default),
             insert: schema::insert(context),
             parameters: parameters(context),
             context: context.clone(),
@@ -214,7 +225,11 @@ impl Database {
             // Return the first error.
             open.conn.execute_batch("ROLLBACK").ok();
         }
-        if done.as_ref().map_or(true, |done| done.batches == 0) {
+        let nothing = done.as_ref().map_or(true, |done| done.batches == 0);
+        if let Some(replaced) = &mut self.replaced {
+            replaced.end(!nothing);
+        }
+        if nothing {
             // It counts rows that were rolled back, by a failed commit too.
             open.ledger.forget();
         }
@@ -252,7 +267,8 @@ impl Database {
         self.rename()?;
         if self.open.is_none() {
             let rotation = self.rotation.as_ref().map(|(rotation, _)| *rotation);
-            let opened = Open::new(&self.fail, &self.path, &self.context, rotation)?;
+            let manner = (rotation, self.syncs);
+            let opened = Open::new(&self.fail, &self.path, &self.context, manner)?;
             self.open = Some(opened);
         }
         Ok(())
@@ -383,18 +399,21 @@ impl Database {
             {
                 break;
             }
-            let (refused, present) = write_packets(
+            let outcome = write_packets(
                 &open.conn,
                 &mut open.ledger,
                 &mut insert,
-                (self.context.replace, self.context.amend),
+                (self.replaced.as_mut(), self.context.amend),
                 packets,
             )
             .map_err(fail.doing("insert"))?;
-            done.written.delivered += packets.len() as u64 - refused.len() as u64;
-            done.written.rejected += refused.len() as u64;
-            done.written.present += present;
-            let refused = refused.into_iter();
+            let refused = outcome.refused.len() as u64;
+            done.written.delivered += packets.len() as u64 - refused;
+            done.written.rejected += refused;
+            done.written.present += outcome.present;
+            done.written.amended += outcome.amended;
+            done.differences.extend(outcome.difference);
+            let refused = outcome.refused.into_iter();
             let batch = done.batches;
             done.refused
                 .extend(refused.map(|(index, why)| (batch, index, why)));

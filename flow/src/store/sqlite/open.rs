@@ -52,12 +52,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Opens the file, and creates or extends its tables.
+    /// Opens the file, and creates or extends its tables; `syncs`: each commit is on the disk.
     pub(super) fn new(
         fail: &Failure,
         path: &Path,
         context: &SinkContext,
-        rotation: Option<Rotation>,
+        (rotation, syncs): (Option<Rotation>, bool),
     ) -> Result<Open, SinkError> {
         place::check(path).map_err(|why| fail.refuse(why))?;
         // Not `SQLITE_OPEN_URI`: a file may be called `file:x`.
@@ -69,7 +69,7 @@ impl Open {
         conn.busy_timeout(BUSY)
             .map_err(fail.doing("open the database"))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        schema::prepare(fail, &mut conn, context)?;
+        schema::prepare(fail, &mut conn, context, syncs)?;
         let held = Held::open(path).map_err(SinkError::io(&fail.sink, "open the database"))?;
         Ok(Open {
             conn,

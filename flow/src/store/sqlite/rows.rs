@@ -5,42 +5,65 @@ use dumpstream::{Packet, Packets, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode};
 
-use super::ledger::Ledger;
+use super::family::{Difference, End, Place};
+use super::ledger::{Ledger, Replaced};
 use super::schema;
 use crate::sink::context::SinkContext;
 
-/// Inserts those rows of one batch that are not stored yet, or all of them to amend. Returns the
-/// indices of refused rows with the reasons, and how many rows were already stored.
+/// What became of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// The indices of refused rows, with the reasons.
+    pub(super) refused: Vec<(usize, String)>,
+    /// Rows that were already stored.
+    pub(super) present: u64,
+    /// Stored rows that were replaced, because their record has grown.
+    pub(super) amended: u64,
+    /// The text is not the one that was read before.
+    pub(super) difference: Option<Difference>,
+}
+
+/// Inserts those rows of one batch that are not stored yet, or all of them to amend. With
+/// `replaced`, stored rows of the same name are deleted at its first record.
 pub(super) fn write_packets(
     conn: &Connection,
     ledger: &mut Ledger,
     insert: &mut Insert<'_>,
-    (replace, amend): (bool, bool),
+    (replaced, amend): (Option<&mut Replaced>, bool),
     packets: &Packets,
-) -> rusqlite::Result<(Vec<(usize, String)>, u64)> {
+) -> rusqlite::Result<Outcome> {
     let first = packets.first_record() as i64;
     let len = packets.len() as i64;
-    let mut refused = Vec::new();
+    let mut outcome = Outcome::default();
     if len == 0 {
-        return Ok((refused, 0));
+        return Ok(outcome);
     }
     if first == 0 {
         // These rows were not placed, so they have no key.
         let nobody = |index| (index, "it was not placed".to_owned());
-        return Ok(((0..packets.len()).map(nobody).collect(), 0));
+        outcome.refused = (0..packets.len()).map(nobody).collect();
+        return Ok(outcome);
     }
     let last = first + len - 1;
-    let stream = ledger.stream(conn, packets.sensor(), packets.stream())?;
+    let family = ledger.family(conn, packets)?;
     // Amend rows one by one: the first record of a stream does not mean that all of it comes again.
-    if replace && !amend && first == 1 {
-        stream.remove(conn)?;
+    if !amend && first == 1 && replaced.is_some_and(|replaced| replaced.is_due(packets)) {
+        family.remove(conn)?;
     }
+    let Place {
+        stream,
+        end,
+        difference,
+    } = family.place(conn, packets)?;
+    outcome.difference = difference;
     let known = stream.last();
-    let admitted = stream.admit(conn, first, last)?;
+    let at = |record: i64| packets.packet((record - first) as usize);
+    let grown = end == End::Grown && stream.amend(conn, at(known))?;
+    let admitted = stream.admit(conn, packets)?;
     let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
     let mut present = if amend { 0 } else { len - fresh };
     let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
-    let amended: Vec<i64> = match amend {
+    let amended: Vec<i64> = match amend && end == End::Same {
         true => (first..=last).filter(old).collect(),
         false => Vec::new(),
     };
@@ -50,16 +73,18 @@ pub(super) fn write_packets(
             Ok(()) => {}
             Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
                 tracing::warn!(error = %e, record, "The database refused to change a row.");
-                refused.push((index, e.to_string()));
+                outcome.refused.push((index, e.to_string()));
             }
             Err(e) => return Err(e),
         }
     }
     // The last record of an input that grew since: what was stored of it may have been cut.
-    if !amend && (first..=last).contains(&known) {
-        let packet = packets.packet((known - first) as usize);
-        if !packet.truncated() && remove_cut(conn, packet, stream.id)? {
+    if !amend && (first..=last).contains(&known) && old(&known) {
+        let packet = at(known);
+        if grown || !packet.truncated() && stream.remove_cut(conn, packet)? {
             insert.row(packet, stream.id)?;
+            stream.amended(packet.time());
+            outcome.amended = 1;
             present -= 1;
         }
     }
@@ -71,21 +96,13 @@ pub(super) fn write_packets(
             Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
                 tracing::warn!(error = %e, record, "The database refused a row.");
                 stream.missing(conn, record, record)?;
-                refused.push((index, e.to_string()));
+                outcome.refused.push((index, e.to_string()));
             }
             Err(e) => return Err(e),
         }
     }
-    Ok((refused, present.unsigned_abs()))
-}
-
-/// Removes a row whose record was cut, if this packet has its key.
-fn remove_cut(conn: &Connection, packet: Packet<'_>, stream: i64) -> rusqlite::Result<bool> {
-    let mut statement = conn.prepare_cached(
-        "DELETE FROM packet WHERE time = ?1 AND stream = ?2 AND record = ?3 AND truncated",
-    )?;
-    let key = (packet.time(), stream, packet.record() as i64);
-    Ok(statement.execute(key)? == 1)
+    outcome.present = present.unsigned_abs();
+    Ok(outcome)
 }
 
 /// The first parameter behind those of the key, the time's source and `truncated`.

@@ -37,8 +37,26 @@ CREATE TABLE IF NOT EXISTS streams(
     complete INTEGER NOT NULL DEFAULT 1,
     first_time INTEGER,
     last_time INTEGER,
+    -- The time of the first record; that of the last record, and the bytes of its text.
+    began INTEGER,
+    tail INTEGER,
+    length INTEGER,
     UNIQUE(sensor, stream)
 ) STRICT;
+-- Other texts that came under the name of a stream: its id, and those of their streams.
+CREATE TABLE IF NOT EXISTS families(
+    family INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    PRIMARY KEY(family, stream)
+) STRICT, WITHOUT ROWID;
+-- Four bytes of a hash of the stream's text up to the end of each record: a file that is read again is
+-- compared with them.
+CREATE TABLE IF NOT EXISTS contents(
+    stream INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    hashes BLOB NOT NULL,
+    PRIMARY KEY(stream, first)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gaps(
     stream INTEGER NOT NULL,
     first INTEGER NOT NULL,
@@ -47,6 +65,9 @@ CREATE TABLE IF NOT EXISTS gaps(
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) STRICT;
 "#;
+
+/// Columns of `streams` that an older file does not have.
+const LATER: [&str; 3] = ["began", "tail", "length"];
 
 /// The key and dumpstream's own columns, in the order of the table.
 const OURS: [(&str, &str); 5] = [
@@ -62,7 +83,7 @@ const OURS: [(&str, &str); 5] = [
 const BYTES: &str = ", CASE packet.\"ip_version\" WHEN 4 THEN packet.\"length\" \
      WHEN 6 THEN packet.\"length\" + 40 END AS bytes";
 
-/// How many of them are the key.
+/// How many of them are the key: the first ones.
 const KEY: usize = 3;
 
 /// Prepares the file: checks that it is dumpstream's, and creates what is missing.
@@ -70,11 +91,14 @@ pub(super) fn prepare(
     fail: &Failure,
     conn: &mut Connection,
     context: &SinkContext,
+    syncs: bool,
 ) -> Result<(), SinkError> {
     own(fail, conn)?;
+    // Without it a power cut may take the last commits, and never damages the database.
+    let synchronous = if syncs { "full" } else { "normal" };
     let settings = || -> rusqlite::Result<String> {
         let mode = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-        conn.pragma_update(None, "synchronous", "normal")?;
+        conn.pragma_update(None, "synchronous", synchronous)?;
         limit_log(conn, CHECKPOINT.into())?;
         conn.pragma_update(None, "cache_size", CACHE)?;
         Ok(mode)
@@ -103,6 +127,13 @@ pub(super) fn limit_log(conn: &Connection, pages: u64) -> rusqlite::Result<()> {
 fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
     let doing = || fail.doing("create the tables");
     conn.execute_batch(TABLES).map_err(doing())?;
+    let streams = existing(conn, "streams").map_err(doing())?;
+    for name in LATER {
+        if !streams.iter().any(|(there, _)| there == name) {
+            let sql = format!("ALTER TABLE streams ADD COLUMN {name} INTEGER");
+            conn.execute_batch(&sql).map_err(doing())?;
+        }
+    }
     widen(fail, conn, context)?;
     view(conn).map_err(doing())
 }
@@ -196,17 +227,17 @@ fn affinity(kind: FieldType) -> &'static str {
     }
 }
 
-/// The columns of the table and their types; empty if there is no table.
-fn existing(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
-    conn.prepare("SELECT name, type FROM pragma_table_info('packet') ORDER BY cid")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+/// The columns of a table and their types; empty if there is no such table.
+fn existing(conn: &Connection, table: &str) -> rusqlite::Result<Vec<(String, String)>> {
+    conn.prepare("SELECT name, type FROM pragma_table_info(?1) ORDER BY cid")?
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
 /// Creates the table, or adds the columns that an older namespace did not have.
 fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
     let doing = || fail.doing("create the tables");
-    let existing = existing(conn).map_err(doing())?;
+    let existing = existing(conn, "packet").map_err(doing())?;
     let wanted = wanted(context);
     if existing.is_empty() {
         let columns: Vec<String> = wanted
@@ -257,7 +288,7 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
          ELSE printf('.%09dZ', {FRACTION}) END AS time"
     );
     // The fields come before our own columns, so that a terminal shows them.
-    let columns = existing(conn)?;
+    let columns = existing(conn, "packet")?;
     let ours = |name: &str| name == "raw" || OURS.iter().any(|(ours, _)| *ours == name);
     let (ours, fields): (Vec<_>, Vec<_>) = columns.iter().partition(|(name, _)| ours(name));
     let add = |sql: &mut String, name: &str| {
@@ -324,6 +355,21 @@ pub(super) fn insert(context: &SinkContext) -> String {
         names.join(", "),
         marks.join(", ")
     )
+}
+
+/// The statement that copies the rows of a stream to another one. Parameters: how much later the new
+/// rows are, the new stream, the range of the old rows' times, the old stream, the record to end
+/// before.
+pub(super) fn copy(conn: &Connection) -> rusqlite::Result<String> {
+    let columns = existing(conn, "packet")?;
+    let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let rest = &names[KEY..];
+    Ok(format!(
+        "INSERT INTO packet(time, stream, record, {rest}) \
+         SELECT time + ?1, ?2, record, {rest} FROM packet \
+         WHERE time BETWEEN ?3 AND ?4 AND stream = ?5 AND record < ?6",
+        rest = rest.join(", ")
+    ))
 }
 
 /// Quotes a name for SQL, whatever it contains.

@@ -30,11 +30,12 @@ impl Sqlite {
         url: &str,
         place: &str,
         rotation: Option<Rotation>,
+        syncs: bool,
         context: &SinkContext,
     ) -> Result<Sqlite, SinkError> {
         let abandoned = Abandoned::default();
         let path = PathBuf::from(place);
-        let database = Database::open(url, path, rotation, context, &abandoned)?;
+        let database = Database::open(url, path, (rotation, syncs), context, &abandoned)?;
         let course = database.course();
         let writer = Writer::spawn(url, abandoned, database)?;
         writer.reopens(&context.hangup);
@@ -56,6 +57,10 @@ impl Sink for Sqlite {
     fn give_up(&self) -> u64 {
         self.writer.abandon();
         self.course.rows()
+    }
+
+    fn compares(&self) -> bool {
+        true
     }
 
     fn moved(&self) -> Option<Instant> {

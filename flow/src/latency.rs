@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Buckets per power of two: values are exact to 1/16.
 const STEPS: usize = 16;
 
-/// The time from the arrival of a packet's text until its sink acknowledged it. `None` when no
-/// packet had a time of arrival, as with text from a file.
+/// The time from the arrival of a packet's text, or from its time stamp, until its sink acknowledged
+/// it. `None` when no packet had a time of arrival, as with text from a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Latency {
@@ -14,11 +14,13 @@ pub struct Latency {
     pub p50: Option<Duration>,
     /// 99 of 100 packets took no longer than this.
     pub p99: Option<Duration>,
+    /// No packet took longer than this.
+    pub max: Option<Duration>,
 }
 
 /// Counts in logarithmic buckets of nanoseconds; its size is fixed.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     counts: Box<[u64]>,
     total: u64,
 }
@@ -35,15 +37,16 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts `packets` that took `ns`. A clock that was set back makes `ns` negative, which counts
     /// as 0.
-    pub(super) fn record(&mut self, ns: i64, packets: u64) {
+    pub(crate) fn record(&mut self, ns: i64, packets: u64) {
         self.counts[bucket(ns.max(0).unsigned_abs())] += packets;
         self.total += packets;
     }
 
-    pub(super) fn summary(&self) -> Latency {
+    pub(crate) fn summary(&self) -> Latency {
         Latency {
             p50: self.quantile(50),
             p99: self.quantile(99),
+            max: self.quantile(100),
         }
     }
 
@@ -99,11 +102,10 @@ mod tests {
         assert_eq!(histogram.summary(), Latency::default());
         histogram.record(5, 99);
         histogram.record(1_000_000, 1);
-        let Latency { p50, p99 } = histogram.summary();
-        assert_eq!(
-            (p50, p99),
-            (Some(Duration::from_nanos(5)), Some(Duration::from_nanos(5)))
-        );
+        let Latency { p50, p99, max } = histogram.summary();
+        let five = Some(Duration::from_nanos(5));
+        assert_eq!((p50, p99), (five, five));
+        assert!(max >= Some(Duration::from_millis(1)));
         histogram.record(-1, 1);
         assert!(histogram.summary().p99 >= Some(Duration::from_nanos(5)));
     }

@@ -11,17 +11,17 @@ use crate::summary::Summary;
 ///
 /// # Errors
 /// The error of `next`. Earlier packets are in the lanes.
-pub async fn relay<E>(
+pub async fn placed<E>(
     next: impl AsyncFnMut() -> Result<Option<Packets>, E>,
     station: &Station,
 ) -> Result<Summary, E> {
     let mut summary = Summary::of_one();
-    relay_into(&mut summary, next, station).await?;
+    placed_into(&mut summary, next, station).await?;
     Ok(summary)
 }
 
 /// The same, but also returns the figures on an error.
-pub(super) async fn relay_into<E>(
+pub(super) async fn placed_into<E>(
     summary: &mut Summary,
     mut next: impl AsyncFnMut() -> Result<Option<Packets>, E>,
     station: &Station,
