@@ -1,15 +1,23 @@
-//! The options of a listening port: who may connect, and by TLS or not.
+//! The options of a listening port: where it is, who may connect, and by TLS or not.
+
+use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
 use dumpstream_flow::net::{
-    Access, Keepalive, ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS, TlsServer,
+    self, Access, Keepalive, ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS, TlsServer,
 };
 
+use super::address::{self, Families};
 use super::tls::ServerTls;
 
-/// Who may connect.
+/// Where to listen, and who may connect.
 #[derive(Args, Debug)]
 pub(super) struct Door {
+    #[command(flatten)]
+    families: Families,
+    /// Local address to listen on, as HOST.
+    #[arg(short, long, value_name = "ADDR")]
+    source: Option<IpAddr>,
     /// Hosts that may connect; repeatable [default: this machine only].
     #[arg(long, value_name = "CIDR")]
     allow: Vec<Access>,
@@ -40,6 +48,16 @@ impl Door {
     /// TLS, if it is asked for.
     pub(super) fn tls(&self) -> anyhow::Result<Option<TlsServer>> {
         Ok(self.tls.server()?)
+    }
+
+    /// The address to listen on, from its words and the value of `-p`.
+    pub(super) async fn address(
+        &self,
+        words: &[String],
+        port: Option<u16>,
+    ) -> anyhow::Result<SocketAddr> {
+        let address = address::listening(words, port, self.source)?;
+        Ok(net::resolve_in(&address, self.families.one()).await?[0])
     }
 
     /// A port with these options, and the others as they are by default.

@@ -1,6 +1,5 @@
 //! `dumpstream listen`: listens on a port that `tcpdump | nc` sends to.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +8,6 @@ use clap::Args;
 use dumpstream_flow::net::{self, Keepalive, ListenOptions, Listener, Outcome, TlsServer};
 use tokio_util::sync::CancellationToken;
 
-use super::address::{self, Families};
 use super::door::Door;
 use super::origins::Origins;
 use super::records::Records;
@@ -38,13 +36,8 @@ pub(super) struct Listen {
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
     /// Listen on the unix socket at PATH instead; its permissions (umask) decide who may connect.
-    #[arg(short = 'U', long, value_name = "PATH", conflicts_with_all = ["address", "port"])]
+    #[arg(short = 'U', long, value_name = "PATH", conflicts_with_all = ["address", "port", "source"])]
     unixsock: Option<PathBuf>,
-    #[command(flatten)]
-    families: Families,
-    /// Local address to listen on, as HOST.
-    #[arg(short, long, value_name = "ADDR", conflicts_with = "unixsock")]
-    source: Option<IpAddr>,
     /// Keep accepting connections; without this, exit after the first one.
     #[arg(short, long)]
     keep_open: bool,
@@ -140,8 +133,7 @@ impl Listen {
         if let Some(path) = &self.unixsock {
             return unix(path, options);
         }
-        let address = address::listening(&self.address, self.port, self.source)?;
-        let at = net::resolve_in(&address, self.families.one()).await?[0];
+        let at = self.door.address(&self.address, self.port).await?;
         let listener = Listener::open(at, options)?;
         if everyone && !at.ip().is_loopback() {
             tracing::warn!(

@@ -24,7 +24,7 @@ use super::origins::Origins;
 use super::parse::input;
 use super::records::Records;
 use super::report::Report as StationReport;
-use super::{Exit, Manner, Usage, address, amount, runtime, say};
+use super::{Exit, Manner, Usage, amount, runtime, say};
 
 /// Kernel receive buffer of each client, in bytes: what clients say is ignored.
 const RECEIVE_BUFFER: usize = 16 << 10;
@@ -123,7 +123,7 @@ impl Serve {
 
     async fn serve(self, manner: Manner) -> anyhow::Result<Exit> {
         let (words, file) = split(&self.words, self.port.is_some());
-        let at = net::resolve(&address::joined(words, self.port)?).await?;
+        let at = self.door.address(words, self.port).await?;
         let tls = self.door.tls()?;
         let options = self.door.options(tls.clone(), self.receive.keepalive);
         let from = match &self.from {
@@ -136,7 +136,7 @@ impl Serve {
             }
             None => None,
         };
-        let listener = Listener::open(at[0], for_clients(options))?;
+        let listener = Listener::open(at, for_clients(options))?;
         let stdin = file.is_none() && from.is_none();
         let stored = match &file {
             Some(file) => is_stored(file),
