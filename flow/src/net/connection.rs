@@ -168,10 +168,13 @@ impl Stream {
         }
     }
 
-    /// Closes it so that the other end does not take this for the end of the text.
+    /// Closes it so that the other end notices at its next write, and does not take this for the
+    /// end of the text.
     pub(super) fn reset(self) {
-        if let Wire::Tcp(tcp) = self.wire() {
-            reset(tcp);
+        match self.wire() {
+            Wire::Tcp(tcp) => reset(tcp),
+            #[cfg(unix)]
+            Wire::Unix(_) => {}
         }
     }
 }
@@ -315,9 +318,7 @@ impl Connection {
 
     /// Closes it, unread, so that its sender notices at its next write.
     pub(super) fn reset(self) {
-        if let Stream::Plain(Wire::Tcp(tcp)) = &self.stream {
-            reset(tcp);
-        }
+        self.stream.reset();
     }
 
     /// What a client is served over, and its place among the connections.
