@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgGroup, Args};
-use dumpstream_flow::Foreign;
 use dumpstream_flow::feed::{self, Feed};
 use dumpstream_flow::input::Input;
 use dumpstream_flow::net::serve::{DEFAULT_BUFFER, Fanout, Intake, Notice, Slow, Treatment, serve};
 use dumpstream_flow::net::{self, Access, ListenOptions, Listener};
 use dumpstream_flow::replay::{Pace, Player, Replay as Recording, ReplayError};
+use dumpstream_flow::{Foreign, Hangup};
 use tokio_util::sync::CancellationToken;
 
 use super::origins::{Stamp, Zone};
@@ -44,7 +44,8 @@ pub(super) struct Replay {
     #[arg(value_name = "HOST:PORT", num_args = 0..=2)]
     address: Vec<String>,
     /// Send it to any number of clients that connect to this port, from when the first one does.
-    /// One that is too slow is skipped ahead, as by `dumpstream serve`.
+    /// One that is too slow is skipped ahead, as by `dumpstream serve`; at --topspeed, all wait for
+    /// the slowest.
     #[arg(long, value_name = "[HOST:]PORT", conflicts_with = "address")]
     serve: Option<String>,
     /// With --serve, hosts that may connect; repeatable [default: this machine only].
@@ -117,13 +118,13 @@ impl Replay {
         )?;
         let sent = match self.serve.clone() {
             Some(port) => self.serve(&port, &player, stop, manner).await,
-            None => self.send(&player, stop).await,
+            None => self.send(&player, stop).await.map(|()| Exit::Done),
         };
         let replayed = player.replayed();
         if !manner.quiet && (sent.is_ok() || replayed.bytes > 0) {
             say(&replayed.to_string());
         }
-        sent.map(|()| Exit::Done)
+        sent
     }
 
     /// What plays it.
@@ -163,9 +164,9 @@ impl Replay {
         player: &Player,
         stop: CancellationToken,
         manner: Manner,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Exit> {
         let Some(open) = self.text(false, &stop).await? else {
-            return Ok(());
+            return Ok(Exit::Done);
         };
         let name = self.file.display().to_string();
         let access = self.allow.into_iter().fold(Access::loopback(), Access::and);
@@ -174,7 +175,13 @@ impl Replay {
             ..ListenOptions::default()
         };
         let listener = Listener::open(net::resolve(port).await?[0], for_clients(options))?;
-        let fanout = Fanout::new(DEFAULT_BUFFER, Slow::Drop, Notice::Text);
+        // At top speed the clients set the pace.
+        let slow = if self.topspeed {
+            Slow::Block
+        } else {
+            Slow::Drop
+        };
+        let fanout = Fanout::new(DEFAULT_BUFFER, slow, Notice::Text);
         if !manner.quiet {
             let name = super::visible::line(&name);
             say(&format!("serving {name} on {listener}"));
@@ -197,11 +204,17 @@ impl Replay {
             played.map_err(anyhow::Error::from).and(Ok(taken?))
         };
         let treatment = Treatment::default();
-        let (sent, ()) = tokio::join!(sending, serve(listener, &fanout, &treatment));
+        let hangup = Hangup::new();
+        let serving = serve(listener, &fanout, &treatment, &stop, &hangup);
+        let (sent, ()) = tokio::join!(sending, serving);
         if !manner.quiet {
             say(&fanout.figures().to_string());
         }
-        sent.context(name)
+        sent.context(name)?;
+        Ok(match fanout.figures().late {
+            0 => Exit::Done,
+            _ => Exit::Undrained,
+        })
     }
 
     /// The text, opened as often as it is to be sent; `None` after `stop`. Bytes that are no text

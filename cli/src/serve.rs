@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dumpstream::framing::Framer;
+use dumpstream_flow::Hangup;
 use dumpstream_flow::feed::{self, Feed};
 use dumpstream_flow::input::Input;
 use dumpstream_flow::net::serve::{Fanout, Intake, JsonLines, Notice, Slow, Treatment, serve};
@@ -174,7 +175,15 @@ impl Serve {
         };
         let report = Report {
             fanout: fanout.clone(),
-            connections: listener.connections(),
+            ports: from
+                .iter()
+                .chain([&listener])
+                .map(Listener::connections)
+                .collect(),
+            hangup: match &station {
+                Some(station) => station.station.hangup().clone(),
+                None => Hangup::new(),
+            },
             station,
         };
         report.watch(&stop, manner)?;
@@ -213,7 +222,8 @@ impl Serve {
             fanout.end();
             taken
         };
-        let (taken, ()) = tokio::join!(taking, serve(listener, &fanout, &treatment));
+        let serving = serve(listener, &fanout, &treatment, &stop, &report.hangup);
+        let (taken, ()) = tokio::join!(taking, serving);
         drop(status);
         if !manner.quiet {
             taken.report.iter().for_each(|report| say(report));
@@ -246,7 +256,7 @@ fn parsing(
     fanout: &Fanout,
 ) -> anyhow::Result<(Origins, StationReport)> {
     let parser = records.parser()?;
-    records.open(parser, "", |station| {
+    records.open(parser, None, |station| {
         let station = station.identity(origin).flush_after(receive.flush_after);
         let lines = JsonLines::new(fanout.clone(), station.context());
         station.sink("clients", Box::new(lines))

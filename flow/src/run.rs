@@ -239,12 +239,18 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
     /// dropped.
     async fn rest(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
         let mut left = (self.source.arrived)(&self.source.reader);
+        // Where that cannot be told, the text ends by itself.
+        let all = left == u64::MAX;
         while left > 0 {
             let room = usize::try_from(left).map_or(room::MOST, |left| left.min(room::MOST));
             buf.reserve(room);
             let mut limited = (&mut *buf).limit(room);
             let read = self.source.reader.read_buf(&mut limited);
-            match timeout(ARRIVING, read).await.unwrap_or(Ok(0)) {
+            let read = match all {
+                true => read.await,
+                false => timeout(ARRIVING, read).await.unwrap_or(Ok(0)),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(n) => {
                     left = left.saturating_sub(n as u64);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use dumpstream_flow::Hangup;
 use dumpstream_flow::net::Connections;
 use dumpstream_flow::net::serve::Fanout;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,10 @@ use crate::{Manner, amount, say};
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) fanout: Fanout,
-    pub(super) connections: Connections,
+    /// The ports of the clients and, perhaps, of senders.
+    pub(super) ports: Vec<Connections>,
+    /// What SIGHUP asks: sinks to reopen their files, and certificates to be read again.
+    pub(super) hangup: Hangup,
     /// Where packets are parsed for the clients.
     pub(super) station: Option<StationReport>,
 }
@@ -33,17 +37,10 @@ impl Report {
                     say("stopping; repeat the signal to exit immediately")
                 }
                 Signal::Stop => {}
-                Signal::Reopen => report.hangup(),
+                Signal::Reopen => report.hangup.raise(),
                 Signal::Now | Signal::Tell => say(&report.passing()),
             },
         )
-    }
-
-    /// Asks sinks to reopen their files.
-    fn hangup(&self) {
-        if let Some(station) = &self.station {
-            station.station.hangup().raise();
-        }
     }
 
     /// The report of a run that continues.
@@ -75,9 +72,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.fanout.figures())?;
-        let refused = [
-            (self.connections.denied(), "not allowed"),
-            (self.connections.over_cap(), "over the connection limit"),
+        let all = |of: fn(&Connections) -> u64| self.ports.iter().map(of).sum();
+        let refused: [(u64, _); 3] = [
+            (all(Connections::denied), "not allowed"),
+            (all(Connections::over_cap), "over the connection limit"),
+            (all(Connections::insecure), "TLS handshake failed"),
         ];
         for (n, why) in refused.into_iter().filter(|(n, _)| *n > 0) {
             let plural = if n == 1 { "" } else { "s" };

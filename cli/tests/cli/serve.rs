@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 
 use super::program::{Running, dumpstream, fed, gz, ran, record, records, until};
@@ -544,6 +545,66 @@ fn slow_clients_may_be_disconnected_or_waited_for() {
 }
 
 #[test]
+fn a_client_that_is_disconnected_as_slow_is_never_skipped_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("day.txt"), records(20_000)).unwrap();
+    let serve = [
+        "serve",
+        "0",
+        "day.txt",
+        "--buffer",
+        "64K",
+        "--slow",
+        "disconnect",
+    ];
+    for _ in 0..8 {
+        let running = Running::new(dumpstream(folder.path(), &serve));
+        let mut text = Vec::new();
+        // It may be fast enough or not.
+        let mut client = TcpStream::connect(serving(&running)).unwrap();
+        client.read_to_end(&mut text).ok();
+        assert!(!String::from_utf8(text).unwrap().contains("skipped"));
+    }
+}
+
+#[test]
+fn a_client_has_its_time_after_the_end_of_the_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = records(5_000);
+    fs::write(folder.path().join("day.txt"), &text).unwrap();
+    let serve = [
+        "serve",
+        "0",
+        "day.txt",
+        "--sndbuf",
+        "16K",
+        "--drain-timeout",
+        "50ms",
+    ];
+    let running = Running::new(dumpstream(folder.path(), &serve));
+    let mut client = TcpStream::connect(serving(&running)).unwrap();
+    SockRef::from(&client)
+        .set_recv_buffer_size(16 << 10)
+        .unwrap();
+    let (mut all, mut some) = (Vec::new(), [0; 64 << 10]);
+    loop {
+        match client.read(&mut some).unwrap() {
+            0 => break,
+            n => all.extend_from_slice(&some[..n]),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(
+        all == text.as_bytes(),
+        "{} of {} bytes",
+        all.len(),
+        text.len()
+    );
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn a_file_begins_with_its_first_client() {
     let folder = tempfile::tempdir().unwrap();
     let text = records(50_000);
@@ -579,6 +640,9 @@ fn a_signal_ends_the_text_and_clients_get_the_rest() {
                 said.contains(" not sent when --drain-timeout expired"),
                 "{said}"
             );
+            // It is not the end of the text.
+            let error = { client }.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         } else {
             assert!(text.starts_with(&read(client)));
             server.end(0);

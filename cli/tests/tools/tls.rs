@@ -95,6 +95,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         &[tool("openssl"), tool("ncat")],
         certificates,
     ));
+    trials.push(trial(
+        "serve_reads_its_certificate_again",
+        &[tool("openssl")],
+        served_certificates,
+    ));
     trials
 }
 
@@ -280,5 +285,36 @@ fn certificates() -> Result<(), Failed> {
     match status.code() == Some(0) && said.contains("1 connection, 1 broke off, 2 without a TLS") {
         true => Ok(()),
         false => Err(said.into()),
+    }
+}
+
+/// `serve` reads its certificate again, too.
+fn served_certificates() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    for name in ["server", "second"] {
+        certify(folder.path(), name)?;
+    }
+    let files = [
+        "--tls",
+        "--tls-cert",
+        "server.pem",
+        "--tls-key",
+        "server.key",
+    ];
+    let mut serve = dumpstream(folder.path(), &[&["serve", "0"], &files[..]].concat());
+    serve.stdin(Stdio::piped());
+    let mut running = Running::new(serve);
+    let text = running.stdin();
+    running.says("serving ");
+    for end in ["pem", "key"] {
+        let at = |name: &str| folder.path().join(format!("{name}.{end}"));
+        std::fs::copy(at("second"), at("server"))?;
+    }
+    running.signal("HUP");
+    running.says("The TLS certificate was read again");
+    drop(text);
+    match running.end() {
+        (status, _) if status.code() == Some(0) => Ok(()),
+        (_, said) => Err(said.into()),
     }
 }

@@ -144,7 +144,7 @@ impl Door {
             Ok(mut connection) => {
                 connection.place = Some(place);
                 let (peer, stream) = (connection.peer(), connection.stream());
-                debug!(%peer, stream, "A sender connected.");
+                debug!(%peer, stream, "Accepted a connection.");
                 Some(connection.idle_timeout(self.idle_timeout))
             }
             // It closed before it was accepted.

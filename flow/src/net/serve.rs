@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -28,6 +27,7 @@ pub use self::lines::JsonLines;
 pub use self::piece::Piece;
 use super::Connection;
 use super::listen::Listener;
+use crate::Hangup;
 use crate::station::DEFAULT_DRAIN_TIMEOUT;
 
 /// Default size of a client's kernel send buffer, in bytes. It is set explicitly, so that it does
@@ -47,7 +47,8 @@ pub struct Treatment {
     /// How long a client may accept nothing while there is text for it; then its connection is
     /// reset.
     pub patience: Duration,
-    /// How long clients have for the rest after the text has ended.
+    /// How long clients have for the rest after a stop, and for closing the connection once they
+    /// have had everything.
     pub drain_timeout: Duration,
 }
 
@@ -62,10 +63,18 @@ impl Default for Treatment {
 }
 
 /// Accepts clients until the text ends, and sends it to each of them. Returns when all clients have
-/// had everything and closed the connection, or when the drain time-out has expired.
-pub async fn serve(listener: Listener, fanout: &Fanout, treatment: &Treatment) {
+/// had everything and closed the connection; after `stop`, at the latest when the drain time-out has
+/// expired. `hangup` reads certificates again.
+pub async fn serve(
+    listener: Listener,
+    fanout: &Fanout,
+    treatment: &Treatment,
+    stop: &CancellationToken,
+    hangup: &Hangup,
+) {
     let expired = CancellationToken::new();
     let door = Arc::clone(listener.door());
+    door.reload_on(hangup);
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -77,8 +86,14 @@ pub async fn serve(listener: Listener, fanout: &Fanout, treatment: &Treatment) {
                 let (door, fanout) = (Arc::clone(&door), fanout.clone());
                 let (treatment, expired) = (treatment.clone(), expired.clone());
                 tasks.spawn(async move {
+                    let ready = tokio::select! {
+                        biased;
+                        ready = door.ready(connection, &expired) => ready,
+                        // There is nothing left for it.
+                        () = fanout.ended() => return,
+                    };
                     // A handshake that fails is counted, and logged once a second.
-                    if let Ok(Some(connection)) = door.ready(connection, &expired).await {
+                    if let Ok(Some(connection)) = ready {
                         attend(connection, &fanout, treatment, expired).await;
                     }
                 });
@@ -86,13 +101,16 @@ pub async fn serve(listener: Listener, fanout: &Fanout, treatment: &Treatment) {
         }
     }
     drop(listener);
-    let deadline = Instant::now() + treatment.drain_timeout;
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline));
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(treatment.drain_timeout).await;
+    };
+    let mut drained = std::pin::pin!(drained);
     while !tasks.is_empty() {
         tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => failed(ended),
-            () = &mut timer, if !expired.is_cancelled() => expired.cancel(),
+            () = &mut drained, if !expired.is_cancelled() => expired.cancel(),
         }
     }
 }
@@ -114,7 +132,7 @@ async fn attend(
     let (read, write) = tokio::io::split(&mut stream);
     place.left = tokio::select! {
         biased;
-        left = client(read, write, &mut place, treatment.patience) => left,
+        left = client(read, write, &mut place, &treatment) => left,
         () = expired.cancelled() => Left::Late,
     };
     let (sent, skipped, unsent) = place.figures();
@@ -127,6 +145,7 @@ async fn attend(
         }
         Left::Late if unsent > 0 => {
             warn!(%peer, sent, skipped, unsent, "A client did not take the rest in time.");
+            stream.reset();
         }
         Left::Late => debug!(%peer, sent, skipped, "A client did not close its connection."),
     }

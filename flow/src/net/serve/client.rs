@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::Treatment;
 use super::fanout::{Left, Place};
 use super::ring::{Next, Placed};
 
@@ -17,14 +18,14 @@ const ROOM: usize = 4 << 10;
 /// waits for the other half: closing with unread input would reset the connection, and lose what
 /// is still on its way.
 ///
-/// A client that closes its half, as `nc -N` does, still gets the text. One that accepts nothing for
-/// `patience` while there is text for it is slow.
+/// A client that closes its half, as `nc -N` does, still gets the text.
 pub(super) async fn client(
     mut read: impl AsyncRead + Unpin,
     mut write: impl AsyncWrite + Unpin,
     place: &mut Place,
-    patience: Duration,
+    treatment: &Treatment,
 ) -> Left {
+    let patience = treatment.patience;
     let mut said = vec![0; ROOM];
     let mut half = false;
     let mut sending = Sending::default();
@@ -46,13 +47,19 @@ pub(super) async fn client(
             Err(_) => break Left::Itself,
         }
     };
-    if sending.ended && write.shutdown().await.is_ok() {
-        while !half {
-            match read.read(&mut said).await {
-                Ok(n) if n > 0 => place.ignored(n),
-                _ => half = true,
+    let close = async {
+        if write.shutdown().await.is_ok() {
+            while !half {
+                match read.read(&mut said).await {
+                    Ok(n) if n > 0 => place.ignored(n),
+                    _ => half = true,
+                }
             }
         }
+    };
+    if sending.ended {
+        // It has had everything.
+        timeout(treatment.drain_timeout, close).await.ok();
     }
     left
 }
@@ -70,6 +77,8 @@ struct Sending {
     now: Option<Now>,
     /// The last byte that was written was not a line feed.
     mid_line: bool,
+    /// TLS may hold some of what was written.
+    held: bool,
     ended: bool,
 }
 
@@ -122,12 +131,25 @@ impl Sending {
         patience: Duration,
     ) -> io::Result<Step> {
         let Some(now) = &mut self.now else {
+            if self.held {
+                let flushed = tokio::select! {
+                    biased;
+                    flushed = timeout(patience, write.flush()) => flushed,
+                    () = place.overrun() => return Ok(Step::Slow),
+                };
+                let Ok(flushed) = flushed else {
+                    return Ok(Step::Slow);
+                };
+                flushed?;
+                self.held = false;
+            }
             self.now = match place.next().await {
                 Next::End => {
                     self.ended = true;
                     return Ok(Step::End);
                 }
                 Next::Text(placed, at) => Some(Now::new(Text::Piece(placed), at)),
+                Next::Skipped(_) if place.disconnects() => return Ok(Step::Slow),
                 Next::Skipped(records) => {
                     let notice = Text::Notice(self.notice(place, records));
                     Some(Now::new(notice, 0))
@@ -147,7 +169,10 @@ impl Sending {
         match written {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Step::More),
-            written => place.sent(now.wrote(written?)),
+            written => {
+                self.held = true;
+                place.sent(now.wrote(written?));
+            }
         }
         if now.at == now.bytes().len() {
             self.mid_line = now.bytes().last() != Some(&b'\n');
@@ -163,5 +188,39 @@ impl Sending {
             true => format!("\n{line}"),
             false => line,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Peer;
+    use crate::net::serve::{Fanout, Notice, Piece, Slow};
+    use tokio::io::BufWriter;
+    use tokio_util::sync::CancellationToken;
+
+    /// As TLS does, the writer holds what the socket did not take.
+    #[tokio::test]
+    async fn nothing_is_held_back_until_the_next_packet() {
+        let fanout = Fanout::new(1 << 20, Slow::Drop, Notice::Text);
+        let mut place = fanout.join(Peer::Tcp(([127, 0, 0, 1], 1).into()));
+        let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+        let (read, write) = tokio::io::split(ours);
+        let write = BufWriter::with_capacity(64 << 10, write);
+        let treatment = Treatment::default();
+        let serving = client(read, write, &mut place, &treatment);
+        let reading = async {
+            let mut piece = Piece::default();
+            piece.record(b"10:00:00.000000 ARP, Request\n");
+            fanout.send(piece, &CancellationToken::new()).await;
+            let mut one = [0; 1];
+            theirs.read_exact(&mut one).await.unwrap();
+            fanout.end();
+            drop(theirs);
+        };
+        let both = async { tokio::join!(serving, reading) };
+        tokio::time::timeout(Duration::from_secs(30), both)
+            .await
+            .unwrap();
     }
 }

@@ -249,6 +249,7 @@ impl Place {
     pub(super) async fn next(&mut self) -> Next {
         let next = self.cursor.next().await;
         if let Next::Skipped(records) = next
+            && !self.disconnects()
             && self.tally.skipped.fetch_add(records, Relaxed) == 0
         {
             let peer = &self.peer;
@@ -261,11 +262,16 @@ impl Place {
         next
     }
 
+    /// Whether the client is disconnected rather than skipped ahead.
+    pub(super) fn disconnects(&self) -> bool {
+        self.fanout.0.slow == Slow::Disconnect
+    }
+
     /// Waits until the client's next piece is dropped, if it is to be disconnected then.
     pub(super) async fn overrun(&mut self) {
-        match self.fanout.0.slow {
-            Slow::Disconnect => self.cursor.lapped().await,
-            Slow::Drop | Slow::Block => std::future::pending().await,
+        match self.disconnects() {
+            true => self.cursor.lapped().await,
+            false => std::future::pending().await,
         }
     }
 
