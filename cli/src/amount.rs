@@ -4,6 +4,14 @@ use std::time::Duration;
 
 pub(super) use dumpstream_flow::amount::{duration, size};
 
+/// Parses a time that is not 0: a limit of 0 would end everything at once.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be greater than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
 /// Parses a speed, of any unit: a number above 0.
 pub(super) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

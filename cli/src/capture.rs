@@ -13,6 +13,7 @@ use dumpstream_flow::net::{self, Retry, Uplink};
 
 use super::listen::Receive;
 use super::origins::Origins;
+use super::parse::readable;
 use super::records::Records;
 use super::report::Report;
 use super::{
@@ -125,6 +126,7 @@ impl CaptureCommand {
             self.records
                 .several("without --no-restart tcpdump may be started several times")?;
         }
+        self.replay.as_deref().map_or(Ok(()), readable)?;
         let replay = self.replay()?;
         let (address, filter) = destination::split(&self.words);
         let hosts = match &address {

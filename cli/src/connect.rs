@@ -44,7 +44,7 @@ pub(super) struct Connect {
     source: Option<IpAddr>,
     /// How long an address may take to answer.
     #[arg(short = 'w', long = "connect-timeout", value_name = "TIME",
-          value_parser = amount::duration, default_value = "10s")]
+          value_parser = amount::limit, default_value = "10s")]
     timeout: Duration,
     /// Only check whether the sensor accepts connections: exit 0 if it does, else 1. Nothing is
     /// read or stored.

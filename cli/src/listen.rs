@@ -44,7 +44,7 @@ pub(super) struct Listen {
     #[command(flatten)]
     door: Door,
     /// Close a connection after this much silence [default: never; a quiet sensor is normal].
-    #[arg(short = 'w', long, value_name = "TIME", value_parser = amount::duration)]
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = amount::limit)]
     idle_timeout: Option<Duration>,
     /// Kernel receive buffer of each connection; Linux may hold twice as much.
     #[arg(long, value_name = "SIZE", value_parser = amount::size, default_value = "1MiB")]

@@ -171,7 +171,7 @@ impl Parse {
 }
 
 /// Checks that an input can be read. A pipe is not opened, because that would consume its content.
-fn readable(path: &Path) -> anyhow::Result<()> {
+pub(super) fn readable(path: &Path) -> anyhow::Result<()> {
     if path == Path::new("-") {
         return Ok(());
     }

@@ -74,7 +74,8 @@ pub(super) struct Records {
     /// listen and connect add the time of the run: NAME-20261130T165254Z-1a2b3c.
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Records")]
     stream: Option<String>,
-    /// Overwrite existing rows; by default they are kept.
+    /// Remove all rows that earlier texts of the same name left, before the first new one is
+    /// written; by default they are kept.
     #[arg(long, help_heading = "Records")]
     replace: bool,
     /// Append records of unknown protocols, and rows that a sink refuses, to FILE: whole, including

@@ -84,7 +84,7 @@ pub(super) struct Replay {
           help_heading = "Extent")]
     limit: Option<u64>,
     /// Stop after this time.
-    #[arg(long, value_name = "TIME", value_parser = amount::duration, help_heading = "Extent")]
+    #[arg(long, value_name = "TIME", value_parser = amount::limit, help_heading = "Extent")]
     duration: Option<Duration>,
     /// Replace each time stamp with the time at which its packet is sent, in the same form and with
     /// as many digits, in this machine's time zone. No other byte changes.
@@ -105,14 +105,14 @@ impl Replay {
         let stop = CancellationToken::new();
         let file = self.file.display().to_string();
         let player = self.player();
-        let playing = player.clone();
+        let (playing, name) = (player.clone(), file.clone());
         signals::watch(
             stop.clone(),
             Default::default(),
             move |signal| match signal {
                 signals::Signal::Stop | signals::Signal::Reopen | signals::Signal::Now => {}
                 signals::Signal::Tell => {
-                    say(&format!("replaying {file:?}\n{}", playing.replayed()));
+                    say(&format!("replaying {name:?}\n{}", playing.replayed()));
                 }
             },
         )?;
@@ -121,6 +121,9 @@ impl Replay {
             None => self.send(&player, stop).await.map(|()| Exit::Done),
         };
         let replayed = player.replayed();
+        if sent.is_ok() && replayed.records == 0 && replayed.bytes > 0 {
+            tracing::warn!("No packets found in {file:?}; it was sent as it is.");
+        }
         if !manner.quiet && (sent.is_ok() || replayed.bytes > 0) {
             say(&replayed.to_string());
         }

@@ -248,7 +248,7 @@ impl Report {
                 line += &format!(", {present} already stored");
             }
             if present > 0 && !self.replace {
-                line += "; --replace overwrites them";
+                line += "; --replace replaces all of that name";
             }
             return line;
         }

@@ -22,7 +22,7 @@ use self::report::Report;
 use super::door::Door;
 use super::listen::Receive;
 use super::origins::Origins;
-use super::parse::input;
+use super::parse::{input, readable};
 use super::records::Records;
 use super::report::Report as StationReport;
 use super::{Exit, Manner, Usage, amount, runtime, say};
@@ -137,6 +137,7 @@ impl Serve {
             }
             None => None,
         };
+        file.as_deref().map_or(Ok(()), readable)?;
         let listener = Listener::open(at, for_clients(options))?;
         let stdin = file.is_none() && from.is_none();
         let stored = match &file {

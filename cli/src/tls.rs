@@ -21,7 +21,7 @@ struct Certificate {
           help_heading = "TLS")]
     tls_key: Option<PathBuf>,
     /// How long a TLS handshake may take.
-    #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "10s",
+    #[arg(long, value_name = "TIME", value_parser = amount::limit, default_value = "10s",
           help_heading = "TLS")]
     tls_timeout: Duration,
 }

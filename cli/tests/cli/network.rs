@@ -387,3 +387,21 @@ fn hostile_connections_take_nothing_from_a_good_sender() {
     assert!(said.contains("0 packets received (0 bytes)"), "{said}");
     assert!(said.contains(" without a TLS handshake"), "{said}");
 }
+
+#[test]
+fn limits_that_would_end_everything_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["listen", "0", "--idle-timeout", "0"][..],
+        &["listen", "0", "--keepalive", "0s"],
+        &["connect", "127.0.0.1", "1", "-w", "0"],
+        &["replay", "day.txt", "--duration", "0"],
+    ] {
+        ran(folder.path(), arguments).failed(2, &["must be greater than 0"]);
+    }
+    std::fs::write(folder.path().join("file"), "kept").unwrap();
+    ran(folder.path(), &["listen", "-U", "file"]).failed(1, &["is not a socket"]);
+    for arguments in [&["serve", "0", "gone.txt"][..], &["serve", "0", "."]] {
+        ran(folder.path(), arguments).failed(1, &[arguments[2]]);
+    }
+}

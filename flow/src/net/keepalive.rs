@@ -76,7 +76,10 @@ impl FromStr for Keepalive {
     fn from_str(text: &str) -> Result<Keepalive, String> {
         match text {
             "off" => Ok(Keepalive::off()),
-            time => amount::duration(time).map(Keepalive::of),
+            time => match amount::duration(time)? {
+                Duration::ZERO => Err("must be greater than 0, or off".to_owned()),
+                outage => Ok(Keepalive::of(outage)),
+            },
         }
     }
 }

@@ -114,7 +114,10 @@ impl UnixPort {
         let address = socket2::SockAddr::unix(path)?;
         if let Err(error) = socket.bind(&address) {
             if error.kind() != io::ErrorKind::AddrInUse || !is_left_behind(path) {
-                return Err(error);
+                return Err(match is_socket(path) {
+                    true => error,
+                    false => io::Error::new(error.kind(), "it exists, and is not a socket"),
+                });
             }
             std::fs::remove_file(path)?;
             socket.bind(&address)?;
@@ -135,11 +138,15 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
+#[cfg(unix)]
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+}
+
 /// Whether the file is a socket that nobody listens on.
 #[cfg(unix)]
 fn is_left_behind(path: &Path) -> bool {
-    let socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    socket
+    is_socket(path)
         && std::os::unix::net::UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

@@ -220,8 +220,21 @@ impl TlsClient {
     ) -> io::Result<client::TlsStream<Wire>> {
         let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        shaken(self.timeout, connector.connect(host, wire)).await
+        let shaken = shaken(self.timeout, connector.connect(host, wire)).await;
+        shaken.map_err(|error| match untrusted(&error) {
+            true => io::Error::new(
+                error.kind(),
+                format!("{error}; `--tls-ca` trusts a certificate, `--tls-insecure` any"),
+            ),
+            false => error,
+        })
     }
+}
+
+/// Whether the other end's certificate is the reason.
+fn untrusted(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Limits a handshake.
