@@ -115,6 +115,7 @@ impl Relay {
                         let (tcp, peer) = listener.accept().await?;
                         if access.allows(peer.ip()) {
                             debug!(%peer, "Accepted a connection.");
+                            net::limit_unsent(&tcp)?;
                             return Ok(tcp);
                         }
                         error!(%peer, "Refused a connection: `--allow` does not cover its host.");
@@ -233,7 +234,9 @@ impl Relay {
                     socket.set_reuseaddr(true)?;
                     socket.bind(local.into())?;
                 }
-                socket.connect(at).await
+                let tcp = socket.connect(at).await?;
+                net::limit_unsent(&tcp)?;
+                Ok(tcp)
             };
             let answer = timeout(self.idle_timeout.unwrap_or(ANSWER), dialled).await;
             match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {

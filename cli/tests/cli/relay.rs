@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::program::{Running, dumpstream, fed, ran, until};
 
@@ -96,6 +97,43 @@ fn the_exit_code_says_how_it_ended() {
     ran(folder.path(), &["relay", "-l", "0.0.0.0:0"]).failed(2, &["--allow"]);
     ran(folder.path(), &["relay", "-6", "127.0.0.1", &port]).failed(1, &["no IPv6 address"]);
     ran(folder.path(), &["relay", "-l", "-s", "127.0.0.1", "a", "b"]).failed(2, &["-s 127.0.0.1"]);
+}
+
+/// Its kernel buffers are small, so that the relay waits for it.
+fn slow_reader() -> (socket2::Socket, String) {
+    let server = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    server.set_recv_buffer_size(4 << 10).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    server.bind(&any.into()).unwrap();
+    server.listen(1).unwrap();
+    let port = server.local_addr().unwrap().as_socket().unwrap().port();
+    (server, port.to_string())
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, port) = slow_reader();
+    let other = std::thread::spawn(move || {
+        let (mut socket, _) = server.accept().unwrap();
+        let (mut all, mut buf) = (0, [0; 40 << 10]);
+        loop {
+            match socket.read(&mut buf).unwrap() {
+                0 => return all,
+                n => all += n,
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let bytes = vec![b'x'; 4 << 20];
+    let relay = ["relay", "-w", "500ms", "127.0.0.1", &port];
+    fed(folder.path(), &relay, &bytes).quiet();
+    assert_eq!(other.join().unwrap(), bytes.len());
+
+    let (_server, port) = slow_reader();
+    let relay = ["relay", "-w", "100ms", "127.0.0.1", &port];
+    let stopped = fed(folder.path(), &relay, &bytes);
+    stopped.failed(1, &["stopped reading", "for 100ms"]);
 }
 
 #[test]

@@ -6,17 +6,41 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Bytes of one read.
 const ROOM: usize = 256 << 10;
 
+/// Bytes of one write at most, as many as a pipe holds: what a slow reader takes counts soon.
+const PIECE: usize = 64 << 10;
+
+/// Bytes that the kernel may hold for a connection beyond what the network has room for.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 << 10;
+
+/// Makes the kernel accept bytes as the other end takes them rather than megabytes at a time, so
+/// that a slow reader can be distinguished from one that has stopped. Only Linux has such a limit
+/// apart from the send buffer, which limits the throughput, too.
+///
+/// # Errors
+/// The system's error.
+pub fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = tcp;
+    Ok(())
+}
+
 /// When a relay ends, beside the end of both ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayOptions {
-    /// It ends when no byte has moved for this long.
+    /// It ends when no byte has moved for this long; if bytes were waiting to be written, it fails.
     pub idle: Option<Duration>,
     /// It ends this long after the end of the input, even if the other end has more to say.
     pub quit: Option<Duration>,
@@ -148,7 +172,20 @@ pub async fn relay(
                     Err(error) => return Err(failed.unwrap_or(error)),
                 }
             }
-            () = &mut idle => break,
+            () = &mut idle => {
+                let stalled = |way: &Way| {
+                    let idle = options.idle.unwrap_or_default();
+                    let waits = format!("no byte was accepted for {idle:?}");
+                    way.waits.get().then(|| io::Error::new(io::ErrorKind::TimedOut, waits))
+                };
+                failed = failed
+                    .or(stalled(&sent).map(|source| RelayError::Send {
+                        sent: sent.bytes.get(),
+                        source,
+                    }))
+                    .or(stalled(&received).map(RelayError::Output));
+                break;
+            }
         }
     }
     failed.map_or_else(|| Ok(moved()), Err)
@@ -164,6 +201,8 @@ struct Way {
     bytes: Cell<u64>,
     /// When bytes last moved.
     moved: Cell<Instant>,
+    /// Whether bytes were read that are not written yet.
+    waits: Cell<bool>,
 }
 
 impl Default for Way {
@@ -171,6 +210,7 @@ impl Default for Way {
         Way {
             bytes: Cell::new(0),
             moved: Cell::new(Instant::now()),
+            waits: Cell::new(false),
         }
     }
 }
@@ -190,11 +230,30 @@ impl Way {
                 Err(error) => return Err(Fault::Read(error)),
             };
             self.moved.set(Instant::now());
-            to.write_all(&buf[..n]).await.map_err(Fault::Write)?;
-            to.flush().await.map_err(Fault::Write)?;
+            self.waits.set(true);
+            for piece in buf[..n].chunks(PIECE) {
+                self.write(piece, to).await.map_err(Fault::Write)?;
+            }
+            self.waits.set(false);
+        }
+    }
+
+    /// Writes all of it, and counts each part as soon as that is accepted.
+    async fn write(&self, mut piece: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while !piece.is_empty() {
+            let n = match to.write(piece).await {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.moved.set(Instant::now());
+            to.flush().await?;
             self.bytes.set(self.bytes.get() + n as u64);
             self.moved.set(Instant::now());
+            piece = &piece[n..];
         }
+        Ok(())
     }
 }
 
@@ -220,6 +279,43 @@ mod tests {
         let done = done.unwrap();
         assert_eq!((done.sent, done.received), (100_000, 200_000));
         assert!(other.await.unwrap() == input && output == long);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_not_silence_and_one_that_stops_is_a_failure() {
+        let options = RelayOptions {
+            idle: Some(Duration::from_secs(1)),
+            ..RelayOptions::default()
+        };
+        let input = vec![1; 300_000];
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        let other = tokio::spawn(async move {
+            let (mut all, mut buf) = (0, vec![0; 40_000]);
+            loop {
+                sleep(Duration::from_millis(600)).await;
+                match theirs.read(&mut buf).await.unwrap() {
+                    0 => return all,
+                    n => all += n,
+                }
+            }
+        });
+        let done = relay(ours, &input[..], &mut Vec::new(), &options).await;
+        assert_eq!(done.unwrap().sent, 300_000);
+        assert_eq!(other.await.unwrap(), 300_000);
+
+        let (ours, _theirs) = tokio::io::duplex(10_000);
+        let stopped = relay(ours, &input[..], &mut Vec::new(), &options).await;
+        let stopped = stopped.unwrap_err().to_string();
+        assert!(stopped.contains("after 10000 bytes"), "{stopped}");
+
+        // An output that takes nothing more.
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        theirs.write_all(&[2; 5_000]).await.unwrap();
+        let (mut output, _reader) = tokio::io::duplex(1_000);
+        let (input, _writer) = tokio::io::duplex(1);
+        let stopped = relay(ours, input, &mut output, &options).await;
+        let stopped = stopped.unwrap_err().to_string();
+        assert!(stopped.contains("output"), "{stopped}");
     }
 
     #[tokio::test(start_paused = true)]
