@@ -45,7 +45,7 @@ pub use connection::{Connection, Peer};
 pub use door::{ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS};
 pub use keepalive::Keepalive;
 pub use listen::{Connections, Listener, listen};
-pub use relay::{RelayError, RelayOptions, Relayed, limit_unsent, relay};
+pub use relay::{RelayError, RelayOptions, Relayed, limit_unsent, relay, relay_next};
 #[cfg(feature = "tls")]
 pub use tls::{HANDSHAKE_TIMEOUT, Identity, TlsClient, TlsServer, Trust};
 pub use uplink::Uplink;

@@ -96,6 +96,7 @@ fn the_exit_code_says_how_it_ended() {
     ran(folder.path(), &["relay", "127.0.0.1"]).failed(2, &["the port number is missing"]);
     ran(folder.path(), &["relay", "-l", "0.0.0.0:0"]).failed(2, &["--allow"]);
     ran(folder.path(), &["relay", "-6", "127.0.0.1", &port]).failed(1, &["no IPv6 address"]);
+    ran(folder.path(), &["relay", "--tls", "127.0.0.1", &port]).failed(2, &["need -l"]);
     ran(folder.path(), &["relay", "-l", "-s", "127.0.0.1", "a", "b"]).failed(2, &["-s 127.0.0.1"]);
 }
 
@@ -173,6 +174,28 @@ fn a_unix_socket_is_a_file_that_goes() {
     assert_eq!(out(folder.path()), "text\n");
     assert!(!socket.exists());
     ran(folder.path(), &["relay", "-U", "socket"]).failed(1, &["cannot connect to socket"]);
+}
+
+#[test]
+fn a_unix_socket_is_listened_on_again_after_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    // The file that a killed listener leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    for _ in 0..2 {
+        let mut command = dumpstream(folder.path(), &["relay", "-lkvd", "-U", "socket"]);
+        command.stdout(fs::File::create(folder.path().join("out")).unwrap());
+        let running = Running::new(command);
+        running.says("Listening on ");
+        fed(folder.path(), &["relay", "-U", "socket"], b"text\n").quiet();
+        until("it is written", || {
+            (out(folder.path()) == "text\n").then_some(())
+        });
+        running.signal("TERM");
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(130), "{said}");
+        assert!(!socket.exists());
+    }
 }
 
 /// `relay … | head -1` is no failure.

@@ -168,6 +168,15 @@ impl Stream {
         }
     }
 
+    /// See [`limit_unsent`](super::limit_unsent); a unix socket has no such limit.
+    pub(super) fn limit_unsent(&self) -> io::Result<()> {
+        match self.wire() {
+            Wire::Tcp(tcp) => super::limit_unsent(tcp),
+            #[cfg(unix)]
+            Wire::Unix(_) => Ok(()),
+        }
+    }
+
     /// Closes it so that the other end notices at its next write, and does not take this for the
     /// end of the text.
     pub(super) fn reset(self) {

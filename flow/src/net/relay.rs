@@ -11,6 +11,10 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{Connection, Listener};
 
 /// Bytes of one read.
 const ROOM: usize = 256 << 10;
@@ -189,6 +193,43 @@ pub async fn relay(
         }
     }
     failed.map_or_else(|| Ok(moved()), Err)
+}
+
+/// Relays the next connection that the listener lets in.
+///
+/// # Errors
+/// See [`relay()`].
+pub async fn relay_next(
+    listener: &Listener,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    options: &RelayOptions,
+) -> Result<Relayed, RelayError> {
+    let connection = next(listener).await;
+    debug!(peer = %connection.peer(), "Accepted a connection.");
+    // Its place is taken until the end.
+    let (stream, _place) = connection.into_parts();
+    if let Err(error) = stream.limit_unsent() {
+        debug!(%error, "Cannot set the options of a connection.");
+    }
+    relay(stream, input, output, options).await
+}
+
+/// The next connection after its TLS handshake, if it needs one; nobody is let in meanwhile.
+async fn next(listener: &Listener) -> Connection {
+    let (door, never) = (listener.door(), CancellationToken::new());
+    loop {
+        tokio::select! {
+            biased;
+            () = door.refusals_due() => {}
+            connection = listener.accept() => {
+                // A handshake that fails is counted, and logged once a second.
+                if let Ok(Some(connection)) = door.ready(connection, &never).await {
+                    return connection;
+                }
+            }
+        }
+    }
 }
 
 enum Fault {
