@@ -6,10 +6,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-#[cfg(any(target_os = "android", target_os = "linux"))]
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -21,24 +18,6 @@ const ROOM: usize = 256 << 10;
 
 /// Bytes of one write at most, as many as a pipe holds: what a slow reader takes counts soon.
 const PIECE: usize = 64 << 10;
-
-/// Bytes that the kernel may hold for a connection beyond what the network has room for.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const UNSENT: u32 = 128 << 10;
-
-/// Makes the kernel accept bytes as the other end takes them rather than megabytes at a time, so
-/// that a slow reader can be distinguished from one that has stopped. Only Linux has such a limit
-/// apart from the send buffer, which limits the throughput, too.
-///
-/// # Errors
-/// The system's error.
-pub fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
-    #[cfg(not(any(target_os = "android", target_os = "linux")))]
-    let _ = tcp;
-    Ok(())
-}
 
 /// When a relay ends, beside the end of both ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
