@@ -14,10 +14,10 @@ use super::tls::ServerTls;
 #[derive(Args, Debug)]
 pub(super) struct Door {
     #[command(flatten)]
-    families: Families,
-    /// Local address to listen on, as HOST.
+    pub(super) families: Families,
+    /// Local address; of a port to listen on, the same as HOST.
     #[arg(short, long, value_name = "ADDR")]
-    source: Option<IpAddr>,
+    pub(super) source: Option<IpAddr>,
     /// Hosts that may connect; repeatable [default: this machine only].
     #[arg(long, value_name = "CIDR")]
     allow: Vec<Access>,
@@ -48,6 +48,11 @@ impl Door {
     /// TLS, if it is asked for.
     pub(super) fn tls(&self) -> anyhow::Result<Option<TlsServer>> {
         Ok(self.tls.server()?)
+    }
+
+    /// Whether an option is given that only a listening port has.
+    pub(super) fn is_special(&self) -> anyhow::Result<bool> {
+        Ok(self.tls()?.is_some() || !self.allow.is_empty() || !self.deny.is_empty())
     }
 
     /// The address to listen on, from its words and the value of `-p`.

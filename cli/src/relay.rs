@@ -2,26 +2,30 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(unix)]
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
+use dumpstream_flow::Hangup;
 use dumpstream_flow::feed::Feed;
-use dumpstream_flow::net::{self, Access, RelayError, RelayOptions};
+use dumpstream_flow::net::{
+    self, Keepalive, Listener, RelayError, RelayOptions, Relayed, TlsServer,
+};
 use dumpstream_flow::run::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
+use super::door::Door;
+use super::signals::{self, Signal};
 use super::{Exit, Manner, Stdout, Usage, address, amount, runtime};
 
 /// How long an address may take to answer, unless `-w` sets another time.
 const ANSWER: Duration = Duration::from_secs(10);
-
-/// Connections that wait for their turn.
-const BACKLOG: u32 = 128;
 
 /// Relay standard input and output over a connection, as nc does
 ///
@@ -49,22 +53,12 @@ pub(super) struct Relay {
     /// With -l, the port to listen on; else the local port.
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
-    /// Local address.
-    #[arg(short, long, value_name = "ADDR")]
-    source: Option<IpAddr>,
-    /// Use IPv4 only.
-    #[arg(short = '4', long)]
-    ipv4: bool,
-    /// Use IPv6 only.
-    #[arg(short = '6', long, conflicts_with = "ipv4")]
-    ipv6: bool,
+    #[command(flatten)]
+    door: Door,
     /// Use the unix socket at the path that is given as address.
     #[cfg(unix)]
-    #[arg(short = 'U', long, conflicts_with_all = ["port", "source", "ipv4", "ipv6", "allow"])]
+    #[arg(short = 'U', long, conflicts_with_all = ["port", "source", "ipv4", "ipv6", "allow", "deny", "tls"])]
     unixsock: bool,
-    /// With -l, hosts that may connect; repeatable [default: this machine only].
-    #[arg(long, value_name = "CIDR", requires = "listen")]
-    allow: Vec<Access>,
     /// Exit when nothing was sent or received for this long; also the time limit to connect, which
     /// is 10s by default.
     #[arg(short = 'w', long, value_name = "TIME", value_parser = amount::duration)]
@@ -95,32 +89,30 @@ impl Relay {
         runtime::block_on(self.relay(manner))
     }
 
-    async fn relay(self, _: Manner) -> anyhow::Result<Exit> {
+    async fn relay(self, manner: Manner) -> anyhow::Result<Exit> {
         let mut input: Input = match self.no_stdin || self.zero {
             true => Box::new(tokio::io::empty()),
             false => Box::new(Feed::new(io::stdin())?),
         };
+        if self.listen {
+            return self.accept(&mut input, manner).await;
+        }
+        if self.door.is_special()? {
+            let only = "--allow, --deny and --tls need -l: they are for connections to this port";
+            return Err(Usage::new(only).into());
+        }
         #[cfg(unix)]
         if self.unixsock {
-            return self.over_unix(&mut input).await;
-        }
-        if self.listen {
-            let listener = self.bind().await?;
-            debug!("Listening on {}.", listener.local_addr()?);
-            let access = self.allow.iter().cloned();
-            let access = access.fold(Access::loopback(), Access::and);
-            return self
-                .each(&mut input, async || {
-                    loop {
-                        let (tcp, peer) = listener.accept().await?;
-                        if access.allows(peer.ip()) {
-                            debug!(%peer, "Accepted a connection.");
-                            return Ok(tcp);
-                        }
-                        error!(%peer, "Refused a connection: `--allow` does not cover its host.");
-                    }
-                })
-                .await;
+            let path = self.path()?;
+            let socket = tokio::net::UnixStream::connect(path).await;
+            let socket = socket.map_err(|source| Error::Connect {
+                address: path.to_owned(),
+                source,
+            })?;
+            if !self.zero {
+                self.one(socket, &mut input).await?;
+            }
+            return Ok(Exit::Done);
         }
         let tcp = self.connect().await?;
         debug!(peer = %tcp.peer_addr()?, "Connected.");
@@ -130,25 +122,52 @@ impl Relay {
         Ok(Exit::Done)
     }
 
-    /// Relays one connection after the other, as `accept` returns them.
-    async fn each<S: AsyncRead + AsyncWrite>(
-        &self,
-        input: &mut Input,
-        accept: impl AsyncFn() -> io::Result<S>,
-    ) -> anyhow::Result<Exit> {
-        loop {
-            let ended = self
-                .one(accept().await.context("cannot accept connections")?, input)
-                .await;
-            if !self.keep_open {
-                return ended.map(|()| Exit::Done);
-            }
-            match ended {
-                Ok(()) => {}
-                Err(fault) if fault.is::<RelayError>() => error!("{fault}."),
-                Err(fault) => return Err(fault),
-            }
+    /// Relays a connection to our port, or one after the other.
+    async fn accept(&self, input: &mut Input, manner: Manner) -> anyhow::Result<Exit> {
+        let (listener, tls) = self.bind().await?;
+        debug!("Listening on {listener}.");
+        if !manner.quiet {
+            tls.iter().for_each(super::tls::told);
         }
+        // At a signal the file of a unix socket is removed.
+        let (stop, hangup) = (CancellationToken::new(), Hangup::default());
+        listener.reload_on(&hangup);
+        signals::watch(stop.clone(), signals::Hangup::default(), move |signal| {
+            if signal == Signal::Reopen {
+                hangup.raise();
+            }
+        })?;
+        let options = self.options();
+        let relaying = async {
+            loop {
+                let output = tokio::io::stdout();
+                let ended = ended(net::relay_next(&listener, &mut *input, output, &options).await);
+                if !self.keep_open {
+                    return ended;
+                }
+                match ended {
+                    Err(fault) if fault.is::<RelayError>() => error!("{fault}."),
+                    ended => ended?,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Exit::Interrupted),
+            ended = relaying => ended.map(|()| Exit::Done),
+        }
+    }
+
+    /// The port, or the unix socket, of `-l`.
+    async fn bind(&self) -> anyhow::Result<(Listener, Option<TlsServer>)> {
+        let tls = self.door.tls()?;
+        let options = self.door.options(tls.clone(), Keepalive::default());
+        #[cfg(unix)]
+        if self.unixsock {
+            return Ok((Listener::unix(Path::new(self.path()?), options)?, tls));
+        }
+        let address = self.door.address(&self.address, self.port).await?;
+        Ok((Listener::open(address, options)?, tls))
     }
 
     /// Relays one connection.
@@ -157,63 +176,25 @@ impl Relay {
         socket: impl AsyncRead + AsyncWrite,
         input: &mut Input,
     ) -> anyhow::Result<()> {
+        let output = tokio::io::stdout();
+        ended(net::relay(socket, input, output, &self.options()).await)
+    }
+
+    fn options(&self) -> RelayOptions {
         let mut options = RelayOptions::default();
         options.idle = self.idle_timeout;
         options.quit = self.quit;
         options.until_closed = self.keep_open;
-        match net::relay(socket, input, tokio::io::stdout(), &options).await {
-            Ok(relayed) => {
-                debug!("The connection has ended: {relayed}.");
-                Ok(())
-            }
-            Err(RelayError::Output(error)) => Err(Stdout(error).into()),
-            Err(error) => Err(error.into()),
-        }
+        options
     }
 
-    /// The addresses of one host that `-4` and `-6` allow.
-    async fn resolve(&self, text: &str) -> anyhow::Result<Vec<SocketAddr>> {
-        let mut found = net::resolve(text).await?;
-        found.retain(|at| if at.is_ipv4() { !self.ipv6 } else { !self.ipv4 });
-        if found.is_empty() {
-            let family = if self.ipv4 { "IPv4" } else { "IPv6" };
-            anyhow::bail!("{text} has no {family} address");
+    /// The path of `-U`.
+    #[cfg(unix)]
+    fn path(&self) -> Result<&str, Usage> {
+        match &self.address[..] {
+            [path] => Ok(path),
+            _ => Err(Usage::new("-U takes one path")),
         }
-        Ok(found)
-    }
-
-    /// The address of `-l`.
-    fn listening(&self) -> Result<String, Usage> {
-        let loopback = self.ipv6.then_some(Ipv6Addr::LOCALHOST.into());
-        match (self.source.or(loopback), &self.address[..]) {
-            (Some(host), []) => address::joined(&[host.to_string()], self.port),
-            (Some(host), [port]) if self.port.is_none() && !port.contains(':') => {
-                address::joined(&[host.to_string(), port.clone()], None)
-            }
-            (Some(host), _) if self.source.is_some() => Err(Usage::new(format!(
-                "-s {host} is the host to listen on; give only a port besides"
-            ))),
-            (_, words) => address::joined(words, self.port),
-        }
-    }
-
-    /// Binds the port of `-l`.
-    async fn bind(&self) -> anyhow::Result<TcpListener> {
-        let address = self.resolve(&self.listening()?).await?[0];
-        if !address.ip().to_canonical().is_loopback() && self.allow.is_empty() {
-            return Err(Error::NoAccess { address }.into());
-        }
-        let bind = || {
-            let socket = socket_for(address)?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        let wrong = |source| Error::Bind {
-            address: address.to_string(),
-            source,
-        };
-        Ok(bind().map_err(wrong)?)
     }
 
     /// Connects to the first address that answers.
@@ -221,19 +202,21 @@ impl Relay {
         let text = address::joined(&self.address, None)?;
         net::check(&text)?;
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for at in self.resolve(&text).await? {
+        for at in net::resolve_in(&text, self.door.families.one()).await? {
             let dialled = async {
                 let socket = socket_for(at)?;
-                if self.source.is_some() || self.port.is_some() {
+                if self.door.source.is_some() || self.port.is_some() {
                     let any = match at {
                         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
                     };
-                    let local = (self.source.unwrap_or(any), self.port.unwrap_or(0));
+                    let local = (self.door.source.unwrap_or(any), self.port.unwrap_or(0));
                     socket.set_reuseaddr(true)?;
                     socket.bind(local.into())?;
                 }
-                socket.connect(at).await
+                let tcp = socket.connect(at).await?;
+                net::limit_unsent(&tcp)?;
+                Ok(tcp)
             };
             let answer = timeout(self.idle_timeout.unwrap_or(ANSWER), dialled).await;
             match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -247,27 +230,17 @@ impl Relay {
         }
         .into())
     }
+}
 
-    #[cfg(unix)]
-    async fn over_unix(&self, input: &mut Input) -> anyhow::Result<Exit> {
-        let [path] = &self.address[..] else {
-            return Err(Usage::new("-U takes one path").into());
-        };
-        if self.listen {
-            let listener = tokio::net::UnixListener::bind(path)
-                .with_context(|| format!("cannot listen on {path}"))?;
-            let file = Removed(path.into());
-            let accept = async || Ok(listener.accept().await?.0);
-            let done = self.each(input, accept).await;
-            drop(file);
-            return done;
+/// Reports how a relay has ended.
+fn ended(relayed: Result<Relayed, RelayError>) -> anyhow::Result<()> {
+    match relayed {
+        Ok(relayed) => {
+            debug!("The connection has ended: {relayed}.");
+            Ok(())
         }
-        let socket = tokio::net::UnixStream::connect(path).await;
-        let socket = socket.with_context(|| format!("cannot connect to {path}"))?;
-        if !self.zero {
-            self.one(socket, input).await?;
-        }
-        Ok(Exit::Done)
+        Err(RelayError::Output(error)) => Err(Stdout(error).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -284,18 +257,6 @@ pub(super) fn quit_as_nc(arguments: &mut [OsString]) {
         if arguments[i] == "-q" && seconds(i + 1) {
             arguments[i] = "--quit".into();
         }
-    }
-}
-
-/// A file that is removed at the end: that of a unix socket.
-#[cfg(unix)]
-struct Removed(std::path::PathBuf);
-
-#[cfg(unix)]
-impl Drop for Removed {
-    fn drop(&mut self) {
-        // Someone else may have removed it.
-        std::fs::remove_file(&self.0).ok();
     }
 }
 

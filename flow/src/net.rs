@@ -41,11 +41,11 @@ mod uplink;
 pub use access::Access;
 pub use address::{Family, check, resolve, resolve_in};
 pub use connect::{CONNECT_TIMEOUT, ConnectOptions, Link, Retry, Server, connect, probe};
-pub use connection::{Connection, Peer};
+pub use connection::{Connection, Peer, limit_unsent};
 pub use door::{ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS};
 pub use keepalive::Keepalive;
 pub use listen::{Connections, Listener, listen};
-pub use relay::{RelayError, RelayOptions, Relayed, relay};
+pub use relay::{RelayError, RelayOptions, Relayed, relay, relay_next};
 #[cfg(feature = "tls")]
 pub use tls::{HANDSHAKE_TIMEOUT, Identity, TlsClient, TlsServer, Trust};
 pub use uplink::Uplink;

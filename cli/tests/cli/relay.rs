@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::program::{Running, dumpstream, fed, ran, until};
 
@@ -95,7 +96,45 @@ fn the_exit_code_says_how_it_ended() {
     ran(folder.path(), &["relay", "127.0.0.1"]).failed(2, &["the port number is missing"]);
     ran(folder.path(), &["relay", "-l", "0.0.0.0:0"]).failed(2, &["--allow"]);
     ran(folder.path(), &["relay", "-6", "127.0.0.1", &port]).failed(1, &["no IPv6 address"]);
+    ran(folder.path(), &["relay", "--tls", "127.0.0.1", &port]).failed(2, &["need -l"]);
     ran(folder.path(), &["relay", "-l", "-s", "127.0.0.1", "a", "b"]).failed(2, &["-s 127.0.0.1"]);
+}
+
+/// Its kernel buffers are small, so that the relay waits for it.
+fn slow_reader() -> (socket2::Socket, String) {
+    let server = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    server.set_recv_buffer_size(4 << 10).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    server.bind(&any.into()).unwrap();
+    server.listen(1).unwrap();
+    let port = server.local_addr().unwrap().as_socket().unwrap().port();
+    (server, port.to_string())
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, port) = slow_reader();
+    let other = std::thread::spawn(move || {
+        let (mut socket, _) = server.accept().unwrap();
+        let (mut all, mut buf) = (0, [0; 40 << 10]);
+        loop {
+            match socket.read(&mut buf).unwrap() {
+                0 => return all,
+                n => all += n,
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let bytes = vec![b'x'; 4 << 20];
+    let relay = ["relay", "-w", "500ms", "127.0.0.1", &port];
+    fed(folder.path(), &relay, &bytes).quiet();
+    assert_eq!(other.join().unwrap(), bytes.len());
+
+    let (_server, port) = slow_reader();
+    let relay = ["relay", "-w", "100ms", "127.0.0.1", &port];
+    let stopped = fed(folder.path(), &relay, &bytes);
+    stopped.failed(1, &["stopped reading", "for 100ms"]);
 }
 
 #[test]
@@ -135,6 +174,28 @@ fn a_unix_socket_is_a_file_that_goes() {
     assert_eq!(out(folder.path()), "text\n");
     assert!(!socket.exists());
     ran(folder.path(), &["relay", "-U", "socket"]).failed(1, &["cannot connect to socket"]);
+}
+
+#[test]
+fn a_unix_socket_is_listened_on_again_after_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    // The file that a killed listener leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    for _ in 0..2 {
+        let mut command = dumpstream(folder.path(), &["relay", "-lkvd", "-U", "socket"]);
+        command.stdout(fs::File::create(folder.path().join("out")).unwrap());
+        let running = Running::new(command);
+        running.says("Listening on ");
+        fed(folder.path(), &["relay", "-U", "socket"], b"text\n").quiet();
+        until("it is written", || {
+            (out(folder.path()) == "text\n").then_some(())
+        });
+        running.signal("TERM");
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(130), "{said}");
+        assert!(!socket.exists());
+    }
 }
 
 /// `relay … | head -1` is no failure.

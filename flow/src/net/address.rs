@@ -54,7 +54,15 @@ pub async fn resolve_in(text: &str, family: Option<Family>) -> Result<Vec<Socket
     };
     found.retain(|address| family.is_none_or(|family| family == Family::of(address.ip())));
     if found.is_empty() {
-        return Err(unknown(io::ErrorKind::AddrNotAvailable.into()));
+        let none = match family {
+            Some(Family::V4) => "it has no IPv4 address",
+            Some(Family::V6) => "it has no IPv6 address",
+            None => "it has no address",
+        };
+        return Err(unknown(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            none,
+        )));
     }
     Ok(found)
 }

@@ -135,6 +135,24 @@ pub(super) fn reset(tcp: &TcpStream) {
     }
 }
 
+/// Bytes that the kernel may hold for a connection beyond what the network has room for.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 << 10;
+
+/// Makes the kernel accept bytes as the other end takes them rather than megabytes at a time, so
+/// that a slow reader can be distinguished from one that has stopped. Only Linux has such a limit
+/// apart from the send buffer, which limits the throughput, too.
+///
+/// # Errors
+/// The system's error.
+pub fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = tcp;
+    Ok(())
+}
+
 /// A connected socket, perhaps with TLS.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -165,6 +183,15 @@ impl Stream {
             }
             #[cfg(unix)]
             Wire::Unix(unix) => SockRef::from(unix).set_send_buffer_size(buffer),
+        }
+    }
+
+    /// See [`limit_unsent`]; a unix socket has no such limit.
+    pub(super) fn limit_unsent(&self) -> io::Result<()> {
+        match self.wire() {
+            Wire::Tcp(tcp) => limit_unsent(tcp),
+            #[cfg(unix)]
+            Wire::Unix(_) => Ok(()),
         }
     }
 

@@ -19,6 +19,7 @@ use super::door::{Door, ListenOptions};
 use super::places::{NoPlace, PATIENCE};
 use super::port::{BACKLOG, Knock, Port};
 use super::{Access, Connection, Outcome, receive};
+use crate::Hangup;
 use crate::run::Error;
 use crate::station::Station;
 use crate::summary::Summary;
@@ -179,6 +180,11 @@ impl Listener {
                 Err(error) => self.rest(&error),
             }
         }
+    }
+
+    /// Reads certificates again at each [`Hangup`].
+    pub fn reload_on(&self, hangup: &Hangup) {
+        self.door.reload_on(hangup);
     }
 
     /// The next connection; after [`Listener::stop`], until there is none.

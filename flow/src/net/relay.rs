@@ -8,15 +8,22 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{Connection, Listener};
 
 /// Bytes of one read.
 const ROOM: usize = 256 << 10;
+
+/// Bytes of one write at most, as many as a pipe holds: what a slow reader takes counts soon.
+const PIECE: usize = 64 << 10;
 
 /// When a relay ends, beside the end of both ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayOptions {
-    /// It ends when no byte has moved for this long.
+    /// It ends when no byte has moved for this long; if bytes were waiting to be written, it fails.
     pub idle: Option<Duration>,
     /// It ends this long after the end of the input, even if the other end has more to say.
     pub quit: Option<Duration>,
@@ -148,10 +155,60 @@ pub async fn relay(
                     Err(error) => return Err(failed.unwrap_or(error)),
                 }
             }
-            () = &mut idle => break,
+            () = &mut idle => {
+                let stalled = |way: &Way| {
+                    let idle = options.idle.unwrap_or_default();
+                    let waits = format!("no byte was accepted for {idle:?}");
+                    way.waits.get().then(|| io::Error::new(io::ErrorKind::TimedOut, waits))
+                };
+                failed = failed
+                    .or(stalled(&sent).map(|source| RelayError::Send {
+                        sent: sent.bytes.get(),
+                        source,
+                    }))
+                    .or(stalled(&received).map(RelayError::Output));
+                break;
+            }
         }
     }
     failed.map_or_else(|| Ok(moved()), Err)
+}
+
+/// Relays the next connection that the listener lets in.
+///
+/// # Errors
+/// See [`relay()`].
+pub async fn relay_next(
+    listener: &Listener,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    options: &RelayOptions,
+) -> Result<Relayed, RelayError> {
+    let connection = next(listener).await;
+    debug!(peer = %connection.peer(), "Accepted a connection.");
+    // Its place is taken until the end.
+    let (stream, _place) = connection.into_parts();
+    if let Err(error) = stream.limit_unsent() {
+        debug!(%error, "Cannot set the options of a connection.");
+    }
+    relay(stream, input, output, options).await
+}
+
+/// The next connection after its TLS handshake, if it needs one; nobody is let in meanwhile.
+async fn next(listener: &Listener) -> Connection {
+    let (door, never) = (listener.door(), CancellationToken::new());
+    loop {
+        tokio::select! {
+            biased;
+            () = door.refusals_due() => {}
+            connection = listener.accept() => {
+                // A handshake that fails is counted, and logged once a second.
+                if let Ok(Some(connection)) = door.ready(connection, &never).await {
+                    return connection;
+                }
+            }
+        }
+    }
 }
 
 enum Fault {
@@ -164,6 +221,8 @@ struct Way {
     bytes: Cell<u64>,
     /// When bytes last moved.
     moved: Cell<Instant>,
+    /// Whether bytes were read that are not written yet.
+    waits: Cell<bool>,
 }
 
 impl Default for Way {
@@ -171,6 +230,7 @@ impl Default for Way {
         Way {
             bytes: Cell::new(0),
             moved: Cell::new(Instant::now()),
+            waits: Cell::new(false),
         }
     }
 }
@@ -190,11 +250,30 @@ impl Way {
                 Err(error) => return Err(Fault::Read(error)),
             };
             self.moved.set(Instant::now());
-            to.write_all(&buf[..n]).await.map_err(Fault::Write)?;
-            to.flush().await.map_err(Fault::Write)?;
+            self.waits.set(true);
+            for piece in buf[..n].chunks(PIECE) {
+                self.write(piece, to).await.map_err(Fault::Write)?;
+            }
+            self.waits.set(false);
+        }
+    }
+
+    /// Writes all of it, and counts each part as soon as that is accepted.
+    async fn write(&self, mut piece: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while !piece.is_empty() {
+            let n = match to.write(piece).await {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.moved.set(Instant::now());
+            to.flush().await?;
             self.bytes.set(self.bytes.get() + n as u64);
             self.moved.set(Instant::now());
+            piece = &piece[n..];
         }
+        Ok(())
     }
 }
 
@@ -220,6 +299,43 @@ mod tests {
         let done = done.unwrap();
         assert_eq!((done.sent, done.received), (100_000, 200_000));
         assert!(other.await.unwrap() == input && output == long);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_not_silence_and_one_that_stops_is_a_failure() {
+        let options = RelayOptions {
+            idle: Some(Duration::from_secs(1)),
+            ..RelayOptions::default()
+        };
+        let input = vec![1; 300_000];
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        let other = tokio::spawn(async move {
+            let (mut all, mut buf) = (0, vec![0; 40_000]);
+            loop {
+                sleep(Duration::from_millis(600)).await;
+                match theirs.read(&mut buf).await.unwrap() {
+                    0 => return all,
+                    n => all += n,
+                }
+            }
+        });
+        let done = relay(ours, &input[..], &mut Vec::new(), &options).await;
+        assert_eq!(done.unwrap().sent, 300_000);
+        assert_eq!(other.await.unwrap(), 300_000);
+
+        let (ours, _theirs) = tokio::io::duplex(10_000);
+        let stopped = relay(ours, &input[..], &mut Vec::new(), &options).await;
+        let stopped = stopped.unwrap_err().to_string();
+        assert!(stopped.contains("after 10000 bytes"), "{stopped}");
+
+        // An output that takes nothing more.
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        theirs.write_all(&[2; 5_000]).await.unwrap();
+        let (mut output, _reader) = tokio::io::duplex(1_000);
+        let (input, _writer) = tokio::io::duplex(1);
+        let stopped = relay(ours, input, &mut output, &options).await;
+        let stopped = stopped.unwrap_err().to_string();
+        assert!(stopped.contains("output"), "{stopped}");
     }
 
     #[tokio::test(start_paused = true)]
