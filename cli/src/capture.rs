@@ -126,8 +126,8 @@ impl CaptureCommand {
             self.records
                 .several("without --no-restart tcpdump may be started several times")?;
         }
-        self.replay.as_deref().map_or(Ok(()), readable)?;
         let replay = self.replay()?;
+        self.replay.as_deref().map_or(Ok(()), readable)?;
         let (address, filter) = destination::split(&self.words);
         let hosts = match &address {
             None => Vec::new(),

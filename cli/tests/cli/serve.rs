@@ -579,7 +579,7 @@ fn a_client_has_its_time_after_the_end_of_the_text() {
         "--sndbuf",
         "16K",
         "--drain-timeout",
-        "50ms",
+        "1s",
     ];
     let running = Running::new(dumpstream(folder.path(), &serve));
     let mut client = TcpStream::connect(serving(&running)).unwrap();
@@ -592,7 +592,7 @@ fn a_client_has_its_time_after_the_end_of_the_text() {
             0 => break,
             n => all.extend_from_slice(&some[..n]),
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(std::time::Duration::from_millis(40));
     }
     assert!(
         all == text.as_bytes(),

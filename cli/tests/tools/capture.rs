@@ -383,10 +383,16 @@ fn mtu(namespace: &Namespace, folder: &Path) {
     checked(namespace.command("ip").args(small)).unwrap();
 
     // After an error.
-    let missing = ["--replay", "missing.pcap", "-o", "null:"];
-    let ran = captured(namespace, folder, &[&common[..], &missing].concat());
-    ran.failed(1, &["tcpreplay ended with", "missing.pcap"]);
-    assert_eq!(both(), before);
+    std::fs::write(folder.join("wrong.pcap"), "no capture").unwrap();
+    for (file, said) in [
+        ("wrong.pcap", "tcpreplay ended with"),
+        ("missing.pcap", "No such file"),
+    ] {
+        let wrong = ["--replay", file, "-o", "null:"];
+        let ran = captured(namespace, folder, &[&common[..], &wrong].concat());
+        ran.failed(1, &[said, file]);
+        assert_eq!(both(), before);
+    }
     let ran = captured(
         namespace,
         folder,

@@ -301,7 +301,7 @@ fn served_certificates() -> Result<(), Failed> {
         "--tls-key",
         "server.key",
     ];
-    let mut serve = dumpstream(folder.path(), &[&["serve", "0"], &files[..]].concat());
+    let mut serve = dumpstream(folder.path(), &[&["serve", "0", "-v"], &files[..]].concat());
     serve.stdin(Stdio::piped());
     let mut running = Running::new(serve);
     let text = running.stdin();

@@ -47,8 +47,8 @@ pub struct Treatment {
     /// How long a client may accept nothing while there is text for it; then its connection is
     /// reset.
     pub patience: Duration,
-    /// How long clients have for the rest after a stop, and for closing the connection once they
-    /// have had everything.
+    /// How long clients have for the rest after a stop. After the end of the text: how long one may
+    /// accept nothing, and how long it has for closing the connection once it has had everything.
     pub drain_timeout: Duration,
 }
 

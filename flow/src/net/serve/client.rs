@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
@@ -25,7 +24,6 @@ pub(super) async fn client(
     place: &mut Place,
     treatment: &Treatment,
 ) -> Left {
-    let patience = treatment.patience;
     let mut said = vec![0; ROOM];
     let mut half = false;
     let mut sending = Sending::default();
@@ -38,12 +36,12 @@ pub(super) async fn client(
                 Ok(n) => { place.ignored(n); continue }
                 Err(_) => break Left::Itself,
             },
-            step = sending.step(&mut write, place, patience) => step,
+            step = sending.step(&mut write, place, treatment) => step,
         };
         match step {
             Ok(Step::More) => {}
             Ok(Step::End) => break Left::Itself,
-            Ok(Step::Slow) => return Left::Slow,
+            Ok(Step::Left(left)) => return left,
             Err(_) => break Left::Itself,
         }
     };
@@ -68,7 +66,7 @@ pub(super) async fn client(
 enum Step {
     More,
     End,
-    Slow,
+    Left(Left),
 }
 
 /// What is being written.
@@ -128,19 +126,20 @@ impl Sending {
         &mut self,
         write: &mut (impl AsyncWrite + Unpin),
         place: &mut Place,
-        patience: Duration,
+        treatment: &Treatment,
     ) -> io::Result<Step> {
+        let Treatment {
+            patience,
+            drain_timeout,
+            ..
+        } = *treatment;
         let Some(now) = &mut self.now else {
             if self.held {
-                let flushed = tokio::select! {
+                tokio::select! {
                     biased;
-                    flushed = timeout(patience, write.flush()) => flushed,
-                    () = place.overrun() => return Ok(Step::Slow),
-                };
-                let Ok(flushed) = flushed else {
-                    return Ok(Step::Slow);
-                };
-                flushed?;
+                    flushed = write.flush() => flushed?,
+                    left = place.too_slow(patience, drain_timeout) => return Ok(Step::Left(left)),
+                }
                 self.held = false;
             }
             self.now = match place.next().await {
@@ -149,7 +148,7 @@ impl Sending {
                     return Ok(Step::End);
                 }
                 Next::Text(placed, at) => Some(Now::new(Text::Piece(placed), at)),
-                Next::Skipped(_) if place.disconnects() => return Ok(Step::Slow),
+                Next::Skipped(_) if place.disconnects() => return Ok(Step::Left(Left::Slow)),
                 Next::Skipped(records) => {
                     let notice = Text::Notice(self.notice(place, records));
                     Some(Now::new(notice, 0))
@@ -160,11 +159,8 @@ impl Sending {
         let patience = patience.saturating_sub(now.moved.elapsed());
         let written = tokio::select! {
             biased;
-            written = timeout(patience, write.write(&now.bytes()[now.at..])) => written,
-            () = place.overrun() => return Ok(Step::Slow),
-        };
-        let Ok(written) = written else {
-            return Ok(Step::Slow);
+            written = write.write(&now.bytes()[now.at..]) => written,
+            left = place.too_slow(patience, drain_timeout) => return Ok(Step::Left(left)),
         };
         match written {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -193,6 +189,8 @@ impl Sending {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::net::Peer;
     use crate::net::serve::{Fanout, Notice, Piece, Slow};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -268,10 +270,25 @@ impl Place {
     }
 
     /// Waits until the client's next piece is dropped, if it is to be disconnected then.
-    pub(super) async fn overrun(&mut self) {
+    async fn overrun(&mut self) {
         match self.disconnects() {
             true => self.cursor.lapped().await,
             false => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the client, which accepts nothing, is too slow: after `patience`, when it is to be
+    /// disconnected, or once the text has ended, after `drain`. Returns how it leaves.
+    pub(super) async fn too_slow(&mut self, patience: Duration, drain: Duration) -> Left {
+        let fanout = self.fanout.clone();
+        let late = async {
+            fanout.ended().await;
+            sleep(drain).await;
+        };
+        tokio::select! {
+            () = sleep(patience) => Left::Slow,
+            () = self.overrun() => Left::Slow,
+            () = late => Left::Late,
         }
     }
 
