@@ -231,7 +231,7 @@ fn served(words: &[&str], end: End) -> Result<(), Failed> {
         client.child.wait()?;
     }
     // More than a stopped client's buffers and the ring hold.
-    for _ in 0..20 {
+    for _ in 0..60 {
         server.write(1000)?;
         let all = server.text.len();
         until("another client has all", || {
