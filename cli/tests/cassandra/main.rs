@@ -7,7 +7,11 @@
 //! much the tests of load do.
 
 mod ask;
+mod flow;
 mod load;
+#[path = "../tools/namespace.rs"]
+#[allow(dead_code, reason = "the tests of the tools use more of it")]
+mod namespace;
 mod node;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
@@ -23,7 +27,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use given::tool;
 use libtest_mimic::{Arguments, Trial};
+
+use crate::namespace::namespaces;
 
 /// A program that waits for a cluster waits for ever. A million rows and twenty faults take less than
 /// half of this.
@@ -91,13 +98,18 @@ fn main() -> ExitCode {
     ];
     let listing = arguments.list;
     let trials = trials.into_iter();
-    let trials = trials.map(|(name, test)| trial(name, listing, test));
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let trials = trials.map(|(name, test)| trial(name, listing, &[], test));
+    let mut trials: Vec<_> = trials.collect();
+    let tools = ["tcpdump", "tcpreplay", "nc", "ip"].map(tool);
+    let needs = [&tools[..], &[namespaces()]].concat();
+    let flow = trial("the_whole_flow", listing, &needs, flow::the_whole_flow);
+    trials.insert(0, flow);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     node::stop_all();
     conclusion.exit_code()
 }
 
-fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
+fn trial(name: &'static str, listing: bool, needs: &[Result<(), String>], test: fn()) -> Trial {
     let available = match listing {
         true => Ok(()),
         false if !set("CI", "true") && !set("DUMPSTREAM_CASSANDRA", "1") => {
@@ -105,7 +117,8 @@ fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
         }
         false => node::available(),
     };
-    given::trial(name, &[available], move || {
+    let needs = [&[available], needs].concat();
+    given::trial(name, &needs, move || {
         let begun = Instant::now();
         let (ended, watch) = mpsc::channel::<()>();
         thread::spawn(move || {
