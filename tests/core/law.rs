@@ -115,8 +115,8 @@ fn a_joined_head_has_the_values_of_its_record() {
             }
             let style = framer.style();
             let record = Record::new(text.to_vec(), style, cut.kind);
-            let lines = text.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-            let more = lines.count() - 1 - record.lines().count();
+            let lines = text.strip_suffix(b"\n").unwrap_or(text);
+            let more = lines.split(|b| *b == b'\n').count() - 1 - record.lines().count();
             let mut first = text.split(|b| *b == b'\n');
             let (first, second) = (first.next().unwrap(), first.next().unwrap_or_default());
             let endpoints = first.trim_ascii_end().ends_with(b")") && second.starts_with(b"    ");
