@@ -64,7 +64,7 @@ pub(super) struct CaptureCommand {
     #[arg(long)]
     keep_ssh: bool,
     /// How often to ask tcpdump for its counters.
-    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "10s")]
+    #[arg(long, value_name = "TIME", value_parser = amount::limit, default_value = "10s")]
     stats: Duration,
     /// Exit when tcpdump dies.
     #[arg(long)]
@@ -94,13 +94,6 @@ pub(super) struct CaptureCommand {
     receive: Receive,
     #[command(flatten)]
     records: Records,
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    match amount::duration(text)? {
-        Duration::ZERO => Err("must be greater than 0".to_owned()),
-        interval => Ok(interval),
-    }
 }
 
 impl CaptureCommand {
