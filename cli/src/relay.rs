@@ -15,17 +15,13 @@ use dumpstream_flow::net::{
 };
 use dumpstream_flow::run::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::door::Door;
 use super::signals::{self, Signal};
 use super::{Exit, Manner, Stdout, Usage, address, amount, runtime};
-
-/// How long an address may take to answer, unless `-w` sets another time.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Relay standard input and output over a connection, as nc does
 ///
@@ -201,34 +197,28 @@ impl Relay {
     async fn connect(&self) -> anyhow::Result<TcpStream> {
         let text = address::joined(&self.address, None)?;
         net::check(&text)?;
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for at in net::resolve_in(&text, self.door.families.one()).await? {
-            let dialled = async {
-                let socket = socket_for(at)?;
-                if self.door.source.is_some() || self.port.is_some() {
-                    let any = match at {
-                        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-                    };
-                    let local = (self.door.source.unwrap_or(any), self.port.unwrap_or(0));
-                    socket.set_reuseaddr(true)?;
-                    socket.bind(local.into())?;
-                }
-                let tcp = socket.connect(at).await?;
-                net::limit_unsent(&tcp)?;
-                Ok(tcp)
-            };
-            let answer = timeout(self.idle_timeout.unwrap_or(ANSWER), dialled).await;
-            match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(tcp) => return Ok(tcp),
-                Err(error) => last = error,
+        let hosts = net::resolve_in(&text, self.door.families.one()).await?;
+        let dial = |at| async move {
+            let socket = net::socket_for(at)?;
+            if self.door.source.is_some() || self.port.is_some() {
+                let any = match at {
+                    SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+                };
+                let local = (self.door.source.unwrap_or(any), self.port.unwrap_or(0));
+                socket.set_reuseaddr(true)?;
+                socket.bind(local.into())?;
             }
-        }
-        Err(Error::Connect {
-            address: text,
-            source: last,
-        }
-        .into())
+            let tcp = socket.connect(at).await?;
+            net::limit_unsent(&tcp)?;
+            Ok(tcp)
+        };
+        let limit = self.idle_timeout.unwrap_or(net::CONNECT_TIMEOUT);
+        let answer = net::first_answer(&hosts, limit, dial).await;
+        answer.map_err(|source| {
+            let address = text;
+            Error::Connect { address, source }.into()
+        })
     }
 }
 
@@ -257,12 +247,5 @@ pub(super) fn quit_as_nc(arguments: &mut [OsString]) {
         if arguments[i] == "-q" && seconds(i + 1) {
             arguments[i] = "--quit".into();
         }
-    }
-}
-
-fn socket_for(address: SocketAddr) -> io::Result<TcpSocket> {
-    match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
     }
 }

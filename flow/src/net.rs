@@ -26,6 +26,7 @@ mod access;
 mod address;
 mod connect;
 mod connection;
+mod dial;
 mod door;
 mod keepalive;
 mod listen;
@@ -40,8 +41,9 @@ mod uplink;
 
 pub use access::Access;
 pub use address::{Family, check, resolve, resolve_in};
-pub use connect::{CONNECT_TIMEOUT, ConnectOptions, Link, Retry, Server, connect, probe};
+pub use connect::{ConnectOptions, Link, Retry, Server, connect, probe};
 pub use connection::{Connection, Peer, limit_unsent};
+pub use dial::{CONNECT_TIMEOUT, first_answer, socket_for};
 pub use door::{ListenOptions, MAX_CONNECTIONS, MAX_PER_ADDRESS};
 pub use keepalive::Keepalive;
 pub use listen::{Connections, Listener, listen};

@@ -11,24 +11,23 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use dumpstream::Origin;
+use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+#[cfg(unix)]
+use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::address::{Family, resolve_in};
 use super::connection::{Connection, Peer};
+use super::dial::{CONNECT_TIMEOUT, first_answer, socket_for};
 use super::keepalive::Keepalive;
 #[cfg(feature = "tls")]
 use super::tls::TlsClient;
 use super::{Outcome, RECEIVE_BUFFER, receive};
 use crate::run::Error;
 use crate::station::Station;
-
-/// How long one address may take to answer by default: for a host that drops our packets, the kernel would
-/// take two minutes to give up.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When to connect again after the server has gone or did not answer. The wait doubles each time,
 /// less a random part of up to a half, so that many receivers do not come back at the same moment.
@@ -315,16 +314,12 @@ async fn open(server: &Server, options: &ConnectOptions) -> Result<Connection, E
     let opened = match server {
         Server::Host(address) => {
             let family = options.family.or(options.source.map(Family::of));
-            let mut opened = Err(io::ErrorKind::AddrNotAvailable.into());
-            for host in resolve_in(address, family).await? {
-                let tried = timeout(options.timeout, dial(host, options.source)).await;
-                let tried = tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                opened = tried.and_then(|tcp| Connection::tcp(tcp, options.keepalive));
-                if opened.is_ok() {
-                    break;
-                }
-            }
-            opened
+            let hosts = resolve_in(address, family).await?;
+            let dial = |host| async move {
+                let tcp = dial(host, options.source).await?;
+                Connection::tcp(tcp, options.keepalive)
+            };
+            first_answer(&hosts, options.timeout, dial).await
         }
         #[cfg(unix)]
         Server::Unix(path) => {
@@ -343,11 +338,7 @@ async fn open(server: &Server, options: &ConnectOptions) -> Result<Connection, E
 }
 
 async fn dial(host: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if host.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = socket_for(host)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER as u32)?;
     if let Some(source) = source {
         socket.bind(SocketAddr::new(source, 0))?;

@@ -14,11 +14,9 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::dial::{CONNECT_TIMEOUT, first_answer};
 use super::{Keepalive, Retry};
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
-
-/// How long one address may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long the other end may take to read what the kernel holds, after everything was sent.
 const LINGER: Duration = Duration::from_secs(30);
@@ -62,23 +60,19 @@ impl Uplink {
     async fn connect(&self) -> Open {
         let mut failures = 0;
         loop {
-            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            for host in &self.hosts {
-                let tried = timeout(ANSWER, TcpStream::connect(host)).await;
-                match tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                    Ok(tcp) => {
-                        // It also works without them.
-                        tcp.set_nodelay(true).ok();
-                        Keepalive::default().set(&tcp).ok();
-                        if failures > 0 {
-                            // Whoever read that it failed waits for this.
-                            warn!("{} accepted the connection.", self.name);
-                        }
-                        return Open { tcp, half: false };
+            let last = match first_answer(&self.hosts, CONNECT_TIMEOUT, TcpStream::connect).await {
+                Ok(tcp) => {
+                    // It also works without them.
+                    tcp.set_nodelay(true).ok();
+                    Keepalive::default().set(&tcp).ok();
+                    if failures > 0 {
+                        // Whoever read that it failed waits for this.
+                        warn!("{} accepted the connection.", self.name);
                     }
-                    Err(error) => last = error,
+                    return Open { tcp, half: false };
                 }
-            }
+                Err(error) => error,
+            };
             failures += 1;
             let wait = self.retry.wait(failures);
             let shown = Duration::from_millis(wait.as_millis() as u64);
