@@ -7,10 +7,14 @@ pub mod capture;
 pub mod causes;
 pub mod clock;
 mod codec;
+#[cfg(any(feature = "cassandra", feature = "kafka"))]
+mod credentials;
 pub mod feed;
 mod foreign;
 #[cfg(feature = "input")]
 pub mod input;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod lane;
 mod latency;
 pub mod net;
@@ -21,6 +25,8 @@ mod progress;
 pub mod rejects;
 pub mod replay;
 pub mod run;
+#[cfg(any(feature = "cassandra", feature = "kafka"))]
+mod servers;
 mod sink;
 mod station;
 mod store;

@@ -1,7 +1,5 @@
 //! What a `cassandra://` URL says: the cluster, the table, and how it is written.
 
-mod credentials;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,10 +9,15 @@ use scylla::statement::Consistency;
 use super::name::identifier;
 use super::replication::Replication;
 use crate::amount;
+use crate::credentials::{self, Variables};
+use crate::servers::servers;
 use crate::sink::SinkError;
 use crate::sink::parts::UrlParts;
 
-pub use credentials::{PASSWORD_VARIABLE, USER_VARIABLE};
+/// The variable of the user's name, if the URL does not name a file.
+pub const USER_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_USER";
+/// The variable of the password, if the URL does not name a file.
+pub const PASSWORD_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_PASSWORD";
 
 /// The port of CQL.
 const PORT: u16 = 9042;
@@ -122,10 +125,11 @@ impl Address {
     /// # Errors
     /// A sentence: the file cannot be read, is readable by others, or one of the two is missing.
     pub(crate) fn credentials(&self) -> Result<Option<(String, String)>, String> {
-        match &self.credentials {
-            Some(file) => credentials::of_file(file).map(Some),
-            None => credentials::of_environment(),
-        }
+        let variables = Variables {
+            user: USER_VARIABLE,
+            password: PASSWORD_VARIABLE,
+        };
+        credentials::read(self.credentials.as_deref(), variables)
     }
 
     /// Parses a URL.
@@ -165,7 +169,7 @@ impl Address {
         let copies = "a number of copies, or one for each data centre: dc1:3,dc2:2";
         Ok(Address {
             text: url.text().to_owned(),
-            nodes: nodes(hosts).map_err(|why| url.malformed(why))?,
+            nodes: servers(hosts, PORT).map_err(|why| url.malformed(why))?,
             keyspace: keyspace.to_owned(),
             table: table.map(str::to_owned),
             consistency: url
@@ -228,38 +232,6 @@ fn form() -> String {
     format!("write {FORM}[?PARAMETER=VALUE&…]")
 }
 
-/// Reads `h1,h2:9042` as `HOST:PORT` each. A port after the last host applies to all hosts without
-/// one.
-fn nodes(hosts: &str) -> Result<Vec<String>, String> {
-    let parsed: Vec<(&str, Option<&str>)> = hosts
-        .split(',')
-        .map(|host| match host.rsplit_once(':') {
-            // `[::1]` and `[::1]:9042`; the colons of a bare IPv6 address do not begin a port.
-            Some((_, port)) if port.ends_with(']') => (host, None),
-            Some((host, port)) => (host, Some(port)),
-            None => (host, None),
-        })
-        .collect();
-    let default = parsed.last().and_then(|(_, port)| *port);
-    let mut nodes = Vec::new();
-    for (host, port) in parsed {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if bare.is_empty() || (bare.contains(':') && bare == host) {
-            return Err(format!(
-                "`{host}` is not a host: give 10.0.0.1, db.example.org or [2001:db8::1]"
-            ));
-        }
-        let port = match port.or(default) {
-            None => PORT,
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("`{text}` is not a port: give a number from 1 to 65535"))?,
-        };
-        nodes.push(format!("{host}:{port}"));
-    }
-    Ok(nodes)
-}
-
 fn consistency(name: &str) -> Option<Consistency> {
     Some(match name.to_ascii_lowercase().as_str() {
         "any" => Consistency::Any,
@@ -301,17 +273,6 @@ mod tests {
 
     fn error(text: &str) -> String {
         text.parse::<Address>().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn hosts_and_ports() {
-        assert_eq!(nodes("a,b").unwrap(), ["a:9042", "b:9042"]);
-        assert_eq!(nodes("a,b:19042").unwrap(), ["a:19042", "b:19042"]);
-        assert_eq!(nodes("a:1,b:2").unwrap(), ["a:1", "b:2"]);
-        assert_eq!(nodes("[::1],[::2]:7").unwrap(), ["[::1]:7", "[::2]:7"]);
-        for wrong in ["", "a,,b", "::1", "a:x", "a:70000"] {
-            assert!(nodes(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -1,42 +1,53 @@
-//! A user's name and password, from a file or the environment; never from the command line.
+//! A user's name and password at a server, from a file or the environment; never from the command
+//! line.
 
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// The variable of the user's name, if the URL does not name a file.
-pub const USER_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_USER";
-/// The variable of the password, if the URL does not name a file.
-pub const PASSWORD_VARIABLE: &str = "DUMPSTREAM_CASSANDRA_PASSWORD";
-
 /// A file with a name and a password is not longer than this.
-const LARGEST_CREDENTIALS: u64 = 64 << 10;
+const LARGEST: u64 = 64 << 10;
 
-/// The name and the password from the environment, if set.
+/// The names of the two environment variables of a kind of server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Variables {
+    pub(crate) user: &'static str,
+    pub(crate) password: &'static str,
+}
+
+/// The name and the password, from the file if there is one, else from the environment, if set.
 ///
 /// # Errors
-/// A sentence: one of the two is not set.
-pub(super) fn of_environment() -> Result<Option<(String, String)>, String> {
-    match (
-        std::env::var(USER_VARIABLE),
-        std::env::var(PASSWORD_VARIABLE),
-    ) {
+/// A sentence: the file cannot be read, is readable by others, or one of the two is missing.
+pub(crate) fn read(
+    file: Option<&Path>,
+    variables: Variables,
+) -> Result<Option<(String, String)>, String> {
+    match file {
+        Some(file) => of_file(file).map(Some),
+        None => of_environment(variables),
+    }
+}
+
+fn of_environment(variables: Variables) -> Result<Option<(String, String)>, String> {
+    let Variables { user, password } = variables;
+    match (std::env::var(user), std::env::var(password)) {
         (Ok(user), Ok(password)) => Ok(Some((user, password))),
         (Err(_), Err(_)) => Ok(None),
         _ => Err(format!(
-            "{USER_VARIABLE} and {PASSWORD_VARIABLE} belong together; set both or neither"
+            "{user} and {password} belong together; set both or neither"
         )),
     }
 }
 
 /// Reads lines `username = …` and `password = …`, as in the credentials file of cqlsh. Sections,
 /// comments and other keys are ignored.
-pub(super) fn of_file(file: &Path) -> Result<(String, String), String> {
+fn of_file(file: &Path) -> Result<(String, String), String> {
     let named = |why: &dyn std::fmt::Display| format!("credentials {}: {why}", file.display());
     private(file).map_err(|why| named(&why))?;
     let mut text = String::new();
     fs::File::open(file)
-        .and_then(|f| f.take(LARGEST_CREDENTIALS).read_to_string(&mut text))
+        .and_then(|f| f.take(LARGEST).read_to_string(&mut text))
         .map_err(|e| named(&e))?;
     let value = |name: &str| {
         text.lines().find_map(|line| {
