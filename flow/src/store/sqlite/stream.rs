@@ -139,8 +139,25 @@ impl Stream {
         conn: &Connection,
         packets: &Packets,
     ) -> Result<Vec<RangeInclusive<i64>>> {
-        let first = packets.first_record() as i64;
-        let last = first + packets.len() as i64 - 1;
+        let mut wanted = Vec::new();
+        for (first, last) in stretches(packets) {
+            self.reach(conn, packets, (first, last), &mut wanted)?;
+        }
+        if let Some(contents) = packets.contents() {
+            self.began.get_or_insert(contents.began);
+        }
+        Ok(wanted)
+    }
+
+    /// Records the arrival of all that the stream has of records `first` to `last`, and adds those that
+    /// are not stored yet.
+    fn reach(
+        &mut self,
+        conn: &Connection,
+        packets: &Packets,
+        (first, last): (i64, i64),
+        admitted: &mut Vec<RangeInclusive<i64>>,
+    ) -> Result<()> {
         let mut wanted = Vec::new();
         if first <= self.last && !self.complete {
             self.fill(conn, first, last.min(self.last), &mut wanted)?;
@@ -167,10 +184,8 @@ impl Stream {
             self.last = last;
             self.ends(packets.packet(packets.len() - 1));
         }
-        if let Some(contents) = packets.contents() {
-            self.began.get_or_insert(contents.began);
-        }
-        Ok(wanted)
+        admitted.append(&mut wanted);
+        Ok(())
     }
 
     /// Records what the last record is.
@@ -349,4 +364,18 @@ impl Stream {
         self.changed = false;
         Ok(())
     }
+}
+
+/// The stretches of ordinals of which these packets are all that the stream has: one, unless the
+/// packets came as messages.
+fn stretches(packets: &Packets) -> Vec<(i64, i64)> {
+    let mut stretches: Vec<(i64, i64)> = Vec::new();
+    for packet in packets.iter() {
+        let (follows, record) = (packet.follows() as i64, packet.record() as i64);
+        match stretches.last_mut() {
+            Some((_, last)) if follows <= *last => *last = record,
+            _ => stretches.push((follows + 1, record)),
+        }
+    }
+    stretches
 }
