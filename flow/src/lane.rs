@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::counters::Counters;
 pub use self::lanes::Lanes;
 use self::offer::{Dropping, Waiting};
+use crate::acks::{Owed, Ticket};
 use crate::latency::{Histogram, Latency};
 use crate::sink::{OnFull, Sink};
 
@@ -99,7 +100,7 @@ impl fmt::Debug for Lane {
 }
 
 struct Shared {
-    name: String,
+    name: Arc<str>,
     options: LaneOptions,
     capacity: u32,
     state: Mutex<State>,
@@ -139,6 +140,8 @@ struct State {
 struct Queued {
     packets: Packets,
     permits: u32,
+    /// What it owes the packets' source, if that can take an answer.
+    owed: Option<Owed>,
 }
 
 impl State {
@@ -179,7 +182,7 @@ impl Lane {
         let sink: Arc<dyn Sink> = sink.into();
         let shared = Arc::new(Shared {
             sink: Arc::downgrade(&sink),
-            name: name.into(),
+            name: name.into().into(),
             options,
             capacity,
             state: Mutex::new(State {
@@ -213,6 +216,11 @@ impl Lane {
     /// Offers packets. Returns when they are queued, or dropped and counted. If this future is
     /// dropped while it waits, its packets are dropped and counted, too.
     pub async fn send(&self, packets: Packets) {
+        self.send_for(packets, None).await;
+    }
+
+    /// The same, for a source that the ticket answers.
+    pub(crate) async fn send_for(&self, packets: Packets, ticket: Option<&Ticket>) {
         let count = packets.len() as u64;
         if count == 0 {
             return;
@@ -222,7 +230,13 @@ impl Lane {
         let permits = u32::try_from(permits)
             .unwrap_or(u32::MAX)
             .clamp(1, shared.capacity);
-        let queued = Queued { packets, permits };
+        let forgives = shared.options.on_full == Some(OnFull::Drop);
+        let owed = ticket.map(|ticket| ticket.owed(&shared.name, forgives));
+        let queued = Queued {
+            packets,
+            permits,
+            owed,
+        };
         match shared.offer(queued, count) {
             Ok(say) => shared.say(&say),
             Err(queued) => {

@@ -1,6 +1,16 @@
 //! What moves packets: inputs, lanes, sinks and stores, and the netcat bridge.
+//!
+//! ```text
+//! bytes → Framer → Batch → Parser → Packets → Origin.place → Lanes → Sink → Written
+//!   ↑                                                                          │
+//!   └──────────────────────────────── Acks ←───────────────────────────────────┘
+//! ```
+//!
+//! One way through. What flows back is only the acknowledgement, and only to a source that can take
+//! one: [`Acks`] has its rule.
 #![forbid(unsafe_code)]
 
+mod acks;
 pub mod amount;
 #[cfg(all(unix, feature = "input"))]
 pub mod capture;
@@ -33,6 +43,7 @@ mod store;
 mod summary;
 #[cfg(feature = "input")]
 mod tcpdump;
+pub use acks::Acks;
 pub use codec::{BatchCodec, RecordCodec};
 pub use foreign::Foreign;
 pub use lane::{Counters, DEFAULT_QUEUE, DEFAULT_STALL_AFTER, Lane, LaneOptions, Lanes};

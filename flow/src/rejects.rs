@@ -199,6 +199,13 @@ impl Rejects {
         }
     }
 
+    /// Returns whether everything that was handed over before is in the file. Without a file nothing
+    /// is kept.
+    pub async fn complete(&self) -> bool {
+        self.flush().await;
+        self.kept_anywhere() && self.lost() == 0
+    }
+
     /// Stops waiting for a file that is behind: from now on, what finds no room is lost and
     /// counted.
     pub fn abandon(&self) {

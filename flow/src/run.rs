@@ -94,8 +94,8 @@ struct Input<'a, R> {
     codec: BatchCodec,
     origin: Origin,
     guard: AsciiGuard,
-    /// Packets that wait until the guard is sure, and the bytes of each.
-    held: Vec<(Packets, u64)>,
+    /// Packets that wait until the guard is sure, the bytes of each, and where those end.
+    held: Vec<(Packets, u64, u64)>,
     watch: Watch,
     numbering: Numbering<'a>,
     /// Whether suspect records were reported.
@@ -121,7 +121,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             Err(Stop::Ascii) => Err(Stop::Ascii),
         };
         if let Err(Stop::Ascii) = end {
-            let held: u64 = self.held.iter().map(|(_, bytes)| bytes).sum();
+            let held: u64 = self.held.iter().map(|(_, bytes, _)| bytes).sum();
             self.summary.refused += held + buf.len() as u64;
         }
         self.count_skipped();
@@ -201,6 +201,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                     }
                 }
             }
+            self.pass(buf.len());
             self.count_skipped();
         }
     }
@@ -281,6 +282,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             return Err(Stop::Ascii);
         }
         self.release().await;
+        self.pass(self.summary.left as usize);
         Ok(())
     }
 
@@ -302,11 +304,11 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let packets = self.station.parser().parse(batch);
         share.settle(packets.footprint());
         let refused = self.guard.check(&packets);
-        self.held.push((packets, bytes));
+        self.held.push((packets, bytes, self.summary.bytes - rest));
         if refused {
             return Err(Stop::Ascii);
         }
-        let held: usize = self.held.iter().map(|(p, _)| p.footprint()).sum();
+        let held: usize = self.held.iter().map(|(p, ..)| p.footprint()).sum();
         // Stored text can wait until its kind is known; live packets wait only on a suspicion.
         let waits = self.guard.suspects() || self.source.is_stored() && !self.guard.decided();
         if waits && held < MOST_HELD {
@@ -318,7 +320,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
 
     /// Sends on what was held back.
     async fn release(&mut self) {
-        for (mut packets, bytes) in std::mem::take(&mut self.held) {
+        for (mut packets, bytes, end) in std::mem::take(&mut self.held) {
             let guessed = self.origin.has_guessed();
             self.origin.place(&mut packets);
             if self.origin.has_guessed() && !guessed {
@@ -328,7 +330,15 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
                 );
             }
             self.count(&packets, bytes);
-            self.summary.stalled += self.station.deliver(&packets).await;
+            let acked = self.source.acks.as_ref().map(|acks| (acks, end));
+            self.summary.stalled += self.station.deliver(&packets, acked).await;
+        }
+    }
+
+    /// Answers for what was read, is no record's, and stands before `rest` bytes that wait.
+    fn pass(&self, rest: usize) {
+        if let Some(acks) = self.source.acks.as_ref().filter(|_| self.held.is_empty()) {
+            acks.pass(self.summary.bytes - rest as u64);
         }
     }
 

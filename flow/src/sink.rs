@@ -67,6 +67,11 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// Returns whether every row that its destination has refused so far is kept in a file.
+    fn keeps_rejected(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { false })
+    }
+
     /// When a part of the running write last completed, if the sink can tell: a long write that
     /// makes progress is not stalled.
     fn moved(&self) -> Option<Instant> {

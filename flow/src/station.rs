@@ -16,6 +16,7 @@ use self::memory::Memory;
 pub(crate) use self::memory::Share;
 pub(crate) use self::numbers::Numbering;
 use self::numbers::Numbers;
+use crate::acks::Acks;
 use crate::codec::BatchCodec;
 use crate::lane::Lanes;
 use crate::progress::Progress;
@@ -212,12 +213,16 @@ impl Station {
     /// figures or a display, belongs here: it borrows the packets before the lanes do. Rows of a
     /// second kind, such as those figures, would go to the sinks by the same lanes, with the same
     /// limits and counters: as a variant beside the packets in what a lane queues (`lane::Queued`).
-    pub(crate) async fn deliver(&self, packets: &Packets) -> Duration {
+    ///
+    /// `acked` is who waits for the lanes' answers, and where the packets' text ends.
+    pub(crate) async fn deliver(&self, packets: &Packets, acked: Option<(&Acks, u64)>) -> Duration {
         if packets.is_empty() {
             return Duration::ZERO;
         }
         self.0.rejects.unparsed(packets).await;
-        let offer = self.0.lanes.offer(packets);
+        let lanes = &self.0.lanes;
+        let ticket = acked.map(|(acks, end)| acks.send(end, packets.len() as u64, lanes.len()));
+        let offer = lanes.offer_for(packets, ticket.as_ref());
         tokio::pin!(offer);
         tokio::select! {
             biased;

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{Counters, Lane};
+use crate::acks::Ticket;
 
 /// All lanes of a station. Clones share them.
 #[derive(Clone, Debug)]
@@ -17,7 +18,16 @@ impl Lanes {
     /// Offers packets to every lane, side by side: a slow lane delays the others only by the time
     /// that its queue makes this input wait.
     pub async fn offer(&self, packets: &Packets) {
-        join_all(self.0.iter().map(|lane| lane.send(packets.clone()))).await;
+        self.offer_for(packets, None).await;
+    }
+
+    /// The same, for a source that the ticket answers.
+    pub(crate) async fn offer_for(&self, packets: &Packets, ticket: Option<&Ticket>) {
+        let send = |lane: &Lane| {
+            let (lane, packets) = (lane.clone(), packets.clone());
+            async move { lane.send_for(packets, ticket).await }
+        };
+        join_all(self.0.iter().map(send)).await;
     }
 
     /// Closes every lane; see [`Lane::close`].

@@ -8,7 +8,8 @@ use dumpstream::Packets;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::error;
 
-use super::Shared;
+use super::{Queued, Shared};
+use crate::acks::Owed;
 use crate::causes::causes;
 use crate::clock;
 use crate::sink::{Sink, SinkError, Written};
@@ -25,7 +26,7 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if !self.0.done.is_cancelled() {
             self.0.end(Some(SinkError::Stopped {
-                sink: self.0.name.clone(),
+                sink: self.0.name.to_string(),
             }));
         }
     }
@@ -39,7 +40,14 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
         let Some(taken) = shared.unless_aborted(shared.take(due)).await else {
             return shared.end(None);
         };
-        let Some((rows, permits)) = taken else { break };
+        let Some(Taken {
+            rows,
+            permits,
+            owed,
+        }) = taken
+        else {
+            break;
+        };
         due = Instant::now().checked_add(sink.linger());
         let write = sink.write(&rows);
         tokio::pin!(write);
@@ -52,6 +60,7 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
                     Ok(Ok(written)) if balanced(&rows, written).is_ok() => {
                         shared.answered(&rows, permits, written);
                         shared.lock().counters.undrained += written.dropped;
+                        settle(owed, written, &*sink).await;
                     }
                     _ => shared.partly(&rows, sink.give_up()),
                 }
@@ -59,7 +68,10 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
             }
         };
         match answer.and_then(|written| balanced(&rows, written)) {
-            Ok(written) => shared.answered(&rows, permits, written),
+            Ok(written) => {
+                shared.answered(&rows, permits, written);
+                settle(owed, written, &*sink).await;
+            }
             Err(error) => {
                 shared.partly(&rows, sink.give_up());
                 return shared.end(Some(error));
@@ -68,6 +80,30 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
     }
     let closed = shared.unless_aborted(sink.close()).await;
     shared.end(closed.and_then(Result::err));
+}
+
+/// Everything that was queued.
+struct Taken {
+    rows: Vec<Packets>,
+    permits: u32,
+    owed: Vec<Owed>,
+}
+
+/// Answers the sources of a write.
+async fn settle(owed: Vec<Owed>, written: Written, sink: &dyn Sink) {
+    // Which of the rows were dropped is not known, so that none is answered.
+    if owed.is_empty() || written.dropped > 0 {
+        return;
+    }
+    let kept = written.rejected == 0 || sink.keeps_rejected().await;
+    for owed in owed {
+        match kept {
+            true => owed.answer(),
+            false => {
+                owed.refuse("rejected packets that are kept nowhere; name a file: --rejects FILE")
+            }
+        }
+    }
 }
 
 /// Refuses an answer that does not account for every row exactly once.
@@ -84,6 +120,22 @@ fn balanced(rows: &[Packets], written: Written) -> Result<Written, SinkError> {
     }
 }
 
+impl FromIterator<Queued> for Taken {
+    fn from_iter<T: IntoIterator<Item = Queued>>(queue: T) -> Taken {
+        let mut taken = Taken {
+            rows: Vec::new(),
+            permits: 0,
+            owed: Vec::new(),
+        };
+        for queued in queue {
+            taken.rows.push(queued.packets);
+            taken.permits += queued.permits;
+            taken.owed.extend(queued.owed);
+        }
+        taken
+    }
+}
+
 impl Shared {
     /// Returns the sink's answer, or `None` if the lane was asked to give up.
     async fn unless_aborted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
@@ -96,7 +148,7 @@ impl Shared {
 
     /// Waits for work, and until `due` unless the queue is half full or the lane is closing; takes
     /// everything queued. `None`: the lane is closing, and nothing is left.
-    async fn take(&self, due: Option<Instant>) -> Option<(Vec<Packets>, u32)> {
+    async fn take(&self, due: Option<Instant>) -> Option<Taken> {
         loop {
             let timer = {
                 let mut state = self.lock();
@@ -108,8 +160,7 @@ impl Shared {
                     None if !state.queue.is_empty() => {
                         state.writing = true;
                         let queue = std::mem::take(&mut state.queue);
-                        let permits = queue.iter().map(|q| q.permits).sum();
-                        return Some((queue.into_iter().map(|q| q.packets).collect(), permits));
+                        return Some(queue.into_iter().collect());
                     }
                     None if state.closing && state.waiting == 0 => return None,
                     None => None,

@@ -45,7 +45,7 @@ pub(super) async fn placed_into<E>(
             station.progress().read(bytes);
             station.progress().add(&batch);
             summary.add(&batch);
-            summary.stalled += station.deliver(&packets).await;
+            summary.stalled += station.deliver(&packets, None).await;
         }
     };
     station.unblocked(work).await

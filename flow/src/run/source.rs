@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::acks::Acks;
+
 /// An input: a reader, and what is known about its text.
 #[derive(Debug)]
 pub struct Source<R> {
@@ -13,6 +15,8 @@ pub struct Source<R> {
     /// Whether it comes over a connection, and the ends of one over TCP.
     pub(super) connected: bool,
     pub(super) connection: Option<(SocketAddr, SocketAddr)>,
+    /// Who waits for the lanes' answers.
+    pub(super) acks: Option<Acks>,
     /// Its text can be read again.
     lasting: bool,
     /// How many bytes at most have arrived that are not read yet, as far as is known.
@@ -34,6 +38,7 @@ impl<R> Source<R> {
             live: Live::Always,
             connected: false,
             connection: None,
+            acks: None,
             lasting: false,
             arrived: |_| 0,
         }
@@ -72,6 +77,16 @@ impl<R> Source<R> {
         Source {
             connected: true,
             connection,
+            ..self
+        }
+    }
+
+    /// Declares that somebody waits for the lanes' answers, to tell the sender up to where its text
+    /// is stored. The text can then be read again, so it is [lasting](Source::lasting), too.
+    pub fn acknowledged(self, acks: Acks) -> Source<R> {
+        Source {
+            acks: Some(acks),
+            lasting: true,
             ..self
         }
     }

@@ -229,6 +229,10 @@ impl Sink for Cassandra {
         self.shared.delivered.load(Ordering::Relaxed)
     }
 
+    fn keeps_rejected(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.shared.refused.rejects.complete())
+    }
+
     fn moved(&self) -> Option<Instant> {
         lock(&self.shared.health).moved
     }

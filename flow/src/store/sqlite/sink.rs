@@ -7,6 +7,7 @@ use dumpstream::Packets;
 use tokio::time::Instant;
 
 use super::database::Database;
+use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
 use crate::sink::file::Rotation;
 use crate::sink::patience::Abandoned;
@@ -22,6 +23,7 @@ const LINGER: Duration = Duration::from_millis(250);
 pub(super) struct Sqlite {
     writer: Writer,
     course: Course,
+    rejects: Rejects,
 }
 
 impl Sqlite {
@@ -39,7 +41,11 @@ impl Sqlite {
         let course = database.course();
         let writer = Writer::spawn(url, abandoned, database)?;
         writer.reopens(&context.hangup);
-        Ok(Sqlite { writer, course })
+        Ok(Sqlite {
+            writer,
+            course,
+            rejects: context.rejects.clone(),
+        })
     }
 }
 
@@ -57,6 +63,10 @@ impl Sink for Sqlite {
     fn give_up(&self) -> u64 {
         self.writer.abandon();
         self.course.rows()
+    }
+
+    fn keeps_rejected(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.rejects.complete())
     }
 
     fn compares(&self) -> bool {
