@@ -6,6 +6,7 @@
 //! much the tests of load do.
 
 mod broker;
+mod consume;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod program;
@@ -30,6 +31,23 @@ fn main() -> ExitCode {
     let trials: Vec<(&str, fn())> = vec![
         ("lines_of_the_console", script::lines_of_the_console),
         ("three_brokers", script::three_brokers),
+        ("what_the_console_wrote", consume::what_the_console_wrote),
+        (
+            "lines_in_three_partitions_are_noticed",
+            consume::lines_in_three_partitions_are_noticed,
+        ),
+        (
+            "from_the_beginning_again_adds_no_row",
+            consume::from_the_beginning_again_adds_no_row,
+        ),
+        (
+            "killed_at_random_moments",
+            consume::killed_at_random_moments,
+        ),
+        (
+            "two_of_a_group_one_of_them_killed",
+            consume::two_of_a_group_one_of_them_killed,
+        ),
     ];
     let listing = arguments.list;
     let trials = trials.into_iter();

@@ -8,6 +8,9 @@
 //! group. It pauses its partitions instead.
 
 mod context;
+mod group;
+mod look;
+mod ours;
 mod partition;
 mod reading;
 mod text;
@@ -71,8 +74,7 @@ pub struct Consumed {
     pub summary: Summary,
     /// Messages that were read.
     pub messages: u64,
-    /// Messages that other members of the group, or the next run, have still to read, in the
-    /// partitions that were read last; `None` if that is not known.
+    /// Messages that are left in the partitions that were read last; `None` if that is not known.
     pub lag: Option<u64>,
     /// Texts that were refused because they are of `tcpdump -A`.
     pub refused: u64,

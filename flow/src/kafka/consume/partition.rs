@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::str;
 
+use dumpstream::framing::Style;
+
 use super::context::Place;
 use super::text::{Name, Text};
 
@@ -29,7 +31,7 @@ pub(super) struct Partition {
     pub(super) several: bool,
     pub(super) texts: Vec<Text>,
     /// The places in `texts` of those that take messages.
-    open: HashMap<Name, usize>,
+    open: HashMap<String, HashMap<Vec<u8>, usize>>,
     /// The text of the last message.
     last: usize,
 }
@@ -59,13 +61,7 @@ impl Partition {
         let same = |text: &Text| text.name.sensor == sensor && text.name.stream == stream;
         let found = match self.texts.get(self.last) {
             Some(text) if same(text) && text.is_open() => self.last,
-            _ => {
-                let name = Name {
-                    sensor: sensor.to_owned(),
-                    stream: stream.to_owned(),
-                };
-                self.open.get(&name).copied()?
-            }
+            _ => *self.open.get(sensor)?.get(stream)?,
         };
         self.last = found;
         Some(found)
@@ -74,10 +70,24 @@ impl Partition {
     /// Adds a text, which gets the messages of its name from now on.
     pub(super) fn add(&mut self, text: Text) -> usize {
         let at = self.texts.len();
-        self.open.insert(text.name.clone(), at);
+        self.take(&text.name, at);
         self.texts.push(text);
-        self.last = at;
         at
+    }
+
+    /// The text of a name whose records begin so, which gets its messages from now on.
+    pub(super) fn turn(&mut self, name: &Name, style: Style) -> Option<usize> {
+        let like = |text: &Text| text.is_like(name, style);
+        let at = self.texts.iter().position(like)?;
+        self.take(name, at);
+        Some(at)
+    }
+
+    /// The messages of a name belong to this text from now on.
+    fn take(&mut self, name: &Name, at: usize) {
+        let streams = self.open.entry(name.sensor.clone()).or_default();
+        streams.insert(name.stream.clone(), at);
+        self.last = at;
     }
 
     /// Takes note that a message of one text's sensor stands between those of its other texts.
@@ -103,10 +113,17 @@ impl Partition {
 
     /// Finds out again which text takes the messages of which name.
     pub(super) fn index(&mut self) {
-        self.last = 0;
+        self.open.clear();
         let texts = self.texts.iter().enumerate();
         let open = texts.filter(|(_, text)| text.is_open() || text.refused);
-        self.open = open.map(|(at, text)| (text.name.clone(), at)).collect();
+        let mut open: Vec<_> = open
+            .map(|(at, text)| (text.last, at, text.name.clone()))
+            .collect();
+        // Of those that differ in their style, the last one that was used goes on.
+        open.sort_unstable_by_key(|(last, ..)| *last);
+        for (_, at, name) in open {
+            self.take(&name, at);
+        }
     }
 
     /// The offset that may be committed: that of the first message which is not wholly answered.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use dumpstream::Origin;
+use dumpstream::framing::Style;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -41,6 +42,8 @@ pub(super) struct Name {
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) name: Name,
+    /// How its records begin, once one did.
+    style: Option<Style>,
     /// Bytes that were not handed on, and their messages.
     bytes: BytesMut,
     pending: Vec<Message>,
@@ -55,6 +58,8 @@ pub(super) struct Text {
     pub(super) refused: bool,
     /// The ordinal of the last message of its sensor in another text.
     pub(super) other: u64,
+    /// The ordinal of its last message.
+    pub(super) last: u64,
     pub(super) used: Instant,
 }
 
@@ -81,6 +86,7 @@ impl Text {
         let task = runtime.spawn(async move { run(source, origin, &station).await });
         Text {
             name,
+            style: None,
             bytes: BytesMut::new(),
             pending: Vec::new(),
             taken: 0,
@@ -90,12 +96,40 @@ impl Text {
             task: Some(task),
             refused: false,
             other: 0,
+            last: 0,
             used: Instant::now(),
         }
     }
 
+    /// The style of a message that begins a record in another style than those of this text:
+    /// tcpdump was started again, with other options. A text has one style.
+    pub(super) fn differs(&mut self, value: &[u8]) -> Option<Style> {
+        if self.style.is_some_and(|style| style.begins(value)) {
+            return None;
+        }
+        let other = Style::of(value)?;
+        match self.style {
+            Some(_) => Some(other),
+            None => {
+                self.style = Some(other);
+                None
+            }
+        }
+    }
+
+    /// Says how its records begin.
+    pub(super) fn styled(&mut self, style: Style) {
+        self.style = Some(style);
+    }
+
+    /// Whether its records begin so.
+    pub(super) fn is_like(&self, name: &Name, style: Style) -> bool {
+        self.is_open() && self.name == *name && self.style == Some(style)
+    }
+
     /// Adds a message; if its text is not `cut`, its line ends.
     pub(super) fn add(&mut self, value: &[u8], cut: bool, message: Message) {
+        self.last = message.record;
         let at = self.taken + self.bytes.len() as u64;
         if !self.is_open() {
             // Of what nobody reads, the first message says where to read on.

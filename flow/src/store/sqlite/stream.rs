@@ -64,18 +64,17 @@ impl Stream {
             .optional()?;
         let mut statement = conn.prepare_cached(
             "SELECT id, records, complete, first_time, last_time, began, tail, length, \
-             (SELECT coalesce(sum(last - first + 1), 0) FROM gaps WHERE gaps.stream = streams.id) \
-             FROM streams WHERE id = ?1 \
+             max(coalesce(last, 0), records + (SELECT coalesce(sum(gaps.last - gaps.first + 1), 0) \
+             FROM gaps WHERE gaps.stream = streams.id)) FROM streams WHERE id = ?1 \
              OR id IN (SELECT stream FROM families WHERE family = ?1) ORDER BY id",
         )?;
         let streams = statement.query_map([id], |row| {
             let times: (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
             let tail: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
-            let records: i64 = row.get(1)?;
             let stream = Stream {
                 id: row.get(0)?,
-                last: records + row.get::<_, i64>(8)?,
-                records,
+                last: row.get(8)?,
+                records: row.get(1)?,
                 complete: row.get(2)?,
                 times: times.0.zip(times.1),
                 began: row.get(5)?,
@@ -349,7 +348,7 @@ impl Stream {
         }
         conn.prepare_cached(
             "UPDATE streams SET records = ?2, complete = ?3, first_time = ?4, last_time = ?5, \
-             began = ?6, tail = ?7, length = ?8 WHERE id = ?1",
+             began = ?6, tail = ?7, length = ?8, last = ?9 WHERE id = ?1",
         )?
         .execute(params![
             self.id,
@@ -360,6 +359,7 @@ impl Stream {
             self.began,
             self.tail.map(|tail| tail.time),
             self.tail.map(|tail| tail.length),
+            self.last,
         ])?;
         self.changed = false;
         Ok(())
