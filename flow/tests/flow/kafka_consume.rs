@@ -211,6 +211,7 @@ impl Broker {
 
 fn station(store: &Store) -> Station {
     Station::builder(Parser::new(Namespace::tcpdump()).unwrap())
+        .queue(1 << 20)
         .on_full(OnFull::Block)
         .drain_timeout(Duration::from_secs(2))
         .sink("store", Box::new(store.clone()))
@@ -700,4 +701,32 @@ async fn a_tcpdump_with_other_options_goes_on_in_the_topic() {
     assert_eq!(lines.sum::<usize>(), 40 + 20 + 40 + 40);
     read(&broker, "t?group=again", &store).await;
     assert_eq!(store.rows(), rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_down_for_long_pauses_the_partitions() {
+    let broker = Broker::new("t", 2);
+    let store = Store::new();
+    store.cue.send_replace(Cue::Stall);
+    for partition in 0..2 {
+        broker.lines("t", partition, &text(0, 20_000));
+    }
+    let running = Running::new(&broker, "t", &store);
+    // Longer than a full text is waited for: the consumer polls on, and keeps its partitions.
+    let full = running.station.progress();
+    until("the sinks are full", || full.waiting() > 0).await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let before = full.bytes();
+    assert!(before < 40_000 * 75, "not all was read: {before}");
+    store.cue.send_replace(Cue::Write);
+    until("all is committed", || {
+        (0..2).all(|partition| broker.committed("dumpstream", "t", partition) == Some(40_000))
+    })
+    .await;
+    let consumed = running.stop().await;
+    assert_eq!(
+        (consumed.messages, consumed.summary.records),
+        (80_000, 40_000)
+    );
+    assert_eq!(store.rows().len(), 40_000);
 }

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::statistics::Broker;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 /// A topic and the number of a partition.
@@ -35,8 +36,12 @@ pub(super) struct Context {
     changed: AtomicBool,
     /// The consumer is being closed, and nobody asks for changes any more.
     closing: AtomicBool,
+    /// A commit has failed.
+    failed: AtomicBool,
+    /// A broker answers.
+    up: AtomicBool,
     reaches: Mutex<HashMap<Place, Reach>>,
-    /// The text of the last error.
+    /// The text of the last error of a broker.
     reason: Mutex<String>,
 }
 
@@ -57,6 +62,16 @@ impl Context {
         lock(&self.reaches).get(place).copied()
     }
 
+    /// Whether a commit has failed since the last call.
+    pub(super) fn failed(&self) -> bool {
+        self.failed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a broker answers, as of the last figures.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
     /// What librdkafka said of the last error.
     pub(super) fn reason(&self) -> String {
         lock(&self.reason).clone()
@@ -73,6 +88,9 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let up = |broker: &Broker| broker.nodeid >= 0 && broker.state == "UP";
+        let up = statistics.brokers.values().any(up);
+        self.up.store(up, Ordering::Relaxed);
         let mut reaches = lock(&self.reaches);
         for (name, topic) in statistics.topics {
             for (number, partition) in topic.partitions {
@@ -85,9 +103,11 @@ impl ClientContext for Context {
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        // `poll` returns the error itself.
-        reason.clone_into(&mut lock(&self.reason));
+    fn error(&self, error: KafkaError, reason: &str) {
+        // `poll` returns the error itself. That all brokers are down is no reason.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            reason.clone_into(&mut lock(&self.reason));
+        }
     }
 }
 
@@ -120,6 +140,7 @@ impl ConsumerContext for Context {
         // The next commit covers what this one did not.
         if let Err(error) = result {
             tracing::debug!(%error, "Offsets were not committed.");
+            self.failed.store(true, Ordering::Relaxed);
         }
     }
 }

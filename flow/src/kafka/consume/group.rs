@@ -52,14 +52,8 @@ impl Reading {
             debug!(%error, "Partitions were not taken over.");
         }
         self.assigned |= !self.partitions.is_empty();
-        if !self.partitions.is_empty() {
-            self.waiting = match self.waiting.take() {
-                Some(_) => {
-                    warn!("Resumed.");
-                    None
-                }
-                None => None,
-            };
+        if !self.partitions.is_empty() && self.waiting.take().is_some() {
+            warn!("Resumed.");
         }
         // What was paused before is paused no longer.
         if self.paused {
@@ -68,7 +62,7 @@ impl Reading {
     }
 
     /// Whether a topic has several partitions.
-    pub(super) fn several(&self, topic: &str) -> bool {
+    fn several(&self, topic: &str) -> bool {
         let known = self.consumer.fetch_metadata(Some(topic), ANSWER).ok();
         let known = known
             .as_ref()
@@ -77,7 +71,7 @@ impl Reading {
     }
 
     /// Where reading begins; `None`: it is to stop.
-    pub(super) fn starts(&mut self, places: &TopicPartitionList) -> Option<TopicPartitionList> {
+    fn starts(&mut self, places: &TopicPartitionList) -> Option<TopicPartitionList> {
         loop {
             match self.found(places) {
                 Ok(starts) => return Some(starts),
@@ -92,10 +86,7 @@ impl Reading {
         }
     }
 
-    pub(super) fn found(
-        &self,
-        places: &TopicPartitionList,
-    ) -> Result<TopicPartitionList, KafkaError> {
+    fn found(&self, places: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
         let committed = self.consumer.committed_offsets(places.clone(), ANSWER)?;
         let mut starts = TopicPartitionList::new();
         for element in committed.elements() {
@@ -144,7 +135,7 @@ impl Reading {
 
     /// Ends the texts of partitions, and waits for the answers for what was handed on: at most for
     /// the drain time-out, which begins now if they are `revoked`, else with a stop.
-    pub(super) fn settle(&mut self, partitions: &mut [Partition], end: End, revoked: bool) {
+    fn settle(&mut self, partitions: &mut [Partition], end: End, revoked: bool) {
         let mut texts = Vec::new();
         for text in partitions.iter_mut().flat_map(|p| &mut p.texts) {
             if text.is_open() {
@@ -176,7 +167,7 @@ impl Reading {
     }
 
     /// Forgets partitions; the tasks of their texts end by themselves.
-    pub(super) fn leave(&mut self, gone: Vec<Partition>) {
+    fn leave(&mut self, gone: Vec<Partition>) {
         let texts = gone.into_iter().flat_map(|partition| partition.texts);
         self.leaving.extend(texts.filter_map(|text| text.task));
         self.reap();
@@ -189,7 +180,11 @@ impl Reading {
             let Some(answered) = partition.answered() else {
                 continue;
             };
-            if partition.committed.is_some_and(|before| before >= answered) {
+            // Whether the last commit has arrived is not known at the end.
+            let known = partition
+                .committed
+                .filter(|_| matches!(mode, CommitMode::Async));
+            if known.is_some_and(|before| before >= answered) {
                 continue;
             }
             partition.committed = Some(answered);

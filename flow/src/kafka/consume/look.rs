@@ -19,11 +19,25 @@ const IDLE: Duration = Duration::from_secs(300);
 /// What is waited for is reported again after this time.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// What is waited for.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    what: String,
+    /// It is a broker that answers.
+    brokers: bool,
+    said: Instant,
+}
+
 impl Reading {
     /// Once a second: what has ended, what is answered, how far the brokers are ahead.
     pub(super) fn look(&mut self) {
         self.reap();
         let mut partitions = std::mem::take(&mut self.partitions);
+        if self.consumer.context().failed() {
+            partitions
+                .iter_mut()
+                .for_each(|partition| partition.committed = None);
+        }
         self.commit(&mut partitions, CommitMode::Async);
         self.partitions = partitions;
         self.options.lag.set(self.lag());
@@ -52,11 +66,20 @@ impl Reading {
                 false => text.task.is_none() && !text.is_open() && text.unanswered().is_none(),
             });
         }
-        if let Some(waiting) = &mut self.waiting
-            && waiting.1.elapsed() >= REMIND
-        {
-            waiting.1 = Instant::now();
-            warn!("Waiting: {}", waiting.0);
+        self.remind();
+    }
+
+    /// Reports again what is waited for, or that it is over.
+    fn remind(&mut self) {
+        let Some(waiting) = &mut self.waiting else {
+            return;
+        };
+        if waiting.brokers && self.consumer.context().is_up() {
+            warn!("Resumed.");
+            self.waiting = None;
+        } else if waiting.said.elapsed() >= REMIND {
+            waiting.said = Instant::now();
+            warn!("Waiting: {}", waiting.what);
         }
     }
 
@@ -171,6 +194,10 @@ impl Reading {
         let code = error.rdkafka_error_code();
         debug!(%error, "The consumer reports an error.");
         let reason = self.consumer.context().reason();
+        let code = match error {
+            KafkaError::MessageConsumptionFatal(_) => Some(Code::Fatal),
+            _ => code,
+        };
         match code {
             Some(
                 Code::Authentication
@@ -191,15 +218,14 @@ impl Reading {
                 self.fail(Error::Topics { topics, reason });
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                self.wait(format!(
-                    "{} does not exist yet; create it, or correct its name",
-                    topics(&self.topics.names)
-                ));
+                let names = topics(&self.topics.names);
+                let what = format!("{names} does not exist yet; create it, or correct its name");
+                self.wait(what, false);
             }
-            Some(Code::AllBrokersDown) => self.wait(format!(
-                "no broker of {} answers ({reason})",
-                self.topics.cluster.name()
-            )),
+            Some(Code::AllBrokersDown) => {
+                let brokers = self.topics.cluster.name();
+                self.wait(format!("no broker answers at {brokers}: {reason}"), true);
+            }
             Some(Code::PollExceeded) => {
                 warn!(
                     "The group took this consumer for dead, because the sinks were full for too long."
@@ -210,11 +236,17 @@ impl Reading {
     }
 
     /// Reports what is waited for, once.
-    pub(super) fn wait(&mut self, what: String) {
-        let said = self.waiting.as_ref();
-        if said.is_none_or(|(said, _)| *said != what) {
+    fn wait(&mut self, what: String, brokers: bool) {
+        // The reasons of one outage differ.
+        let same = |waiting: &Waiting| waiting.what == what || waiting.brokers && brokers;
+        if !self.waiting.as_ref().is_some_and(same) {
             warn!("Waiting: {what}");
-            self.waiting = Some((what, Instant::now()));
+            let said = Instant::now();
+            self.waiting = Some(Waiting {
+                what,
+                brokers,
+                said,
+            });
         }
     }
 

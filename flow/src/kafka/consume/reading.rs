@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::context::{Change, Context};
+use super::look::Waiting;
 use super::ours::Ours;
 use super::partition::{Partition, named};
 use super::text::{Done, Name, PIECE, Text};
@@ -62,7 +63,7 @@ pub(super) struct Reading {
     pub(super) leaving: Vec<JoinHandle<Done>>,
     /// Since when text has been waiting to be handed on.
     pub(super) since: Option<Instant>,
-    pub(super) waiting: Option<(String, Instant)>,
+    pub(super) waiting: Option<Waiting>,
     pub(super) said_json: bool,
     pub(super) consumed: Consumed,
 }
