@@ -2,6 +2,8 @@
 
 mod bridge;
 mod growth;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lane;
 mod receiver;
 mod sqlite;
