@@ -323,8 +323,8 @@ fn logs(manner: Manner) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    // The Cassandra driver logs its own work for people who debug it; the sink reports what users
-    // need to know.
+    // The drivers of Cassandra and Kafka log their own work for people who debug it; the sinks report
+    // what users need to know.
     let (level, driver) = match (manner.quiet, manner.verbose) {
         (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
         (_, 0) => (LevelFilter::WARN, LevelFilter::OFF),
@@ -343,7 +343,8 @@ fn logs(manner: Manner) {
         .with(
             Targets::new()
                 .with_default(level)
-                .with_target("scylla", driver),
+                .with_target("scylla", driver)
+                .with_target("rdkafka", driver),
         )
         .init();
 }

@@ -1,14 +1,17 @@
-//! The headers of messages that dumpstream writes. All values are text.
+//! The names of the headers of a message: what is known of a record beside its text. Values are
+//! text.
 
-/// The sensor's name.
+/// Where the record was captured.
 pub(super) const SENSOR: &str = "sensor";
-/// The stream's name.
+/// Which stream of the sensor it is of.
 pub(super) const STREAM: &str = "stream";
-/// The record's ordinal in the stream, in decimal.
+/// Its ordinal in the stream, decimal.
 pub(super) const RECORD: &str = "record";
-/// The record's time, in decimal nanoseconds since 1970 UTC.
+/// The hash of the namespace that it was parsed with, 16 hexadecimal digits.
+pub(super) const NAMESPACE: &str = "namespace";
+/// Its time as placed, decimal nanoseconds since 1970 UTC.
 pub(super) const TIME: &str = "time";
-/// How the time was found; only if it is not `packet`.
+/// Where that time is from, if not from the packet's own stamp.
 pub(super) const TIME_SOURCE: &str = "time_source";
-/// `true`; only if the record was cut.
+/// `true` if the record was cut.
 pub(super) const TRUNCATED: &str = "truncated";

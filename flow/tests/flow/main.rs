@@ -3,6 +3,7 @@
 mod acks;
 mod bridge;
 mod growth;
+mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_consume;
 mod lane;
