@@ -1,6 +1,8 @@
 //! `consume`, of what Kafka's own producer wrote, and killed at any moment.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -48,7 +50,7 @@ fn rows(text: &str) -> Vec<serde_json::Value> {
     let row = |line: &str| {
         let mut row: serde_json::Value = serde_json::from_str(line).expect(line);
         let row_fields = row.as_object_mut().unwrap();
-        for name in ["sensor", "stream", "record"] {
+        for name in ["sensor", "stream", "record", "time_source"] {
             row_fields.remove(name);
         }
         row
@@ -58,7 +60,7 @@ fn rows(text: &str) -> Vec<serde_json::Value> {
 
 fn raws(folder: &Path) -> (u64, BTreeSet<String>) {
     let database = Connection::open(folder.join("p.db")).unwrap();
-    let mut raws = database.prepare("SELECT raw FROM packets").unwrap();
+    let mut raws = database.prepare("SELECT CAST(raw AS TEXT) FROM packets").unwrap();
     let raws = raws.query_map([], |row| row.get(0)).unwrap();
     let raws: Vec<String> = raws.map(Result::unwrap).collect();
     (raws.len() as u64, raws.into_iter().collect())
@@ -96,7 +98,7 @@ pub(crate) fn what_the_console_wrote() {
         &["parse", "-", "--raw", "-q", "-o", "jsonl:-"],
         lines.as_bytes(),
     );
-    assert_eq!(rows(&read.out), rows(&parsed.out));
+    assert!(rows(&read.out) == rows(&parsed.out), "the rows differ");
     assert_eq!(read.out.lines().count(), 20_000);
     // A group goes on behind its last commit.
     let again = ran(
@@ -152,16 +154,11 @@ fn keyed(cluster: &Cluster, records: u64) -> String {
             let sensor = sensors[n % sensors.len()];
             record
                 .lines()
-                .map(move |line| format!("{sensor}\u{1}{line}\n"))
+                .map(move |line| format!("{sensor}\t{line}\n"))
         })
         .collect();
-    let properties = [
-        "--reader-property",
-        "parse.key=true",
-        "--reader-property",
-        "key.separator=\u{1}",
-    ];
-    cluster.console_producer(&topic, &properties, keyed.as_bytes());
+    let keys = ["--property", "parse.key=true"];
+    cluster.console_producer(&topic, &keys, keyed.as_bytes());
     topic
 }
 
@@ -213,4 +210,130 @@ pub(crate) fn two_of_a_group_one_of_them_killed() {
     let (status, said) = first.end();
     assert!(status.success(), "{said}");
     has_all(folder.path(), records);
+}
+
+/// Sends a text as `nc -N` does, and waits until it was taken.
+fn send(address: SocketAddr, text: &[u8]) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.write_all(text).unwrap();
+    connection.shutdown(Shutdown::Write).unwrap();
+    connection.read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// Text over TCP into a topic, by `listen`.
+fn listen(cluster: &Cluster, folder: &Path, topic: &str, texts: impl Iterator<Item = Vec<u8>>) {
+    let url = plain(cluster, topic, "format=text");
+    let arguments = [
+        "listen",
+        "-k",
+        "0",
+        "--sensor",
+        "gate",
+        "--date",
+        "2026-11-30",
+        "-o",
+        &url,
+    ];
+    let listening = Running::new(dumpstream(folder, &arguments));
+    let address = listening.address();
+    texts.for_each(|text| send(address, &text));
+    listening.signal("TERM");
+    let (status, said) = listening.end();
+    assert!(status.success(), "{said}");
+}
+
+/// What `parse` makes of a text, added to another database.
+fn parse(folder: &Path, text: &[u8]) {
+    let options = ["--sensor", "gate", "--date", "2026-11-30", "--raw"];
+    let arguments = [&["parse", "-", "-q", "-o", "sqlite:q.db"], &options[..]].concat();
+    let parsed = fed(folder, &arguments, text);
+    assert_eq!(parsed.code, Some(0), "{parsed:?}");
+}
+
+/// Holds that both databases have the same rows: all columns but stream and record, and the time
+/// only where it is more than that of the arrival.
+#[track_caller]
+fn same_rows(folder: &Path) {
+    let database = Connection::open(folder.join("p.db")).unwrap();
+    let attach = format!("ATTACH '{}' AS other", folder.join("q.db").display());
+    database.execute_batch(&attach).unwrap();
+    let columns: Vec<String> = database
+        .prepare(
+            "SELECT name FROM pragma_table_info('packets') \
+             WHERE name NOT IN ('stream', 'record', 'time')",
+        )
+        .unwrap()
+        .query_map([], |row| Ok(format!("\"{}\"", row.get::<_, String>(0)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(columns.len() > 40, "{columns:?}");
+    let rows = |database: &str| {
+        format!(
+            "SELECT {}, CASE WHEN time_source NOT IN ('arrival', 'previous') THEN time END, \
+             count(*) FROM {database}.packets GROUP BY ALL_COLUMNS",
+            columns.join(", ")
+        )
+        .replace("ALL_COLUMNS", &columns_of(columns.len() + 1))
+    };
+    let (one, two) = (rows("main"), rows("other"));
+    let differences = format!(
+        "SELECT (SELECT count(*) FROM main.packets), (SELECT count(*) FROM other.packets), \
+         (SELECT count(*) FROM ({one} EXCEPT {two})), (SELECT count(*) FROM ({two} EXCEPT {one}))"
+    );
+    let found = database.query_row(&differences, [], |row| {
+        Ok::<(i64, i64, i64, i64), _>((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    let (ours, theirs, more, less) = found.unwrap();
+    assert!(
+        ours > 0 && ours == theirs,
+        "{ours} rows, and {theirs} of parse"
+    );
+    if more + less > 0 {
+        let example = format!("SELECT CAST(raw AS TEXT) FROM ({one} EXCEPT {two}) LIMIT 3");
+        let mut examples = database.prepare(&example).unwrap();
+        let examples = examples
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap();
+        let examples: Vec<_> = examples.map(Result::unwrap).collect();
+        panic!("{more} rows are not parse's, {less} of parse's are not there: {examples:#?}");
+    }
+}
+
+/// `1, 2, 3`.
+fn columns_of(count: usize) -> String {
+    let numbers: Vec<String> = (1..=count).map(|n| n.to_string()).collect();
+    numbers.join(", ")
+}
+
+pub(crate) fn all_samples_pass_through_a_topic() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(3);
+    let samples = given::samples();
+    let texts = || samples.iter().filter(|sample| !sample.is_ascii());
+    let sent = texts().map(|sample| sample.text.clone());
+    listen(&cluster, folder.path(), &topic, sent);
+    let read = consume(&cluster, folder.path(), &topic, "group=samples");
+    assert_eq!(read.code, Some(0), "{read:?}");
+    // Samples of the same text are one stream to parse, which it would store once.
+    let different: BTreeSet<&[u8]> = texts().map(|sample| &sample.text[..]).collect();
+    assert_eq!(different.len(), texts().count());
+    texts().for_each(|sample| parse(folder.path(), &sample.text));
+    same_rows(folder.path());
+}
+
+pub(crate) fn a_large_text_passes_through_a_topic() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(1);
+    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
+    let all = text(records).into_bytes();
+    let sent = std::iter::once(all.clone());
+    listen(&cluster, folder.path(), &topic, sent);
+    let read = consume(&cluster, folder.path(), &topic, "group=large");
+    assert_eq!(read.code, Some(0), "{read:?}");
+    has_all(folder.path(), records);
+    parse(folder.path(), &all);
+    same_rows(folder.path());
 }

@@ -41,6 +41,14 @@ fn main() -> ExitCode {
             consume::from_the_beginning_again_adds_no_row,
         ),
         (
+            "all_samples_pass_through_a_topic",
+            consume::all_samples_pass_through_a_topic,
+        ),
+        (
+            "a_large_text_passes_through_a_topic",
+            consume::a_large_text_passes_through_a_topic,
+        ),
+        (
             "killed_at_random_moments",
             consume::killed_at_random_moments,
         ),

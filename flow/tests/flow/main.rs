@@ -3,6 +3,7 @@
 mod acks;
 mod bridge;
 mod growth;
+#[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_consume;
