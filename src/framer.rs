@@ -439,7 +439,13 @@ impl Framer {
 
 /// Whether a record, given with its last line feed, waits for nothing more: an IPv4 header at the
 /// end of its last line is always followed by endpoints.
-fn complete(record: &[u8]) -> bool {
+///
+/// ```
+/// use dumpstream::framing::complete;
+/// assert!(complete(b"00:00:00.000001 IP 1.1.1.1 > 2.2.2.2: x\n"));
+/// assert!(!complete(b"00:00:00.000001 IP (tos 0x0, ttl 64)\n"));
+/// ```
+pub fn complete(record: &[u8]) -> bool {
     let Some(text) = record.strip_suffix(b"\n") else {
         return false;
     };

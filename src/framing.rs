@@ -7,6 +7,6 @@
 
 pub use crate::batch::Batch;
 pub use crate::batches::Batches;
-pub use crate::framer::{Cut, CutKind, Framer, Skip, Skipped, Tail};
+pub use crate::framer::{Cut, CutKind, Framer, Skip, Skipped, Tail, complete};
 pub use crate::head::Style;
 pub use crate::record::Record;

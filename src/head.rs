@@ -37,6 +37,25 @@ impl Style {
         self.form == Form::Absent && self.number == Some(false)
     }
 
+    /// The style of a line that begins a record, by its stamp; `None`: no stamp can be read at its
+    /// beginning.
+    ///
+    /// ```
+    /// use dumpstream::framing::Style;
+    /// let style = Style::of(b"10:00:00.000001 ARP, x").expect("a stamp");
+    /// assert!(style.begins(b"10:00:00.000002 IP y") && !style.begins(b"1700000000.000003 IP z"));
+    /// assert_eq!(Style::of(b"    192.0.2.1.5 > 192.0.2.2.6: UDP, length 1"), None);
+    /// ```
+    pub fn of(line: &[u8]) -> Option<Style> {
+        let style = head(&line[..line.len().min(MAX_HEAD)], &Style::default());
+        style.map(|(_, style)| style).filter(Style::known)
+    }
+
+    /// Whether a line begins a record in this style.
+    pub fn begins(&self, line: &[u8]) -> bool {
+        self.head(line).is_some()
+    }
+
     /// How many heads settle this style: two, since one can be the rest of a line; without stamps
     /// some more, since tunnels print such lines in every record.
     pub(crate) fn proof(&self) -> u32 {

@@ -103,7 +103,7 @@ pub use column::ColumnId;
 pub use contents::Contents;
 pub use deserialize::DeserializeError;
 pub use namespace::{BUILT_IN, Column, Field, Namespace, NamespaceError, Position, RESERVED};
-pub use origin::{Origin, StampForm};
+pub use origin::{Origin, Place, StampForm};
 pub use packet::{Iter, Missing, Packet, Packets, Values};
 pub use parser::Parser;
 pub use part::Part;

@@ -57,9 +57,18 @@ impl Messages {
     }
 }
 
-/// The records without messages, and what those had; `None` when there are none.
-pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<(Vec<u8>, Messages)> {
+/// Records whose messages were taken out.
+pub(crate) struct Without {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) removed: Messages,
+    /// Where messages stood in `bytes`, and how many bytes were taken out up to there.
+    pub(crate) taken: Vec<(u32, u32)>,
+}
+
+/// The records without messages; `None` when there are none.
+pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<Without> {
     let mut kept = Vec::new();
+    let mut taken = Vec::new();
     let (mut from, mut start, mut removed) = (0, 0, Messages::default());
     while start < bytes.len() {
         let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |i| start + i + 1);
@@ -71,6 +80,7 @@ pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<(Vec<u8>, 
                 bytes: (end - start) as u64,
                 unserved: unserved(line).unwrap_or(0),
             });
+            taken.push((kept.len() as u32, removed.bytes as u32));
         }
         start = end;
     }
@@ -78,7 +88,11 @@ pub(crate) fn without_messages(bytes: &[u8], style: &Style) -> Option<(Vec<u8>, 
         return None;
     }
     kept.extend_from_slice(&bytes[from..]);
-    Some((kept, removed))
+    Some(Without {
+        bytes: kept,
+        removed,
+        taken,
+    })
 }
 
 #[cfg(test)]

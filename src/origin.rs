@@ -11,7 +11,7 @@ use crate::hash;
 use crate::head::{Stamp, leap_year};
 use crate::packet::Packets;
 use crate::plan::Plan;
-use crate::table::{Identity, Inner};
+use crate::table::{Identity, Inner, Ordinal};
 use crate::time_source::TimeSource;
 
 const HOUR: i64 = 3_600 * SECOND;
@@ -35,6 +35,20 @@ pub enum StampForm {
     Delta,
     /// `-ttttt`: since the first packet.
     Elapsed,
+}
+
+/// What is known of one record of a text that came as messages, each with an ordinal and a time of
+/// its own: see [`Origin::place_each`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The ordinal in its stream, from 1.
+    pub record: u64,
+    /// An ordinal before it such that no record of the stream lies between them.
+    pub follows: u64,
+    /// When its text arrived, in nanoseconds since 1970 UTC.
+    pub arrival: i64,
+    /// Its time, in nanoseconds since 1970 UTC, and how that was found, if both are known already.
+    pub time: Option<(i64, TimeSource)>,
 }
 
 /// One input. [`Origin::place`] takes its packets in order and makes their ordinals and times
@@ -163,6 +177,7 @@ impl Origin {
         });
         inner.identity = Some(identity.clone());
         inner.first = self.next;
+        inner.ordinals = Vec::new();
         self.next += inner.rows.len() as u64;
         let arrival = inner.batch.arrival;
         let plan = inner.plan.clone();
@@ -189,6 +204,82 @@ impl Origin {
         });
     }
 
+    /// Sets the sensor, stream, ordinals and times of packets whose ordinals are known, one place
+    /// each, in increasing order. A time is a function of the record and its place alone, never of
+    /// what came before, so that text that is read again from anywhere gives the same times: a
+    /// stamp without a date gets the one nearest to the arrival, and the time of a record with a
+    /// relative stamp, or none, is its arrival.
+    ///
+    /// # Panics
+    /// When there are not as many places as packets, and on a stream that was not named.
+    pub fn place_each(&mut self, packets: &mut Packets, places: &[Place]) {
+        let inner = Arc::make_mut(&mut packets.0);
+        assert_eq!(inner.rows.len(), places.len(), "a place for each packet");
+        let (Some(first), Some(last)) = (places.first(), places.last()) else {
+            return;
+        };
+        let identity = self.identity.get_or_insert_with(|| {
+            let stream = self.stream.take().expect("the stream has a name");
+            Arc::new(Identity {
+                sensor: self.sensor.clone(),
+                stream,
+            })
+        });
+        inner.identity = Some(identity.clone());
+        inner.batch.arrival = Some(last.arrival);
+        inner.first = first.record;
+        inner.ordinals = Vec::new();
+        let next = |(i, place): (usize, &Place)| {
+            place.record == first.record + i as u64 && place.follows + 1 == place.record
+        };
+        if !places.iter().enumerate().all(next) {
+            let ordinal = |place: &Place| Ordinal {
+                record: place.record,
+                follows: place.follows,
+            };
+            inner.ordinals = places.iter().map(ordinal).collect();
+        }
+        let plan = inner.plan.clone();
+        for (row, place) in places.iter().enumerate() {
+            let stamp = inner.rows[row].stamp();
+            let time = place
+                .time
+                .unwrap_or_else(|| self.alone(stamp, place.arrival));
+            self.settle(&plan, inner, row, time);
+        }
+        inner.stamps = Vec::new();
+    }
+
+    /// The instant of a stamp by itself, given when its text arrived.
+    fn alone(&mut self, stamp: Stamp, arrival: i64) -> (i64, TimeSource) {
+        match stamp {
+            Stamp::Epoch(ns) if ns >= YEAR || self.form.is_none() => (ns, TimeSource::Packet),
+            Stamp::Civil(ns) => self.absolute(ns, TimeSource::Packet, Some(arrival)),
+            Stamp::Clock(ns) => {
+                let civil = self
+                    .near(ns, arrival)
+                    .saturating_mul(DAY)
+                    .saturating_add(ns);
+                self.absolute(civil, TimeSource::Date, Some(arrival))
+            }
+            Stamp::Dated(ns) => {
+                let civil = nearest(ns, self.civil(arrival));
+                self.absolute(civil, TimeSource::Date, Some(arrival))
+            }
+            Stamp::Epoch(_) | Stamp::Signed(_) | Stamp::None => (arrival, TimeSource::Arrival),
+        }
+    }
+
+    /// The civil day, counted from 1970, that puts a time of day nearest to an instant.
+    fn near(&self, clock: i64, instant: i64) -> i64 {
+        let civil = self.civil(instant);
+        match clock - civil.rem_euclid(DAY) {
+            ahead if ahead > HALF => civil.div_euclid(DAY) - 1,
+            behind if behind < -HALF => civil.div_euclid(DAY) + 1,
+            _ => civil.div_euclid(DAY),
+        }
+    }
+
     /// Gives packets of one record the place that they had before, in place of the next one:
     /// sensor and stream, ordinal, time and how that was found, and the hash of the text up to its
     /// end, if that is known.
@@ -212,6 +303,7 @@ impl Origin {
         self.identity = Some(identity.clone());
         inner.identity = Some(identity);
         inner.first = record;
+        inner.ordinals = Vec::new();
         let plan = inner.plan.clone();
         for row in 0..inner.rows.len() {
             self.settle(&plan, inner, row, (time, source));
@@ -283,13 +375,7 @@ impl Origin {
     /// The civil day, counted from 1970, of a time of day.
     fn day(&self, clock: i64, arrival: Option<i64>) -> i64 {
         if let (None, Some(arrival)) = (self.date, arrival) {
-            let civil = self.civil(arrival);
-            let (day, then) = (civil.div_euclid(DAY), civil.rem_euclid(DAY));
-            return match clock - then {
-                ahead if ahead > HALF => day - 1,
-                behind if behind < -HALF => day + 1,
-                _ => day,
-            };
+            return self.near(clock, arrival);
         }
         // Stored text goes forward, over pauses of any length up to a day; back only by a little,
         // or where a clock was set.
@@ -364,18 +450,8 @@ impl Origin {
             Stamp::Epoch(ns) => ns,
             Stamp::Civil(ns) => self.absolute(ns, TimeSource::Packet, None).0,
             Stamp::Clock(ns) => {
-                let civil = self.civil(time);
-                let day = match ns - civil.rem_euclid(DAY) {
-                    ahead if ahead > HALF => civil.div_euclid(DAY) - 1,
-                    behind if behind < -HALF => civil.div_euclid(DAY) + 1,
-                    _ => civil.div_euclid(DAY),
-                };
-                self.absolute(
-                    day.saturating_mul(DAY).saturating_add(ns),
-                    TimeSource::Date,
-                    None,
-                )
-                .0
+                let civil = self.near(ns, time).saturating_mul(DAY).saturating_add(ns);
+                self.absolute(civil, TimeSource::Date, None).0
             }
             Stamp::Signed(ns) => time.saturating_add(ns),
             Stamp::Dated(ns) => {
@@ -547,6 +623,29 @@ mod tests {
             utc("2023-12-31T23:59:59.999999999Z")
         );
         assert_eq!(o.instant(Stamp::None, arrival).1, TimeSource::Previous);
+    }
+
+    #[test]
+    fn a_stamp_alone_does_not_depend_on_others() {
+        let arrival = utc("2024-01-01T00:00:01Z");
+        let stamps = [
+            Stamp::Clock(DAY - 1),
+            Stamp::Clock(HOUR),
+            Stamp::Signed(5),
+            Stamp::None,
+            Stamp::Epoch(7),
+            Stamp::Dated(0),
+        ];
+        let mut o = Origin::new("s");
+        let alone = |o: &mut Origin| stamps.map(|stamp| o.alone(stamp, arrival));
+        let found = alone(&mut o);
+        assert_eq!(found[0].0, utc("2023-12-31T23:59:59.999999999Z"));
+        assert_eq!(found[1].0, utc("2024-01-01T01:00:00Z"));
+        assert_eq!(found[2], (arrival, TimeSource::Arrival));
+        assert_eq!(found[3], (arrival, TimeSource::Arrival));
+        assert_eq!(found[4], (7, TimeSource::Packet));
+        o.instant(Stamp::Clock(12 * HOUR), None);
+        assert_eq!(alone(&mut o), found);
     }
 
     #[test]

@@ -118,9 +118,22 @@ impl Packets {
         self.0.identity.as_ref().map_or("", |i| &i.stream)
     }
 
-    /// The ordinal of the first packet in its stream, from 1; 0 before it is placed.
+    /// The ordinal of the first packet in its stream, from 1; 0 before it is placed. Those of the
+    /// others need not be consecutive: [`Packet::record`].
     pub fn first_record(&self) -> u64 {
         self.0.first
+    }
+
+    /// The packet with this ordinal, if it is one of these.
+    pub fn find(&self, record: u64) -> Option<Packet<'_>> {
+        let Inner {
+            first, ordinals, ..
+        } = &*self.0;
+        let index = match ordinals.is_empty() {
+            true => usize::try_from(record.checked_sub(*first)?).ok()?,
+            false => ordinals.binary_search_by_key(&record, |o| o.record).ok()?,
+        };
+        (index < self.len()).then(|| self.packet(index))
     }
 
     /// Hashes of the stream's text, if [`Origin::contents`](crate::Origin::contents) asked for them.
@@ -241,8 +254,13 @@ impl<'a> Packet<'a> {
 
     /// Where the record begins, in bytes from the beginning of its input, if that is known.
     pub fn offset(self) -> Option<u64> {
-        let start = u64::from(self.row().start);
-        self.packets.0.batch.offset.map(|offset| offset + start)
+        let inner = &*self.packets.0;
+        let start = self.row().start;
+        // What was taken out stood before it.
+        let taken = inner.taken.partition_point(|(at, _)| *at <= start);
+        let taken = taken.checked_sub(1).map_or(0, |i| inner.taken[i].1);
+        let start = u64::from(start) + u64::from(taken);
+        inner.batch.offset.map(|offset| offset + start)
     }
 
     /// The value of a column by name. Where many packets are asked, find its handle once:
@@ -372,9 +390,21 @@ impl<'a> Packet<'a> {
 
     /// The ordinal in its stream, from 1; 0 before it is placed.
     pub fn record(self) -> u64 {
-        match self.packets.0.first {
-            0 => 0,
-            first => first + self.index as u64,
+        let inner = &*self.packets.0;
+        match (inner.first, inner.ordinals.get(self.index)) {
+            (0, _) => 0,
+            (_, Some(ordinal)) => ordinal.record,
+            (first, None) => first + self.index as u64,
+        }
+    }
+
+    /// An ordinal before [`Packet::record`] such that no record of the stream lies between them:
+    /// the one before it, unless ordinals are those of messages
+    /// ([`Origin::place_each`](crate::Origin::place_each)).
+    pub fn follows(self) -> u64 {
+        match self.packets.0.ordinals.get(self.index) {
+            Some(ordinal) => ordinal.follows,
+            None => self.record().saturating_sub(1),
         }
     }
 

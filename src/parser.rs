@@ -116,13 +116,11 @@ impl Parser {
         let width = inner.plan.columns.len();
         inner.cells.reserve_exact(expect * width.div_ceil(2));
         if fill(&mut inner).is_err()
-            && let Some((bytes, removed)) =
-                message::without_messages(&inner.batch.bytes, &inner.batch.style)
+            && let Some(without) = message::without_messages(&inner.batch.bytes, &inner.batch.style)
         {
-            inner.batch.bytes = bytes;
-            inner.messages = removed;
-            // What was taken out stood somewhere in between.
-            inner.batch.offset = None;
+            inner.batch.bytes = without.bytes;
+            inner.messages = without.removed;
+            inner.taken = without.taken;
             inner.clear();
             let again = fill(&mut inner);
             debug_assert!(again.is_ok(), "messages were taken out");

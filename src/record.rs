@@ -44,8 +44,10 @@ impl Record {
     /// When there are more than [`Batch::MAX_LEN`] bytes.
     pub fn new(text: Vec<u8>, style: Style, kind: CutKind) -> Record {
         assert!(Batch::fits(text.len()), "a record of {} bytes", text.len());
-        let (raw, messages) =
-            without_messages(&text, &style).unwrap_or((text, Messages::default()));
+        let (raw, messages) = without_messages(&text, &style)
+            .map_or((text, Messages::default()), |without| {
+                (without.bytes, without.removed)
+            });
         let (mut parts, mut slots, mut wide) = (Parts::new(), Slots::new(), Vec::new());
         // Where the head ends is the grammar's to say, so that this head is the one that fields are
         // found in.

@@ -23,6 +23,14 @@ pub(crate) struct Identity {
     pub(crate) stream: String,
 }
 
+/// The place of a record in its stream, where ordinals are not consecutive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ordinal {
+    pub(crate) record: u64,
+    /// No record of the stream lies between this ordinal and its own.
+    pub(crate) follows: u64,
+}
+
 /// A record without the number of `-#`.
 pub(crate) const NO_NUMBER: u64 = u64::MAX;
 
@@ -139,11 +147,15 @@ pub(crate) struct Inner {
     pub(crate) stamps: Vec<Stamp>,
     /// Messages that stood among the records and were taken out.
     pub(crate) messages: Messages,
+    /// Where they stood, in what is left of the text, and the bytes taken out up to there.
+    pub(crate) taken: Vec<(u32, u32)>,
     /// A record is one that no tcpdump from 4.99 on prints so.
     pub(crate) old: bool,
     pub(crate) identity: Option<Arc<Identity>>,
     /// The ordinal of the first row, once placed.
     pub(crate) first: u64,
+    /// The ordinal of each row and the one that it follows, unless they are consecutive.
+    pub(crate) ordinals: Vec<Ordinal>,
     /// Once placed, if the origin was asked for them.
     pub(crate) contents: Option<Contents>,
 }
@@ -165,6 +177,8 @@ impl Inner {
             old: false,
             identity: None,
             first: 0,
+            ordinals: Vec::new(),
+            taken: Vec::new(),
             contents: None,
         }
     }
@@ -206,6 +220,8 @@ impl Inner {
             + held(&self.wide)
             + held(&self.joined)
             + held(&self.stamps)
+            + held(&self.ordinals)
+            + held(&self.taken)
             + self.contents.as_ref().map_or(0, |c| held(&c.after))
     }
 

@@ -8,6 +8,8 @@ mod check;
 mod columns;
 mod completions;
 mod connect;
+#[cfg(feature = "kafka")]
+mod consume;
 mod cql;
 mod demo;
 mod door;
@@ -77,6 +79,8 @@ enum Command {
     Parse(parse::Parse),
     Listen(listen::Listen),
     Connect(connect::Connect),
+    #[cfg(feature = "kafka")]
+    Consume(consume::Consume),
     Serve(serve::Serve),
     Relay(relay::Relay),
     #[cfg(unix)]
@@ -185,6 +189,8 @@ fn main() -> ExitCode {
         Command::Parse(parse) => parse.run(manner),
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
+        #[cfg(feature = "kafka")]
+        Command::Consume(consume) => consume.run(manner),
         Command::Serve(serve) => serve.run(manner),
         Command::Relay(relay) => relay.run(manner),
         #[cfg(unix)]
@@ -244,9 +250,11 @@ fn typed() -> Result<Cli, clap::Error> {
 /// with the URL is reported without it.
 fn hidden(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && value.starts_with("cassandra:")
+        && let Some(scheme) = ["cassandra:", "kafka:"]
+            .into_iter()
+            .find(|scheme| value.starts_with(scheme))
     {
-        let hidden = ContextValue::String("cassandra:…".to_owned());
+        let hidden = ContextValue::String(format!("{scheme}…"));
         error.insert(ContextKind::InvalidValue, hidden);
     }
     error
@@ -315,8 +323,8 @@ fn logs(manner: Manner) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    // The Cassandra driver logs its own work for people who debug it; the sink reports what users
-    // need to know.
+    // The drivers of Cassandra and Kafka log their own work for people who debug it; the sinks report
+    // what users need to know.
     let (level, driver) = match (manner.quiet, manner.verbose) {
         (true, _) => (LevelFilter::ERROR, LevelFilter::OFF),
         (_, 0) => (LevelFilter::WARN, LevelFilter::OFF),
@@ -335,7 +343,8 @@ fn logs(manner: Manner) {
         .with(
             Targets::new()
                 .with_default(level)
-                .with_target("scylla", driver),
+                .with_target("scylla", driver)
+                .with_target("rdkafka", driver),
         )
         .init();
 }

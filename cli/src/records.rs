@@ -1,4 +1,4 @@
-//! The options that `parse`, `listen` and `connect` share, and the station that they make.
+//! The options that `parse`, `listen`, `connect` and `consume` share, and the station that they make.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) struct Records {
     tz: Vec<SensorZone>,
     /// Date of the first time stamp, if time stamps have none.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date, help_heading = "Records")]
-    date: Option<Date>,
+    pub(super) date: Option<Date>,
     /// Whether relative time stamps are deltas (-ttt) or elapsed time (-ttttt); they look
     /// identical.
     #[arg(long, value_enum, help_heading = "Records")]
@@ -77,7 +77,7 @@ pub(super) struct Records {
     /// Remove all rows that earlier texts of the same name left, before the first new one is
     /// written; by default they are kept.
     #[arg(long, help_heading = "Records")]
-    replace: bool,
+    pub(super) replace: bool,
     /// Append records of unknown protocols, and rows that a sink refuses, to FILE: whole, including
     /// payload and passwords, with the reason. `parse --from-rejects FILE` reads them again.
     /// Records are dropped and counted, never waited for, while FILE accepts nothing for a second.
@@ -358,6 +358,8 @@ impl Records {
             replace: self.replace,
             hangup,
             rejects: self.rejects,
+            #[cfg(feature = "kafka")]
+            lag: Default::default(),
         };
         let origins = Origins {
             zones,

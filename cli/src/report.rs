@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use dumpstream_flow::net::{Connections, Link, Outcome};
+use dumpstream_flow::run::Error;
 use dumpstream_flow::{Counters, Station, Summary};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,9 @@ pub(super) struct Report {
     pub(super) hangup: signals::Hangup,
     /// Where rejects are written.
     pub(super) rejects: Option<PathBuf>,
+    /// How far topics are ahead.
+    #[cfg(feature = "kafka")]
+    pub(super) lag: dumpstream_flow::kafka::Lag,
 }
 
 /// What a status line shows of the network.
@@ -37,6 +41,9 @@ pub(super) enum Network {
     Connections(Connections),
     /// The connection to a server.
     Link(Link),
+    /// How far topics are ahead.
+    #[cfg(feature = "kafka")]
+    Lag(dumpstream_flow::kafka::Lag),
 }
 
 impl Display for Network {
@@ -48,11 +55,22 @@ impl Display for Network {
                 write!(f, "{open} connection{plural}")
             }
             Network::Link(link) => link.fmt(f),
+            #[cfg(feature = "kafka")]
+            Network::Lag(lag) => match lag.messages() {
+                Some(messages) => write!(f, "lag {}", amount::grouped(messages)),
+                None => write!(f, "lag ?"),
+            },
         }
     }
 }
 
 impl Report {
+    /// With the lag of topics.
+    #[cfg(feature = "kafka")]
+    pub(super) fn lagging(self, lag: dumpstream_flow::kafka::Lag) -> Report {
+        Report { lag, ..self }
+    }
+
     /// Handles signals: they stop the station, or make it report.
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
         let report = OnceLock::from(self.clone());
@@ -120,14 +138,26 @@ impl Report {
         manner: Manner,
         status: Option<status::Live>,
     ) -> anyhow::Result<Exit> {
+        let error = outcome.error.take();
+        self.ended(&outcome, error, manner, status).await
+    }
+
+    /// The same of any figures, and the error that ended the run, if any.
+    pub(super) async fn ended(
+        &self,
+        figures: &impl Display,
+        error: Option<Error>,
+        manner: Manner,
+        status: Option<status::Live>,
+    ) -> anyhow::Result<Exit> {
         let undrained = self.station.drain().await;
         drop(status);
         let left = self.reader_left() && manner.verbose == 0;
         if !manner.quiet && !left {
-            say(&self.closing(&outcome, undrained));
+            say(&self.closing(figures, undrained));
         }
         let exit = self.exit(undrained)?;
-        match outcome.error.take() {
+        match error {
             Some(error) if exit == Exit::Done => Err(error.into()),
             _ => Ok(exit),
         }
@@ -152,6 +182,10 @@ impl Report {
     /// The report of a run that continues.
     pub(super) fn passing(&self) -> String {
         let mut text = self.station.progress().to_string();
+        #[cfg(feature = "kafka")]
+        if let Some(lag) = self.lag.messages() {
+            text += &format!("\nlag {lag}");
+        }
         self.lanes(&mut text);
         visible::lines(&text).into_owned()
     }

@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use dumpstream::framing::{Batch, Cut, CutKind, Framer, Record, Skipped, Tail};
+use dumpstream::framing::{Batch, Cut, CutKind, Framer, Record, Skipped, Style, Tail};
 use tokio_util::codec::Decoder;
 
 /// Decodes [`Batch`]es: as many whole records as the buffer holds. [`run`](crate::run()) uses this
@@ -26,6 +26,11 @@ impl BatchCodec {
     /// records are found by the parser: [`Packets::messages`](dumpstream::Packets::messages).
     pub fn skipped(&self) -> Skipped {
         self.framer.skipped()
+    }
+
+    /// The style of the heads, as far as it is known.
+    pub(crate) fn style(&self) -> Style {
+        self.framer.style()
     }
 
     /// Returns the last record after an idle time, if it is complete: it was waiting for its

@@ -23,6 +23,7 @@ pub struct Progress {
     captures: AtomicU64,
     lost: AtomicU64,
     suspect: AtomicU64,
+    torn: AtomicU64,
     stalled: AtomicU64,
     waiting: AtomicU64,
 }
@@ -95,6 +96,11 @@ impl Progress {
         self.suspect.load(Relaxed)
     }
 
+    /// Records that lack lines which came in another partition of a topic.
+    pub fn torn(&self) -> u64 {
+        self.torn.load(Relaxed)
+    }
+
     /// How long full lanes kept inputs from being read, summed over the inputs; a wait counts after
     /// it has ended.
     pub fn stalled(&self) -> Duration {
@@ -113,6 +119,11 @@ impl Progress {
             progress: self,
             since: Instant::now(),
         }
+    }
+
+    /// Adds torn records; returns how many there were before.
+    pub(crate) fn tear(&self, torn: u64) -> u64 {
+        self.torn.fetch_add(torn, Relaxed)
     }
 
     pub(crate) fn read(&self, bytes: u64) {
@@ -183,6 +194,9 @@ impl fmt::Display for Progress {
         )?;
         if self.unserved() > 0 {
             write!(f, ", {} not served", self.unserved())?;
+        }
+        if self.torn() > 0 {
+            write!(f, ", {} torn", self.torn())?;
         }
         if self.captures() > 0 {
             write!(f, ", {} lost, {} suspect", self.lost(), self.suspect())?;

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use dumpstream::framing::{Batch, Skipped};
+use dumpstream::framing::{Batch, Skipped, Style};
 use dumpstream::{AsciiGuard, Origin, Packets};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
@@ -13,6 +13,7 @@ use tracing::warn;
 
 pub use self::again::again;
 pub use self::error::Error;
+use self::messages::{End, Placing};
 pub use self::placed::placed;
 use self::room::Room;
 pub use self::source::Source;
@@ -24,6 +25,11 @@ use crate::summary::Summary;
 
 mod again;
 mod error;
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(dead_code, reason = "topics are the only messages so far")
+)]
+pub(crate) mod messages;
 mod placed;
 mod room;
 mod source;
@@ -62,9 +68,12 @@ pub async fn run<R: AsyncRead + Unpin>(
         true => origin.contents(),
         false => origin,
     };
+    let placing = source.messages.as_ref();
+    let placing = placing.map(|(_, stream)| Placing::new(origin.clone(), stream));
     let input = Input {
         codec: station.codec(),
         origin,
+        placing,
         guard: AsciiGuard::new(),
         held: Vec::new(),
         watch: Watch::new(station.parser(), source.connection),
@@ -87,15 +96,25 @@ enum Stop {
     Ascii,
 }
 
+/// Packets, the bytes of their batch, where those end, and how their heads look.
+struct Held {
+    packets: Packets,
+    bytes: u64,
+    end: u64,
+    style: Style,
+}
+
 struct Input<'a, R> {
     /// Held to the end: with it, a connection gives its place back.
     source: Source<R>,
     station: &'a Station,
     codec: BatchCodec,
     origin: Origin,
+    /// Places records of text that came as messages.
+    placing: Option<Placing>,
     guard: AsciiGuard,
-    /// Packets that wait until the guard is sure, the bytes of each, and where those end.
-    held: Vec<(Packets, u64, u64)>,
+    /// Packets that wait until the guard is sure, and the bytes of each.
+    held: Vec<Held>,
     watch: Watch,
     numbering: Numbering<'a>,
     /// Whether suspect records were reported.
@@ -121,7 +140,7 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
             Err(Stop::Ascii) => Err(Stop::Ascii),
         };
         if let Err(Stop::Ascii) = end {
-            let held: u64 = self.held.iter().map(|(_, bytes, _)| bytes).sum();
+            let held: u64 = self.held.iter().map(|held| held.bytes).sum();
             self.summary.refused += held + buf.len() as u64;
         }
         self.count_skipped();
@@ -266,7 +285,19 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
 
     /// Sends the last record, or leaves what is not a record yet.
     async fn finish(&mut self, buf: &mut BytesMut) -> Result<(), Stop> {
-        if self.stopped && self.source.is_lasting() {
+        if let Some((messages, _)) = &self.source.messages {
+            let end = match self.stopped {
+                true => End::Left,
+                false => messages.end(),
+            };
+            if end == End::Flushed {
+                self.flush(buf).await?;
+            }
+            if end != End::Cut {
+                self.summary.left += buf.len() as u64;
+                buf.clear();
+            }
+        } else if self.stopped && self.source.is_lasting() {
             if self.source.is_followed() {
                 self.flush(buf).await?;
             }
@@ -304,11 +335,17 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         let packets = self.station.parser().parse(batch);
         share.settle(packets.footprint());
         let refused = self.guard.check(&packets);
-        self.held.push((packets, bytes, self.summary.bytes - rest));
+        let style = self.codec.style();
+        self.held.push(Held {
+            packets,
+            bytes,
+            end: self.summary.bytes - rest,
+            style,
+        });
         if refused {
             return Err(Stop::Ascii);
         }
-        let held: usize = self.held.iter().map(|(p, ..)| p.footprint()).sum();
+        let held: usize = self.held.iter().map(|held| held.packets.footprint()).sum();
         // Stored text can wait until its kind is known; live packets wait only on a suspicion.
         let waits = self.guard.suspects() || self.source.is_stored() && !self.guard.decided();
         if waits && held < MOST_HELD {
@@ -320,7 +357,29 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
 
     /// Sends on what was held back.
     async fn release(&mut self) {
-        for (mut packets, bytes, end) in std::mem::take(&mut self.held) {
+        for held in std::mem::take(&mut self.held) {
+            let Held {
+                mut packets,
+                bytes,
+                end,
+                style,
+            } = held;
+            if let Some((messages, _)) = self.source.messages.clone()
+                && let Some(placing) = &mut self.placing
+            {
+                let torn = messages.torn(&packets);
+                let parts = placing.place(&messages, (packets, style), self.station.parser());
+                self.torn(torn);
+                // All parts are of the same text, so that only the last one can end it.
+                let last = parts.len() - 1;
+                for (i, packets) in parts.iter().enumerate() {
+                    self.count(packets, if i == 0 { bytes } else { 0 });
+                    let end = if i == last { end } else { end - bytes };
+                    let acked = self.source.acks.as_ref().map(|acks| (acks, end));
+                    self.summary.stalled += self.station.deliver(packets, acked).await;
+                }
+                continue;
+            }
             let guessed = self.origin.has_guessed();
             self.origin.place(&mut packets);
             if self.origin.has_guessed() && !guessed {
@@ -373,10 +432,24 @@ impl<R: AsyncRead + Unpin> Input<'_, R> {
         }
         self.station.progress().add(&batch);
         self.summary.add(&batch);
-        self.numbering.follow(packets);
+        let messages = self.source.messages.as_ref();
+        if messages.is_none_or(|(messages, _)| messages.numbered) {
+            self.numbering.follow(packets);
+        }
         self.count_numbers();
         self.watch.unparsed(&self.summary, false);
         self.warn(packets.sensor());
+    }
+
+    /// Counts records whose other lines went elsewhere, and reports the first.
+    fn torn(&mut self, torn: u64) {
+        if torn > 0 && self.station.progress().tear(torn) == 0 {
+            warn!(
+                "Lines of one packet arrive in several partitions, where they cannot be joined. \
+                 Give all messages of one tcpdump the same key, or use a topic with one partition."
+            );
+        }
+        self.summary.torn += torn;
     }
 
     /// Updates the figures that follow from the numbers of `-#`.

@@ -22,6 +22,8 @@ pub(crate) mod parts;
 pub(crate) mod patience;
 pub(crate) mod scheme;
 pub(crate) mod url;
+#[cfg(any(feature = "cassandra", feature = "kafka"))]
+pub(crate) mod waiting;
 pub(crate) mod writer;
 
 /// What a trait object's async function returns.
@@ -110,7 +112,10 @@ pub enum SinkError {
         known: String,
     },
     /// The program was built without this sink.
-    #[error("this build has no {scheme}: (feature `{feature}`)")]
+    #[error(
+        "this build has no {scheme}:, which is the feature `{feature}`; build one that has: cargo \
+         install --locked --path cli --features {feature}"
+    )]
     Absent {
         /// The word before the colon.
         scheme: &'static str,

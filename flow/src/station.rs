@@ -157,8 +157,14 @@ impl Station {
         lanes.counters().map(|(_, c)| c.undrained).sum()
     }
 
+    /// See [`StationBuilder::drain_timeout`].
+    #[cfg(feature = "kafka")]
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        self.0.drain_timeout
+    }
+
     /// When the lanes must be done; the first call starts the time-out.
-    fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         *self
             .0
             .deadline

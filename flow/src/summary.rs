@@ -54,6 +54,8 @@ pub struct Summary {
     /// Records that tcpdump cannot have printed in their place, by the numbers of `-#`: forged by a
     /// packet's text, or sent twice.
     pub suspect: u64,
+    /// Records that lack lines which came in another partition of a topic.
+    pub torn: u64,
     /// How long full lanes kept the input from being read.
     pub stalled: Duration,
 }
@@ -105,6 +107,7 @@ impl Summary {
         self.captures += other.captures;
         self.lost += other.lost;
         self.suspect += other.suspect;
+        self.torn += other.torn;
         self.stalled += other.stalled;
     }
 
@@ -218,6 +221,13 @@ impl fmt::Display for Summary {
                 f,
                 "\n{} suspect: forged or sent twice, by their numbers",
                 packet(self.suspect)
+            )?;
+        }
+        if self.torn > 0 {
+            write!(
+                f,
+                "\n{} torn: other lines came in another partition",
+                packet(self.torn)
             )?;
         }
         if self.captures > 1 {

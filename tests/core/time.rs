@@ -1,7 +1,7 @@
 //! Stamps without a date or a zone find their place in time.
 
 use dumpstream::framing::{Batch, CutKind, Framer, Tail};
-use dumpstream::{Namespace, Origin, Packets, Parser, TimeSource};
+use dumpstream::{Namespace, Origin, Packets, Parser, Place, TimeSource};
 use given::Random;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -280,4 +280,50 @@ fn time_is_never_absent() {
             (then, "previous")
         ]
     );
+}
+
+/// Text that came as messages: each record has the place that its message gives it.
+#[test]
+fn records_of_messages_have_places_of_their_own() {
+    let text = "10:00:00.000001 ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28\n\
+        listening on eth0, link-type EN10MB\n\
+        10:00:00.000002 ARP, Request who-has 10.0.0.1 tell 10.0.0.3, length 28\n\
+        10:00:00.000003 ARP, Request who-has 10.0.0.1 tell 10.0.0.4, length 28\n";
+    let mut framer = Framer::new();
+    framer
+        .next_batch(text.as_bytes(), Tail::Final)
+        .expect("records");
+    let batch = Batch::new(text.as_bytes().to_vec(), framer.style()).at(0);
+    let mut packets = Parser::default().parse(batch);
+    let heads = text.match_indices("10:00").map(|(at, _)| Some(at as u64));
+    let offsets: Vec<_> = packets.iter().map(|packet| packet.offset()).collect();
+    assert_eq!(offsets, heads.collect::<Vec<_>>());
+    let arrival = 1_700_000_000_000_000_000;
+    let place = |record, follows| Place {
+        record,
+        follows,
+        arrival,
+        time: None,
+    };
+    let mut origin = Origin::new("s").stream("topic/0");
+    let known = Place {
+        time: Some((7, TimeSource::Packet)),
+        ..place(9, 5)
+    };
+    origin.place_each(&mut packets, &[place(2, 1), place(5, 2), known]);
+    let all: Vec<_> = packets.iter().collect();
+    let records: Vec<_> = all.iter().map(|p| (p.record(), p.follows())).collect();
+    assert_eq!(records, [(2, 1), (5, 2), (9, 5)]);
+    assert_eq!(
+        (packets.first_record(), packets.arrival()),
+        (2, Some(arrival))
+    );
+    assert_eq!(packets.find(5).map(|p| p.offset()), Some(all[1].offset()));
+    assert!(packets.find(4).is_none() && packets.find(10).is_none());
+    assert_eq!(
+        (all[2].time(), all[2].time_source()),
+        (7, TimeSource::Packet)
+    );
+    assert_eq!(all[0].time_source(), TimeSource::Date);
+    assert!(all[0].time().abs_diff(arrival) <= 12 * 3600 * 1_000_000_000);
 }

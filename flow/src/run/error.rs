@@ -107,6 +107,23 @@ pub enum Error {
         /// The system's error for the last attempt.
         source: io::Error,
     },
+    /// The topics cannot be read.
+    #[error("cannot read {topics}: {reason}")]
+    Topics {
+        /// The topics as they were given.
+        topics: String,
+        /// What the brokers or their library say.
+        reason: String,
+    },
+    /// A sink will not answer for packets that were given to it.
+    #[error(
+        "{why}, so reading has stopped, and the offsets are committed up to there; repair the sink \
+         and start again: what was not stored is read again"
+    )]
+    Unanswered {
+        /// Which sink, and what became of it.
+        why: String,
+    },
     /// The task of a connection panicked: a bug of this program.
     #[error("a connection's task failed, please report this: {0}")]
     Task(String),

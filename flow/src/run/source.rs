@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::messages::Messages;
 use crate::acks::Acks;
 
 /// An input: a reader, and what is known about its text.
@@ -21,6 +22,8 @@ pub struct Source<R> {
     lasting: bool,
     /// How many bytes at most have arrived that are not read yet, as far as is known.
     pub(super) arrived: fn(&R) -> u64,
+    /// The messages of a text that came as such, and the name of its stream.
+    pub(super) messages: Option<(Arc<Messages>, String)>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl<R> Source<R> {
             acks: None,
             lasting: false,
             arrived: |_| 0,
+            messages: None,
         }
     }
 
@@ -95,6 +99,16 @@ impl<R> Source<R> {
     /// after [`Station::stop`](crate::Station::stop), because the sender may be gone.
     pub(crate) fn holding(self, arrived: fn(&R) -> u64) -> Source<R> {
         Source { arrived, ..self }
+    }
+
+    /// Sets that the text came as messages, and the name of its stream.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn messages(self, messages: Arc<Messages>, stream: String) -> Source<R> {
+        Source {
+            messages: Some((messages, stream)),
+            connected: true,
+            ..self
+        }
     }
 
     /// Whether the text that is read now is live.

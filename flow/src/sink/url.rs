@@ -8,6 +8,8 @@ use super::context::SinkContext;
 use super::parts::UrlParts;
 use super::scheme::{Opening, Scheme};
 use super::{OnFull, Sink, SinkError, csv, file, jsonl, null};
+#[cfg(feature = "kafka")]
+use crate::kafka;
 #[cfg(feature = "cassandra")]
 use crate::store::cassandra;
 #[cfg(feature = "sqlite")]
@@ -34,6 +36,12 @@ fn built_in() -> Vec<Scheme> {
             .secrets(cassandra::SECRETS),
         #[cfg(not(feature = "cassandra"))]
         Scheme::absent("cassandra", "cassandra"),
+        #[cfg(feature = "kafka")]
+        Scheme::new("kafka", kafka::FORM, kafka::read)
+            .parameters(kafka::PARAMETERS)
+            .secrets(kafka::SECRETS),
+        #[cfg(not(feature = "kafka"))]
+        Scheme::absent("kafka", "kafka"),
         Scheme::new("null", "null:", null::read),
     ])
 }
@@ -263,7 +271,7 @@ mod tests {
         );
         assert!(error("packets.csv").contains("`csv:packets.csv`"));
         assert!(error("-").contains("`jsonl:-`"));
-        assert!(error("kafka:x").contains("null:"));
+        assert!(error("pulsar:x").contains("null:"));
         assert!(error("jsonl:a.b?c=d").contains("on_full=block|drop"));
         assert!(error("jsonl:a.b?c=d").contains("another `?`"));
         assert!(error("jsonl:-?on_full=maybe").contains("block or drop"));
@@ -300,17 +308,14 @@ mod tests {
         let mut schemes = Schemes::default();
         schemes.register(Scheme::absent("kafka", "kafka"));
         let error = |text| schemes.url(text).unwrap_err().to_string();
-        assert_eq!(
-            error("kafka:x"),
-            "this build has no kafka: (feature `kafka`)"
-        );
+        assert!(error("kafka:x").starts_with("this build has no kafka:"));
+        assert!(error("kafka:x").ends_with(" --features kafka"));
         // It is not advertised.
         assert!(!error("x:").contains("kafka"));
         #[cfg(not(feature = "cassandra"))]
-        assert_eq!(
-            error("cassandra://me:secret@h/k.t"),
-            "this build has no cassandra: (feature `cassandra`)"
-        );
+        assert!(error("cassandra://me:secret@h/k.t").contains("has no cassandra:"));
+        #[cfg(not(feature = "cassandra"))]
+        assert!(!error("cassandra://me:secret@h/k.t").contains("secret"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
 use crate::sink::hangup::Hangup;
 use crate::sink::url::SinkUrl;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{OnFull, Sink, SinkError};
 
 /// How long a complete record waits for a continuation line before it is sent on: a line of
 /// `tcpdump -l` arrives as small writes within a millisecond, and a person does not notice a
@@ -111,6 +111,12 @@ impl StationBuilder {
         self
     }
 
+    /// What a full lane does if its URL does not say; see [`LaneOptions::on_full`].
+    pub fn on_full(mut self, on_full: OnFull) -> StationBuilder {
+        self.lane.on_full = Some(on_full);
+        self
+    }
+
     /// See [`LaneOptions::since_stamp`].
     pub fn since_stamp(mut self, since_stamp: bool) -> StationBuilder {
         self.lane.since_stamp = since_stamp;
@@ -196,7 +202,7 @@ impl StationBuilder {
             let (name, sink) = match output {
                 Output::Sink(name, sink) => (name, sink),
                 Output::Url(url) => {
-                    options.on_full = url.on_full();
+                    options.on_full = url.on_full().or(options.on_full);
                     (url.to_string(), url.open(&self.context)?)
                 }
             };

@@ -3,6 +3,10 @@
 mod acks;
 mod bridge;
 mod growth;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "kafka")]
+mod kafka_consume;
 mod lane;
 mod receiver;
 mod sqlite;

@@ -29,11 +29,12 @@ use super::note::Note;
 use super::pace::Pace;
 use super::schema;
 use super::target::Target;
-use super::waiting::{Halt, Pending, Waiting};
+use super::waiting::{Halt, Pending};
 use crate::causes::causes;
 use crate::clock;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
+use crate::sink::waiting::Waiting;
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
 /// The minimum time between the starts of two writes: a request of many rows costs hardly more than

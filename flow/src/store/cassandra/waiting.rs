@@ -1,6 +1,4 @@
-//! Waiting for what is not there yet: what it is, and how it is reported.
-
-use std::time::Duration;
+//! What is not there yet.
 
 /// Why the tables are not ready.
 #[derive(Clone, Debug)]
@@ -31,45 +29,6 @@ impl Halt {
                 found,
                 wanted,
             } => format!("column `{column}` is {found} there but must be {wanted}"),
-        }
-    }
-}
-
-/// Time between two checks for something that does not exist yet.
-const POLL: Duration = Duration::from_secs(1);
-
-/// What is waited for is reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
-
-/// Reports what is waited for: once, again when it changes, and once a minute.
-#[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    sink: &'a str,
-    said: Option<(String, tokio::time::Instant)>,
-}
-
-impl<'a> Waiting<'a> {
-    pub(crate) fn new(sink: &'a str) -> Waiting<'a> {
-        Waiting { sink, said: None }
-    }
-
-    /// Waits a moment.
-    pub(crate) async fn wait(&mut self, what: String) {
-        let new = match &self.said {
-            Some((said, at)) => *said != what || at.elapsed() >= REMIND,
-            None => true,
-        };
-        if new {
-            tracing::warn!(sink = %self.sink, "Waiting: {what}");
-            self.said = Some((what, tokio::time::Instant::now()));
-        }
-        tokio::time::sleep(POLL).await;
-    }
-
-    /// Ends the wait.
-    pub(crate) fn over(self) {
-        if self.said.is_some() {
-            tracing::warn!(sink = %self.sink, "Resumed.");
         }
     }
 }

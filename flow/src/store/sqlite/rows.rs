@@ -32,10 +32,9 @@ pub(super) fn write_packets(
     (replaced, amend): (Option<&mut Replaced>, bool),
     packets: &Packets,
 ) -> rusqlite::Result<Outcome> {
-    let first = packets.first_record() as i64;
-    let len = packets.len() as i64;
+    let first = packets.first_record();
     let mut outcome = Outcome::default();
-    if len == 0 {
+    if packets.is_empty() {
         return Ok(outcome);
     }
     if first == 0 {
@@ -44,7 +43,6 @@ pub(super) fn write_packets(
         outcome.refused = (0..packets.len()).map(nobody).collect();
         return Ok(outcome);
     }
-    let last = first + len - 1;
     let family = ledger.family(conn, packets)?;
     // Amend rows one by one: the first record of a stream does not mean that all of it comes again.
     if !amend && first == 1 && replaced.is_some_and(|replaced| replaced.is_due(packets)) {
@@ -57,19 +55,28 @@ pub(super) fn write_packets(
     } = family.place(conn, packets)?;
     outcome.difference = difference;
     let known = stream.last();
-    let at = |record: i64| packets.packet((record - first) as usize);
-    let grown = end == End::Grown && stream.amend(conn, at(known))?;
-    let admitted = stream.admit(conn, packets)?;
-    let fresh: i64 = admitted.iter().map(|r| r.end() - r.start() + 1).sum();
-    let mut present = if amend { 0 } else { len - fresh };
-    let old = |record: &i64| !admitted.iter().any(|range| range.contains(record));
-    let amended: Vec<i64> = match amend && end == End::Same {
-        true => (first..=last).filter(old).collect(),
-        false => Vec::new(),
+    let last_known = packets.find(known.unsigned_abs());
+    let grown = match (end, last_known) {
+        (End::Grown, Some(packet)) => stream.amend(conn, packet)?,
+        _ => false,
     };
-    for record in amended {
-        let index = (record - first) as usize;
-        match insert.row(packets.packet(index), stream.id) {
+    let admitted = stream.admit(conn, packets)?;
+    let old = |packet: Packet<'_>| {
+        let record = packet.record() as i64;
+        !admitted.iter().any(|range| range.contains(&record))
+    };
+    let (stored, fresh): (Vec<_>, Vec<_>) = packets
+        .iter()
+        .enumerate()
+        .partition(|(_, packet)| old(*packet));
+    let mut present = if amend { 0 } else { stored.len() as u64 };
+    let amended = match amend && end == End::Same {
+        true => &stored[..],
+        false => &[],
+    };
+    for (index, packet) in amended.iter().copied() {
+        let record = packet.record();
+        match insert.row(packet, stream.id) {
             Ok(()) => {}
             Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
                 tracing::warn!(error = %e, record, "The database refused to change a row.");
@@ -79,8 +86,7 @@ pub(super) fn write_packets(
         }
     }
     // The last record of an input that grew since: what was stored of it may have been cut.
-    if !amend && (first..=last).contains(&known) && old(&known) {
-        let packet = at(known);
+    if let Some(packet) = last_known.filter(|packet| !amend && old(*packet)) {
         if grown || !packet.truncated() && stream.remove_cut(conn, packet)? {
             insert.row(packet, stream.id)?;
             stream.amended(packet.time());
@@ -88,9 +94,8 @@ pub(super) fn write_packets(
             present -= 1;
         }
     }
-    for record in admitted.into_iter().flatten() {
-        let index = (record - first) as usize;
-        let packet = packets.packet(index);
+    for (index, packet) in fresh {
+        let record = packet.record() as i64;
         match insert.row(packet, stream.id) {
             Ok(()) => stream.stored(packet.time()),
             Err(e) if refuses_row(&e) && !conn.is_autocommit() => {
@@ -101,7 +106,7 @@ pub(super) fn write_packets(
             Err(e) => return Err(e),
         }
     }
-    outcome.present = present.unsigned_abs();
+    outcome.present = present;
     Ok(outcome)
 }
 

@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS streams(
     began INTEGER,
     tail INTEGER,
     length INTEGER,
+    -- The highest record so far: where ordinals are those of messages, some are no record's.
+    last INTEGER,
     UNIQUE(sensor, stream)
 ) STRICT;
 -- Other texts that came under the name of a stream: its id, and those of their streams.
@@ -67,7 +69,7 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) STRICT;
 "#;
 
 /// Columns of `streams` that an older file does not have.
-const LATER: [&str; 3] = ["began", "tail", "length"];
+const LATER: [&str; 4] = ["began", "tail", "length", "last"];
 
 /// The key and dumpstream's own columns, in the order of the table.
 const OURS: [(&str, &str); 5] = [

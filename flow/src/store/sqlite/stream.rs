@@ -64,18 +64,17 @@ impl Stream {
             .optional()?;
         let mut statement = conn.prepare_cached(
             "SELECT id, records, complete, first_time, last_time, began, tail, length, \
-             (SELECT coalesce(sum(last - first + 1), 0) FROM gaps WHERE gaps.stream = streams.id) \
-             FROM streams WHERE id = ?1 \
+             max(coalesce(last, 0), records + (SELECT coalesce(sum(gaps.last - gaps.first + 1), 0) \
+             FROM gaps WHERE gaps.stream = streams.id)) FROM streams WHERE id = ?1 \
              OR id IN (SELECT stream FROM families WHERE family = ?1) ORDER BY id",
         )?;
         let streams = statement.query_map([id], |row| {
             let times: (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
             let tail: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
-            let records: i64 = row.get(1)?;
             let stream = Stream {
                 id: row.get(0)?,
-                last: records + row.get::<_, i64>(8)?,
-                records,
+                last: row.get(8)?,
+                records: row.get(1)?,
                 complete: row.get(2)?,
                 times: times.0.zip(times.1),
                 began: row.get(5)?,
@@ -139,8 +138,25 @@ impl Stream {
         conn: &Connection,
         packets: &Packets,
     ) -> Result<Vec<RangeInclusive<i64>>> {
-        let first = packets.first_record() as i64;
-        let last = first + packets.len() as i64 - 1;
+        let mut wanted = Vec::new();
+        for (first, last) in stretches(packets) {
+            self.reach(conn, packets, (first, last), &mut wanted)?;
+        }
+        if let Some(contents) = packets.contents() {
+            self.began.get_or_insert(contents.began);
+        }
+        Ok(wanted)
+    }
+
+    /// Records the arrival of all that the stream has of records `first` to `last`, and adds those that
+    /// are not stored yet.
+    fn reach(
+        &mut self,
+        conn: &Connection,
+        packets: &Packets,
+        (first, last): (i64, i64),
+        admitted: &mut Vec<RangeInclusive<i64>>,
+    ) -> Result<()> {
         let mut wanted = Vec::new();
         if first <= self.last && !self.complete {
             self.fill(conn, first, last.min(self.last), &mut wanted)?;
@@ -167,10 +183,8 @@ impl Stream {
             self.last = last;
             self.ends(packets.packet(packets.len() - 1));
         }
-        if let Some(contents) = packets.contents() {
-            self.began.get_or_insert(contents.began);
-        }
-        Ok(wanted)
+        admitted.append(&mut wanted);
+        Ok(())
     }
 
     /// Records what the last record is.
@@ -334,7 +348,7 @@ impl Stream {
         }
         conn.prepare_cached(
             "UPDATE streams SET records = ?2, complete = ?3, first_time = ?4, last_time = ?5, \
-             began = ?6, tail = ?7, length = ?8 WHERE id = ?1",
+             began = ?6, tail = ?7, length = ?8, last = ?9 WHERE id = ?1",
         )?
         .execute(params![
             self.id,
@@ -345,8 +359,23 @@ impl Stream {
             self.began,
             self.tail.map(|tail| tail.time),
             self.tail.map(|tail| tail.length),
+            self.last,
         ])?;
         self.changed = false;
         Ok(())
     }
+}
+
+/// The stretches of ordinals of which these packets are all that the stream has: one, unless the
+/// packets came as messages.
+fn stretches(packets: &Packets) -> Vec<(i64, i64)> {
+    let mut stretches: Vec<(i64, i64)> = Vec::new();
+    for packet in packets.iter() {
+        let (follows, record) = (packet.follows() as i64, packet.record() as i64);
+        match stretches.last_mut() {
+            Some((_, last)) if follows <= *last => *last = record,
+            _ => stretches.push((follows + 1, record)),
+        }
+    }
+    stretches
 }

@@ -1,0 +1,102 @@
+//! A real Kafka, of one broker and of three: what is promised of the topics that are written.
+//!
+//! They start brokers, and take minutes and memory: so only with `CI=true`, or when they are asked
+//! for with `DUMPSTREAM_KAFKA=1`; elsewhere they are reported as ignored (`given/src/trial.rs`).
+//! `DUMPSTREAM_KAFKA_RECORDS` (default 100,000) and `DUMPSTREAM_KAFKA_FAULTS` (default 6) say how
+//! much the tests of load do.
+
+mod broker;
+mod consume;
+#[path = "../cli/program.rs"]
+#[allow(dead_code, reason = "the tests of the command line use more of it")]
+mod program;
+mod script;
+
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use given::tool;
+use libtest_mimic::{Arguments, Trial};
+
+/// A program that waits for a broker waits for ever. A million records and twenty faults take less
+/// than half of this.
+const LONGEST: Duration = Duration::from_secs(900);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They share one cluster.
+    arguments.test_threads = Some(1);
+    let trials: Vec<(&str, fn())> = vec![
+        ("lines_of_the_console", script::lines_of_the_console),
+        ("three_brokers", script::three_brokers),
+        ("what_the_console_wrote", consume::what_the_console_wrote),
+        (
+            "lines_in_three_partitions_are_noticed",
+            consume::lines_in_three_partitions_are_noticed,
+        ),
+        (
+            "from_the_beginning_again_adds_no_row",
+            consume::from_the_beginning_again_adds_no_row,
+        ),
+        (
+            "all_samples_pass_through_a_topic",
+            consume::all_samples_pass_through_a_topic,
+        ),
+        (
+            "a_large_text_passes_through_a_topic",
+            consume::a_large_text_passes_through_a_topic,
+        ),
+        (
+            "killed_at_random_moments",
+            consume::killed_at_random_moments,
+        ),
+        (
+            "two_of_a_group_one_of_them_killed",
+            consume::two_of_a_group_one_of_them_killed,
+        ),
+    ];
+    let listing = arguments.list;
+    let trials = trials.into_iter();
+    let trials = trials.map(|(name, test)| trial(name, listing, test));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    broker::stop_all();
+    conclusion.exit_code()
+}
+
+fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
+    let available = match listing {
+        true => Ok(()),
+        false if !set("CI", "true") && !set("DUMPSTREAM_KAFKA", "1") => {
+            Err("DUMPSTREAM_KAFKA=1 starts real brokers".to_owned())
+        }
+        false => broker::available(),
+    };
+    given::trial(name, &[available, tool("openssl")], move || {
+        let begun = Instant::now();
+        let (ended, watch) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                println!("{name} hangs");
+                broker::stop_all();
+                std::process::exit(1);
+            }
+        });
+        test();
+        drop(ended);
+        println!("{:.1?}", begun.elapsed());
+        Ok(())
+    })
+}
+
+fn set(name: &str, value: &str) -> bool {
+    std::env::var(name).is_ok_and(|v| v == value)
+}
+
+/// A number of the environment.
+#[allow(dead_code, reason = "the tests of load")]
+pub(crate) fn amount(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name);
+    text.map_or(default, |text| text.parse().expect("a number"))
+}

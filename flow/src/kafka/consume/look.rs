@@ -1,0 +1,265 @@
+//! What is looked at once a second, and what goes wrong.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use tokio::task::JoinHandle;
+use tracing::{debug, warn};
+
+use super::MAX_TEXTS;
+use super::partition::Partition;
+use super::reading::Reading;
+use super::text::Done;
+use crate::run::Error;
+
+/// A text without messages for this long ends once it is answered.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// What is waited for is reported again after this time.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What is waited for.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    what: String,
+    /// It is a broker that answers.
+    brokers: bool,
+    said: Instant,
+}
+
+impl Reading {
+    /// Once a second: what has ended, what is answered, how far the brokers are ahead.
+    pub(super) fn look(&mut self) {
+        self.reap();
+        let mut partitions = std::mem::take(&mut self.partitions);
+        if self.consumer.context().failed() {
+            partitions
+                .iter_mut()
+                .for_each(|partition| partition.committed = None);
+        }
+        self.commit(&mut partitions, CommitMode::Async);
+        self.partitions = partitions;
+        self.options.lag.set(self.lag());
+        let broken = self.partitions.iter().flat_map(|p| &p.texts);
+        let broken = broken.filter_map(|text| text.acks.broken()).next();
+        if let Some(why) = broken
+            && !self.station.stop().is_cancelled()
+        {
+            self.fail(Error::Unanswered { why });
+        }
+        for at in 0..self.partitions.len() {
+            let runtime = self.runtime.clone();
+            let mut ended = false;
+            for text in &mut self.partitions[at].texts {
+                if text.is_open() && text.used.elapsed() >= IDLE {
+                    ended |= text.retire(&runtime);
+                }
+            }
+            let partition = &mut self.partitions[at];
+            if ended {
+                partition.index();
+            }
+            partition.remove(|text| match text.refused {
+                // Another tcpdump may write by now.
+                true => text.used.elapsed() >= IDLE,
+                false => text.task.is_none() && !text.is_open() && text.unanswered().is_none(),
+            });
+        }
+        self.remind();
+    }
+
+    /// Reports again what is waited for, or that it is over.
+    fn remind(&mut self) {
+        let Some(waiting) = &mut self.waiting else {
+            return;
+        };
+        if waiting.brokers && self.consumer.context().is_up() {
+            warn!("Resumed.");
+            self.waiting = None;
+        } else if waiting.said.elapsed() >= REMIND {
+            waiting.said = Instant::now();
+            warn!("Waiting: {}", waiting.what);
+        }
+    }
+
+    /// Makes room for one more text.
+    pub(super) fn make_room(&mut self) {
+        let texts = || {
+            self.partitions
+                .iter()
+                .flat_map(|partition| &partition.texts)
+        };
+        if texts().filter(|text| text.is_open()).count() < MAX_TEXTS {
+            return;
+        }
+        let mut used: Vec<Instant> = texts()
+            .filter(|text| text.is_open())
+            .map(|text| text.used)
+            .collect();
+        used.sort_unstable();
+        // A tenth of them at once: finding them takes time.
+        let limit = used[used.len() / 10];
+        for partition in &mut self.partitions {
+            for text in &mut partition.texts {
+                if text.is_open() && text.used <= limit {
+                    text.retire(&self.runtime);
+                }
+            }
+            partition.index();
+        }
+    }
+
+    /// Collects the figures of tasks that have ended.
+    pub(super) fn reap(&mut self) {
+        let mut done = Vec::new();
+        let over = |task: &JoinHandle<Done>| task.is_finished();
+        for text in self.partitions.iter_mut().flat_map(|p| &mut p.texts) {
+            if let Some(task) = text.task.take_if(|task| over(task)) {
+                let result = self.runtime.block_on(task);
+                if let Ok(Err(Error::AsciiText { .. })) = result {
+                    text.refuse();
+                }
+                done.push(result);
+            }
+        }
+        for task in std::mem::take(&mut self.leaving) {
+            match over(&task) {
+                true => done.push(self.runtime.block_on(task)),
+                false => self.leaving.push(task),
+            }
+        }
+        for result in done {
+            let error = match result {
+                Ok(Ok(summary)) => {
+                    self.consumed.summary.add(&summary);
+                    continue;
+                }
+                Ok(Err(error)) => error,
+                Err(panicked) => Error::Task(panicked.to_string()),
+            };
+            if let Some(summary) = error.summary() {
+                self.consumed.summary.add(summary);
+            }
+            match error {
+                Error::AsciiText { .. } => {
+                    self.consumed.refused += 1;
+                    warn!("{error}");
+                }
+                error => self.fail(error),
+            }
+        }
+    }
+
+    /// Messages that were not read; negative if that is not known.
+    pub(super) fn lag(&self) -> i64 {
+        let context = self.consumer.context();
+        let mut lag = -1;
+        for partition in &self.partitions {
+            let Some(reach) = context.reach(&partition.place) else {
+                continue;
+            };
+            let behind = match partition.next {
+                Some(next) => (reach.end - next).max(0),
+                None if reach.behind >= 0 => reach.behind,
+                None => continue,
+            };
+            lag = lag.max(0) + behind;
+        }
+        lag
+    }
+
+    /// Whether all that was in the topics at the start is handed on.
+    pub(super) fn is_at_end(&self) -> bool {
+        let ended = |partition: &Partition| {
+            partition.ended
+                || partition
+                    .until
+                    .is_some_and(|until| partition.next >= Some(until))
+        };
+        self.assigned && self.since.is_none() && self.partitions.iter().all(ended)
+    }
+
+    /// Looks at an error of the consumer.
+    pub(super) fn trouble(&mut self, error: &KafkaError) {
+        if let KafkaError::PartitionEOF(number) = *error {
+            // It does not say of which topic; transactions can end with an offset that is no message's.
+            if let [_] = self.topics.names[..] {
+                for partition in &mut self.partitions {
+                    partition.ended |= partition.place.1 == number;
+                }
+            }
+            return;
+        }
+        let code = error.rdkafka_error_code();
+        debug!(%error, "The consumer reports an error.");
+        let reason = self.consumer.context().reason();
+        let code = match error {
+            KafkaError::MessageConsumptionFatal(_) => Some(Code::Fatal),
+            _ => code,
+        };
+        match code {
+            Some(
+                Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::InvalidGroupId
+                | Code::InconsistentGroupProtocol
+                | Code::Fatal,
+            ) => {
+                let reason = if reason.is_empty() {
+                    error.to_string()
+                } else {
+                    reason
+                };
+                let topics = self.topics.to_string();
+                self.fail(Error::Topics { topics, reason });
+            }
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                let names = topics(&self.topics.names);
+                let what = format!("{names} does not exist yet; create it, or correct its name");
+                self.wait(what, false);
+            }
+            Some(Code::AllBrokersDown) => {
+                let brokers = self.topics.cluster.name();
+                self.wait(format!("no broker answers at {brokers}: {reason}"), true);
+            }
+            Some(Code::PollExceeded) => {
+                warn!(
+                    "The group took this consumer for dead, because the sinks were full for too long."
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports what is waited for, once.
+    fn wait(&mut self, what: String, brokers: bool) {
+        // The reasons of one outage differ.
+        let same = |waiting: &Waiting| waiting.what == what || waiting.brokers && brokers;
+        if !self.waiting.as_ref().is_some_and(same) {
+            warn!("Waiting: {what}");
+            let said = Instant::now();
+            self.waiting = Some(Waiting {
+                what,
+                brokers,
+                said,
+            });
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: Error) {
+        self.consumed.error.get_or_insert(error);
+        self.station.stop().cancel();
+    }
+}
+
+/// `topic a`, `one of the topics a, b`.
+fn topics(names: &[String]) -> String {
+    match names {
+        [name] => format!("topic {name}"),
+        names => format!("one of the topics {}", names.join(", ")),
+    }
+}
