@@ -244,9 +244,9 @@ fn typed() -> Result<Cli, clap::Error> {
 /// with the URL is reported without it.
 fn hidden(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && value.starts_with("cassandra:")
+        && let Some((scheme @ ("cassandra" | "kafka"), _)) = value.split_once(':')
     {
-        let hidden = ContextValue::String("cassandra:…".to_owned());
+        let hidden = ContextValue::String(format!("{scheme}:…"));
         error.insert(ContextKind::InvalidValue, hidden);
     }
     error
