@@ -292,7 +292,6 @@ impl Cluster {
     }
 
     /// How many messages are in a topic.
-    #[allow(dead_code, reason = "the bench")]
     pub(crate) fn count(&self, topic: &str) -> u64 {
         let consumer: BaseConsumer = self.config().create().unwrap();
         let partitions = i32::try_from(self.leaders(topic).len()).unwrap();
@@ -304,7 +303,6 @@ impl Cluster {
     }
 
     /// Deletes a topic.
-    #[allow(dead_code, reason = "the bench")]
     pub(crate) fn forget(&self, topic: &str) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
         let deleted = block_on(admin.delete_topics(&[topic], &AdminOptions::new()));

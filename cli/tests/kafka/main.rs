@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         ("every_sample", sink::every_sample),
         ("the_console_shows_it", sink::the_console_shows_it),
         ("a_topic_that_is_missing", sink::a_topic_that_is_missing),
+        ("a_topic_that_goes_away", sink::a_topic_that_goes_away),
         ("a_broker_that_restarts", sink::a_broker_that_restarts),
         (
             "a_record_that_is_too_large",

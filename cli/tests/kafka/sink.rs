@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 
 use dumpstream::spell::Text;
 use serde_json::Value;
 
 use crate::broker::{Cluster, Message, cluster};
-use crate::program::{Ran, Running, dumpstream, ran};
+use crate::program::{Ran, Running, dumpstream, ran, until};
 use crate::text;
 
 /// The messages of each record; a record stands in a topic once.
@@ -153,6 +155,39 @@ pub(crate) fn a_topic_that_is_missing() {
     running.says("Resumed.");
     let said = ends_well(running, &cluster, &topic, 1_000);
     assert_eq!(said.matches("Waiting:").count(), 1, "{said}");
+}
+
+/// What was in it is gone; what comes later waits for another one.
+pub(crate) fn a_topic_that_goes_away() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(1);
+    let url = cluster.url(0, &topic, "");
+    let listen = dumpstream(folder.path(), &["listen", "0", "-v", "-o", &url]);
+    let listen = Running::new(listen);
+    let mut socket = TcpStream::connect(listen.address()).unwrap();
+    socket
+        .write_all(text::records(1..1_001).as_bytes())
+        .unwrap();
+    until("the first are there", || {
+        (cluster.count(&topic) >= 999).then_some(())
+    });
+    cluster.forget(&topic);
+    socket
+        .write_all(text::records(1_001..2_001).as_bytes())
+        .unwrap();
+    listen.says(&format!("the topic `{topic}` does not exist"));
+    cluster.create(&topic, 1, &[]);
+    drop(socket);
+    let (status, said) = listen.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("Resumed."), "{said}");
+    let records = by_identity(cluster.read(&topic));
+    let last: Vec<u64> = records.keys().map(|key| key.2).collect();
+    assert!(
+        last.ends_with(&(1_001..=2_000).collect::<Vec<_>>()),
+        "{said}"
+    );
 }
 
 pub(crate) fn a_broker_that_restarts() {

@@ -359,6 +359,7 @@ impl Topic {
             if self.acks.delivered() != seen {
                 seen = self.acks.delivered();
                 moved = Instant::now();
+                self.goes_on();
             } else if moved.elapsed() >= STILL && asked.elapsed() >= POLL {
                 match self.check() {
                     Err(what) => self.waiting.say(what),
