@@ -250,11 +250,9 @@ fn typed() -> Result<Cli, clap::Error> {
 /// with the URL is reported without it.
 fn hidden(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && let Some(scheme) = ["cassandra:", "kafka:"]
-            .into_iter()
-            .find(|scheme| value.starts_with(scheme))
+        && let Some((scheme @ ("cassandra" | "kafka"), _)) = value.split_once(':')
     {
-        let hidden = ContextValue::String(format!("{scheme}…"));
+        let hidden = ContextValue::String(format!("{scheme}:…"));
         error.insert(ContextKind::InvalidValue, hidden);
     }
     error
