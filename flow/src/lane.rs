@@ -22,6 +22,7 @@ pub use self::counters::Counters;
 pub use self::lanes::Lanes;
 use self::offer::{Dropping, Waiting};
 use crate::latency::{Histogram, Latency};
+use crate::sink::context::RowKind;
 use crate::sink::{OnFull, Sink};
 
 mod counters;
@@ -57,6 +58,8 @@ pub struct LaneOptions {
     /// Measure latency from each packet's own time stamp instead of the arrival of its text: for
     /// packets that were stamped by this machine's clock.
     pub since_stamp: bool,
+    /// What the rows are, for messages.
+    pub rows: RowKind,
 }
 
 impl Default for LaneOptions {
@@ -67,6 +70,7 @@ impl Default for LaneOptions {
             on_full: None,
             only: false,
             since_stamp: false,
+            rows: RowKind::default(),
         }
     }
 }

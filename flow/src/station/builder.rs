@@ -13,10 +13,10 @@ use super::{Shared, Station};
 use crate::lane::{Lane, LaneOptions};
 use crate::progress::Progress;
 use crate::rejects::Rejects;
-use crate::sink::context::SinkContext;
+use crate::sink::context::{RowKind, SinkContext};
 use crate::sink::hangup::Hangup;
 use crate::sink::url::SinkUrl;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{OnFull, Sink, SinkError};
 
 /// How long a complete record waits for a continuation line before it is sent on: a line of
 /// `tcpdump -l` arrives as small writes within a millisecond, and a person does not notice a
@@ -58,6 +58,7 @@ impl fmt::Debug for StationBuilder {
 impl StationBuilder {
     pub(super) fn new(parser: Arc<Parser>) -> StationBuilder {
         let context = SinkContext {
+            rows: RowKind::default(),
             columns: parser.columns(),
             namespace: parser.namespace().namespace.clone(),
             hash: parser.namespace().hash(),
@@ -99,6 +100,13 @@ impl StationBuilder {
         &self.context
     }
 
+    /// What the rows are [default: packets].
+    pub fn rows(mut self, rows: RowKind) -> StationBuilder {
+        self.context.rows = rows;
+        self.lane.rows = rows;
+        self
+    }
+
     /// See [`LaneOptions::queue`].
     pub fn queue(mut self, bytes: usize) -> StationBuilder {
         self.lane.queue = bytes;
@@ -108,6 +116,12 @@ impl StationBuilder {
     /// See [`LaneOptions::stall_after`].
     pub fn stall_after(mut self, stall_after: Duration) -> StationBuilder {
         self.lane.stall_after = stall_after;
+        self
+    }
+
+    /// See [`LaneOptions::on_full`]: for those sinks whose URL does not say it.
+    pub fn on_full(mut self, on_full: OnFull) -> StationBuilder {
+        self.lane.on_full = Some(on_full);
         self
     }
 
@@ -156,6 +170,12 @@ impl StationBuilder {
         self
     }
 
+    /// Asks sinks to reopen their files; by default that is the station's own.
+    pub fn hangup(mut self, hangup: Hangup) -> StationBuilder {
+        self.context.hangup = hangup;
+        self
+    }
+
     /// See [`SinkContext::identity`].
     pub fn identity(mut self, identity: bool) -> StationBuilder {
         self.context.identity = identity;
@@ -196,7 +216,7 @@ impl StationBuilder {
             let (name, sink) = match output {
                 Output::Sink(name, sink) => (name, sink),
                 Output::Url(url) => {
-                    options.on_full = url.on_full();
+                    options.on_full = url.on_full().or(options.on_full);
                     (url.to_string(), url.open(&self.context)?)
                 }
             };
