@@ -10,7 +10,7 @@ use dumpstream_flow::net::{self, ConnectOptions, Link, Retry, Server};
 use super::address::{self, Families};
 use super::heartbeat::Beside;
 use super::listen::Receive;
-use super::records::Records;
+use super::records::{Records, STORE};
 use super::report::Network;
 use super::tls::ClientTls;
 use super::{Exit, Manner, Usage, amount, runtime, say};
@@ -104,7 +104,7 @@ impl Connect {
         }
         let heartbeat = self.heartbeat.plan(&self.records)?;
         let parser = self.records.parser()?;
-        let (origins, mut report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             station.identity(true).flush_after(self.receive.flush_after)
         })?;
         if let Some(heartbeat) = heartbeat {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use dumpstream_flow::heartbeat::{
-    self, Heartbeat, HeartbeatOptions, LONGEST, Receiver, SHORTEST, name,
+    self, Heartbeat, HeartbeatOptions, LONGEST, Receiver, SHORTEST, host_name,
 };
 use dumpstream_flow::{OnFull, SinkUrl, StationBuilder};
 
-use super::records::{Records, distinct, mixed, one_place, queue};
+use super::records::{Records, STORE, distinct, mixed, one_place, queue};
 use super::report::{self, Report, plural};
 use super::signals::{self, Hangup, Signal};
 use super::{Exit, Manner, Usage, amount, records, runtime, say, visible};
@@ -97,7 +97,7 @@ fn every(text: &str) -> Result<Duration, String> {
 
 /// The name of this machine.
 fn machine() -> String {
-    name().unwrap_or_else(|| "localhost".to_owned())
+    host_name().unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// What is needed to start the heartbeat of a receiver.
@@ -108,18 +108,24 @@ pub(super) struct Planned {
 }
 
 impl Beside {
-    /// Checks the options, before anything is opened; `None` without `--heartbeat`.
+    /// Checks the options of a command that stores packets in [`STORE`] by default, before anything
+    /// is opened; `None` without `--heartbeat`.
     ///
     /// # Errors
     /// Heartbeats would mix with the packets.
     pub(super) fn plan(&self, records: &Records) -> Result<Option<Planned>, Usage> {
         distinct(&self.sinks, records.rejects.as_deref())?;
+        let store = [STORE.parse().expect("a constant URL")];
+        let outputs = match records.output.is_empty() {
+            true => &store[..],
+            false => &records.output,
+        };
         for sink in &self.sinks {
             let stdout = |url: &&SinkUrl| sink.is_stdout() && url.is_stdout();
-            if let Some(packets) = records.output.iter().find(stdout) {
+            if let Some(packets) = outputs.iter().find(stdout) {
                 return Err(mixed(packets, sink));
             }
-            let same = records.output.iter().find(|url| one_place(sink, url));
+            let same = outputs.iter().find(|url| one_place(sink, url));
             // A database has a table for each, but is one file to rotate.
             let rotates = same.is_some_and(SinkUrl::rotates) || sink.rotates();
             if same.is_some_and(|url| url.scheme() != "sqlite" || sink.scheme() != "sqlite")

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::door::Door;
 use super::heartbeat::Beside;
 use super::origins::Origins;
-use super::records::Records;
+use super::records::{Records, STORE};
 use super::report::{self, Network, Report};
 use super::{Exit, Manner, amount, runtime, say};
 
@@ -112,7 +112,7 @@ impl Listen {
         let tls = self.door.tls()?;
         let listener = self.listener(tls.clone()).await?;
         let parser = self.records.parser()?;
-        let (origins, mut report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             let station = station.identity(true).stop(stop);
             station.flush_after(self.receive.flush_after)
         })?;

@@ -15,6 +15,9 @@ use super::report::Report;
 use super::signals::Hangup;
 use super::{Usage, amount, namespace, rows, same};
 
+/// Where what is received goes by default.
+pub(super) const STORE: &str = "sqlite:packets.db";
+
 /// A lower limit would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
 

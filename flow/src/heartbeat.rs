@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::fields::namespace;
 use self::host::Host;
-pub use self::host::name;
+pub use self::host::host_name;
 pub use self::receiver::Receiver;
 use self::row::{Beat, Row};
 use crate::clock;
@@ -38,9 +38,6 @@ pub const SHORTEST: Duration = Duration::from_millis(250);
 
 /// The longest period: a machine that is heard of once a day is hardly watched.
 pub const LONGEST: Duration = Duration::from_secs(86_400);
-
-/// The default period.
-pub const DEFAULT_EVERY: Duration = Duration::from_secs(5);
 
 /// Which beats are taken.
 #[derive(Debug)]

@@ -563,6 +563,10 @@ fn what_is_refused() {
         );
         refused(&both("csv:-", "jsonl:-"), &["would mix"]);
         refused(&both("sqlite:x?rotate=1h", "sqlite:x"), &["is rotated"]);
+        refused(
+            &["--heartbeat", "csv:packets.db"],
+            &["csv:packets.db is where packets"],
+        );
         let table = "cassandra://127.0.0.1:1/k.t";
         refused(&both(table, table), &["is where packets are written"]);
         refused(

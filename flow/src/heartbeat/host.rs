@@ -12,7 +12,7 @@ use sysinfo::{
 use super::rate::Rates;
 
 /// The machine's name; `None` where it has none that is text.
-pub fn name() -> Option<String> {
+pub fn host_name() -> Option<String> {
     System::host_name()
         .ok()
         .filter(|name| !name.trim().is_empty())
