@@ -14,6 +14,7 @@ mod cql;
 mod demo;
 mod door;
 mod explain;
+mod heartbeat;
 mod listen;
 mod log;
 mod man;
@@ -86,6 +87,7 @@ enum Command {
     #[cfg(unix)]
     Capture(capture::CaptureCommand),
     Replay(replay::Replay),
+    Heartbeat(heartbeat::HeartbeatCommand),
     Query(query::Query),
     Read(read::Read),
     Explain(explain::Explain),
@@ -196,6 +198,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Capture(capture) => capture.run(manner),
         Command::Replay(replay) => replay.run(manner),
+        Command::Heartbeat(heartbeat) => heartbeat.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),
         Command::Explain(explain) => explain.run(manner),

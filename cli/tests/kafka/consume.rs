@@ -60,7 +60,9 @@ fn rows(text: &str) -> Vec<serde_json::Value> {
 
 fn raws(folder: &Path) -> (u64, BTreeSet<String>) {
     let database = Connection::open(folder.join("p.db")).unwrap();
-    let mut raws = database.prepare("SELECT CAST(raw AS TEXT) FROM packets").unwrap();
+    let mut raws = database
+        .prepare("SELECT CAST(raw AS TEXT) FROM packets")
+        .unwrap();
     let raws = raws.query_map([], |row| row.get(0)).unwrap();
     let raws: Vec<String> = raws.map(Result::unwrap).collect();
     (raws.len() as u64, raws.into_iter().collect())
