@@ -1,8 +1,8 @@
 //! `dumpstream consume`: reads topics of a Kafka cluster.
 
 use clap::Args;
-use dumpstream_flow::OnFull;
 use dumpstream_flow::kafka::{self, ConsumeOptions, Lag, Topics};
+use dumpstream_flow::{OnFull, SinkUrl};
 
 use super::records::Records;
 use super::report::Network;
@@ -52,6 +52,15 @@ impl Consume {
 
     async fn consume(self, manner: Manner) -> anyhow::Result<Exit> {
         self.records.of_messages()?;
+        let topic = |url: &SinkUrl| url.place().rsplit('/').next().map(str::to_owned);
+        let written = self.records.output.iter().find(|url| {
+            url.scheme() == "kafka"
+                && topic(url).is_some_and(|topic| self.topics.has(url.servers(), &topic))
+        });
+        if let Some(url) = written {
+            let why = format!("{url} is also read, which would never end; write another topic");
+            return Err(Usage::new(why).into());
+        }
         let parser = self.records.parser()?;
         let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
             // Kafka keeps what is not read, so that nothing need be dropped.

@@ -324,7 +324,8 @@ impl Report {
             && summary.names == 0
             && summary.own == 0
             && summary.lost == 0
-            && summary.suspect == 0;
+            && summary.suspect == 0
+            && summary.torn == 0;
         whole
             && self
                 .counters()

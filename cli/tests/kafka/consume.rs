@@ -244,9 +244,17 @@ fn listen(cluster: &Cluster, folder: &Path, topic: &str, texts: impl Iterator<It
     assert!(status.success(), "{said}");
 }
 
-/// What `parse` makes of a text, added to another database.
-fn parse(folder: &Path, text: &[u8]) {
-    let options = ["--sensor", "gate", "--date", "2026-11-30", "--raw"];
+/// What `parse` makes of a text, added to another database as a stream of its own.
+fn parse(folder: &Path, stream: &str, text: &[u8]) {
+    let options = [
+        "--sensor",
+        "gate",
+        "--date",
+        "2026-11-30",
+        "--raw",
+        "--stream",
+        stream,
+    ];
     let arguments = [&["parse", "-", "-q", "-o", "sqlite:q.db"], &options[..]].concat();
     let parsed = fed(folder, &arguments, text);
     assert_eq!(parsed.code, Some(0), "{parsed:?}");
@@ -318,10 +326,9 @@ pub(crate) fn all_samples_pass_through_a_topic() {
     listen(&cluster, folder.path(), &topic, sent);
     let read = consume(&cluster, folder.path(), &topic, "group=samples");
     assert_eq!(read.code, Some(0), "{read:?}");
-    // Samples of the same text are one stream to parse, which it would store once.
-    let different: BTreeSet<&[u8]> = texts().map(|sample| &sample.text[..]).collect();
-    assert_eq!(different.len(), texts().count());
-    texts().for_each(|sample| parse(folder.path(), &sample.text));
+    for sample in texts() {
+        parse(folder.path(), &sample.name, &sample.text);
+    }
     same_rows(folder.path());
 }
 
@@ -336,6 +343,59 @@ pub(crate) fn a_large_text_passes_through_a_topic() {
     let read = consume(&cluster, folder.path(), &topic, "group=large");
     assert_eq!(read.code, Some(0), "{read:?}");
     has_all(folder.path(), records);
-    parse(folder.path(), &all);
+    parse(folder.path(), "large", &all);
     same_rows(folder.path());
+}
+
+pub(crate) fn what_is_not_there_yet_is_waited_for() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.name();
+    let url = plain(&cluster, &topic, "group=early");
+    let arguments = ["consume", &url, "-o", "sqlite:p.db", "--raw"];
+    let running = Running::new(dumpstream(folder.path(), &arguments));
+    running.says(&format!("Waiting: topic {topic} does not exist yet"));
+    cluster.create(&topic, 1, &[]);
+    running.says("Resumed.");
+    cluster.console_producer(&topic, &[], text(1000).as_bytes());
+    let stored = |records| {
+        until("every record is stored", || {
+            let stored = Connection::open(folder.path().join("p.db")).ok()?;
+            let count = stored.query_row("SELECT count(*) FROM packets", [], |row| row.get(0));
+            (count.ok() == Some(records)).then_some(())
+        });
+    };
+    stored(1000i64);
+    cluster.kill(1);
+    running.says("Waiting: no broker answers");
+    cluster.start(1);
+    let twice = |said: &str| said.matches("Resumed.").count() == 2;
+    until("it has resumed again", || {
+        twice(&running.said()).then_some(())
+    });
+    let more = text(2000);
+    let more = &more[text(1000).len()..];
+    cluster.console_producer(&topic, &[], more.as_bytes());
+    stored(2000);
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    has_all(folder.path(), 2000);
+}
+
+pub(crate) fn a_wrong_password_ends_it() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(1);
+    cluster.console_producer(&topic, &[], text(10).as_bytes());
+    let url = cluster.url(4, &topic, "sasl=plain&group=secret");
+    let run = |password: &str| {
+        let arguments = ["consume", &url, "--until-end", "-q", "-o", "jsonl:-"];
+        let mut command = dumpstream(folder.path(), &arguments);
+        command.env("DUMPSTREAM_KAFKA_USER", "alice");
+        command.env("DUMPSTREAM_KAFKA_PASSWORD", password);
+        Ran::from(command.output().unwrap())
+    };
+    run("wrong").failed(1, &["cannot read kafka://", "uthentication"]);
+    assert_eq!(run("alice-secret").quiet().out.lines().count(), 10);
 }

@@ -57,6 +57,14 @@ fn main() -> ExitCode {
             consume::from_the_beginning_again_adds_no_row,
         ),
         (
+            "what_is_not_there_yet_is_waited_for",
+            consume::what_is_not_there_yet_is_waited_for,
+        ),
+        (
+            "a_wrong_password_ends_it",
+            consume::a_wrong_password_ends_it,
+        ),
+        (
             "all_samples_pass_through_a_topic",
             consume::all_samples_pass_through_a_topic,
         ),

@@ -37,6 +37,12 @@ pub(super) enum From {
 }
 
 impl Topics {
+    /// Whether one of them is this topic of a cluster with one of these brokers, `HOST:PORT` each.
+    pub fn has(&self, brokers: &[String], topic: &str) -> bool {
+        let ours = |broker| self.cluster.brokers.contains(broker);
+        self.names.iter().any(|name| name == topic) && brokers.iter().any(ours)
+    }
+
     fn read(text: &str) -> Result<Topics, SinkError> {
         let mut known = cluster::PARAMETERS.to_vec();
         known.extend(["group=NAME", "from=earliest|latest|TIME"]);

@@ -32,6 +32,12 @@ impl Reading {
                 None => return,
             }
         }
+        // What was ours before, and is given to us again, begins again.
+        let (again, others) = std::mem::take(&mut self.partitions)
+            .into_iter()
+            .partition(|partition: &Partition| places.contains(&partition.place));
+        self.partitions = others;
+        self.leave(again);
         for place in places {
             let mut partition = Partition::new(place);
             let (topic, number) = &partition.place;
