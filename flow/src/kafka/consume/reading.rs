@@ -149,7 +149,7 @@ impl Reading {
             }
             count = count.wrapping_add(1);
             // Looking at the clock takes a part of what a message takes.
-            if !nothing && count % 64 != 0 {
+            if !nothing && !count.is_multiple_of(64) {
                 continue;
             }
             if self.station.stop().is_cancelled() {

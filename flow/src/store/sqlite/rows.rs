@@ -86,13 +86,13 @@ pub(super) fn write_packets(
         }
     }
     // The last record of an input that grew since: what was stored of it may have been cut.
-    if let Some(packet) = last_known.filter(|packet| !amend && old(*packet)) {
-        if grown || !packet.truncated() && stream.remove_cut(conn, packet)? {
-            insert.row(packet, stream.id)?;
-            stream.amended(packet.time());
-            outcome.amended = 1;
-            present -= 1;
-        }
+    if let Some(packet) = last_known.filter(|packet| !amend && old(*packet))
+        && (grown || !packet.truncated() && stream.remove_cut(conn, packet)?)
+    {
+        insert.row(packet, stream.id)?;
+        stream.amended(packet.time());
+        outcome.amended = 1;
+        present -= 1;
     }
     for (index, packet) in fresh {
         let record = packet.record() as i64;
