@@ -52,6 +52,8 @@
 //! The tests `law`, `cuts`, `golden` and `fuzz` in `tests/core` hold the crate to these.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arrow")]
+pub mod arrow;
 mod ascii;
 mod batch;
 mod batches;

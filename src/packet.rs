@@ -1,13 +1,11 @@
 //! A batch and its typed values, and one packet of them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::slice;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::cell::{LENGTH_BITS, fixed, wide_index};
 use crate::column::ColumnId;
 use crate::contents::Contents;
 use crate::table::{Bits, Inner, Row};
@@ -321,13 +319,10 @@ impl<'a> Packet<'a> {
     fn read(self, column: usize, cell: u64) -> Value<'a> {
         let inner = &*self.packets.0;
         match inner.plan.columns[column].kind {
-            FieldType::Text => Value::Text(self.text(cell)),
+            FieldType::Text => Value::Text(inner.cell_text(cell)),
             FieldType::Bool => Value::Bool(cell != 0),
             FieldType::Real => Value::Real(f64::from_bits(cell)),
-            FieldType::Inet => Value::Inet(match wide_index(cell) {
-                Some(i) => Ipv6Addr::from_bits(inner.wide[i]).into(),
-                None => Ipv4Addr::from_bits(cell as u32).into(),
-            }),
+            FieldType::Inet => Value::Inet(inner.cell_inet(cell)),
             FieldType::Mac => {
                 let [_, _, mac @ ..] = cell.to_be_bytes();
                 Value::Mac(mac)
@@ -337,17 +332,6 @@ impl<'a> Packet<'a> {
             FieldType::Int | FieldType::Bigint | FieldType::Port | FieldType::Hex => {
                 Value::Int(cell as i64)
             }
-        }
-    }
-
-    fn text(self, cell: u64) -> &'a [u8] {
-        let inner = &*self.packets.0;
-        let start = (cell >> 32) as usize;
-        let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
-        match cell >> LENGTH_BITS & 3 {
-            0 => &inner.batch.bytes[start..start + len],
-            1 => &fixed(start).as_bytes()[..len],
-            _ => &inner.joined[start..start + len],
         }
     }
 

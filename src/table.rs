@@ -4,10 +4,11 @@
 //! half of the built-in ones, and what is written and held is what it has. What few packets have
 //! stands in tables of its own.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::cell::inet_cell;
+use crate::cell::{LENGTH_BITS, fixed, inet_cell, wide_index};
 use crate::contents::Contents;
 use crate::head::{Form, Stamp};
 use crate::message::Messages;
@@ -271,6 +272,27 @@ impl Inner {
         };
         let before = before + (below & ((1 << (column % 64)) - 1)).count_ones();
         row.cells + before as usize
+    }
+
+    /// The text that a cell stands for.
+    #[inline]
+    pub(crate) fn cell_text(&self, cell: u64) -> &[u8] {
+        let start = (cell >> 32) as usize;
+        let len = (cell & ((1 << LENGTH_BITS) - 1)) as usize;
+        match cell >> LENGTH_BITS & 3 {
+            0 => &self.batch.bytes[start..start + len],
+            1 => &fixed(start).as_bytes()[..len],
+            _ => &self.joined[start..start + len],
+        }
+    }
+
+    /// The address that a cell stands for.
+    #[inline]
+    pub(crate) fn cell_inet(&self, cell: u64) -> IpAddr {
+        match wide_index(cell) {
+            Some(i) => Ipv6Addr::from_bits(self.wide[i]).into(),
+            None => Ipv4Addr::from_bits(cell as u32).into(),
+        }
     }
 
     /// Marks columns of the last row as misfits.

@@ -14,7 +14,7 @@ use dumpstream_flow::net::{self, Retry, Uplink};
 use super::listen::Receive;
 use super::origins::Origins;
 use super::parse::readable;
-use super::records::Records;
+use super::records::{Records, STORE};
 use super::report::Report;
 use super::{
     Exit, Manner, Stdout, Usage, amount, runtime, say, say_error, signals, status, visible,
@@ -137,7 +137,7 @@ impl CaptureCommand {
             })?;
         let parser = self.records.parser()?;
         let otherwise = match address {
-            None => Some("sqlite:packets.db"),
+            None => Some(STORE),
             Some(_) => None,
         };
         let (origins, report) = self.records.open(parser, otherwise, |station| {

@@ -8,8 +8,9 @@ use clap::Args;
 use dumpstream_flow::net::{self, ConnectOptions, Link, Retry, Server};
 
 use super::address::{self, Families};
+use super::heartbeat::Beside;
 use super::listen::Receive;
-use super::records::Records;
+use super::records::{Records, STORE};
 use super::report::Network;
 use super::tls::ClientTls;
 use super::{Exit, Manner, Usage, amount, runtime, say};
@@ -65,6 +66,8 @@ pub(super) struct Connect {
     numeric: bool,
     #[command(flatten)]
     records: Records,
+    #[command(flatten)]
+    heartbeat: Beside,
 }
 
 impl Connect {
@@ -99,10 +102,15 @@ impl Connect {
             self.records
                 .several("without --no-retry there may be several connections")?;
         }
+        let heartbeat = self.heartbeat.plan(&self.records)?;
         let parser = self.records.parser()?;
-        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             station.identity(true).flush_after(self.receive.flush_after)
         })?;
+        if let Some(heartbeat) = heartbeat {
+            let link = link.clone();
+            report.heartbeat = Some(heartbeat.start(&report, move || link.is_up().into())?);
+        }
         report.watch(manner)?;
         if !manner.quiet {
             say(&format!(

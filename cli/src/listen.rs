@@ -9,8 +9,9 @@ use dumpstream_flow::net::{self, Keepalive, ListenOptions, Listener, Outcome, Tl
 use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
+use super::heartbeat::Beside;
 use super::origins::Origins;
-use super::records::Records;
+use super::records::{Records, STORE};
 use super::report::{self, Network, Report};
 use super::{Exit, Manner, amount, runtime, say};
 
@@ -59,6 +60,8 @@ pub(super) struct Listen {
     numeric: bool,
     #[command(flatten)]
     records: Records,
+    #[command(flatten)]
+    heartbeat: Beside,
 }
 
 /// How a connection is read.
@@ -105,13 +108,19 @@ impl Listen {
         if self.keep_open {
             self.records.several("-k accepts several connections")?;
         }
+        let heartbeat = self.heartbeat.plan(&self.records)?;
         let tls = self.door.tls()?;
         let listener = self.listener(tls.clone()).await?;
         let parser = self.records.parser()?;
-        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             let station = station.identity(true).stop(stop);
             station.flush_after(self.receive.flush_after)
         })?;
+        if let Some(heartbeat) = heartbeat {
+            let connections = listener.connections();
+            let open = move || connections.open() as u64;
+            report.heartbeat = Some(heartbeat.start(&report, open)?);
+        }
         Ok(Listening {
             origins,
             report,

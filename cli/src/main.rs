@@ -14,6 +14,7 @@ mod cql;
 mod demo;
 mod door;
 mod explain;
+mod heartbeat;
 mod listen;
 mod log;
 mod man;
@@ -86,6 +87,7 @@ enum Command {
     #[cfg(unix)]
     Capture(capture::CaptureCommand),
     Replay(replay::Replay),
+    Heartbeat(heartbeat::HeartbeatCommand),
     Query(query::Query),
     Read(read::Read),
     Explain(explain::Explain),
@@ -196,6 +198,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Capture(capture) => capture.run(manner),
         Command::Replay(replay) => replay.run(manner),
+        Command::Heartbeat(heartbeat) => heartbeat.run(manner),
         Command::Query(query) => query.run(manner),
         Command::Read(read) => read.run(manner),
         Command::Explain(explain) => explain.run(manner),
@@ -250,11 +253,9 @@ fn typed() -> Result<Cli, clap::Error> {
 /// with the URL is reported without it.
 fn hidden(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && let Some(scheme) = ["cassandra:", "kafka:"]
-            .into_iter()
-            .find(|scheme| value.starts_with(scheme))
+        && let Some((scheme @ ("cassandra" | "kafka"), _)) = value.split_once(':')
     {
-        let hidden = ContextValue::String(format!("{scheme}…"));
+        let hidden = ContextValue::String(format!("{scheme}:…"));
         error.insert(ContextKind::InvalidValue, hidden);
     }
     error

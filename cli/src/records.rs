@@ -15,6 +15,9 @@ use super::report::Report;
 use super::signals::Hangup;
 use super::{Usage, amount, namespace, rows, same};
 
+/// Where what is received goes by default.
+pub(super) const STORE: &str = "sqlite:packets.db";
+
 /// A lower limit would cut most heads.
 const SHORTEST_MAX_RECORD: usize = 1 << 10;
 
@@ -90,7 +93,7 @@ pub(super) struct Records {
     /// Memory limit of each output's queue.
     #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "64MiB",
           help_heading = "Records")]
-    queue: usize,
+    pub(super) queue: usize,
     /// Memory limit of what all inputs together have read and parsed, and not yet queued. Beside
     /// it, a connection may hold one unfinished record and 2 MiB that could be text of -A.
     #[arg(long, value_name = "SIZE", value_parser = queue, default_value = "256MiB",
@@ -143,7 +146,7 @@ pub(super) enum EngineName {
     Regex,
 }
 
-fn queue(text: &str) -> Result<usize, String> {
+pub(super) fn queue(text: &str) -> Result<usize, String> {
     match amount::size(text)? {
         0 => Err("must be greater than 0".to_owned()),
         size => Ok(size),
@@ -151,7 +154,7 @@ fn queue(text: &str) -> Result<usize, String> {
 }
 
 /// Part of a row's identity, so that an unset shell variable must not pass for one.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("must not be empty".to_owned()),
         _ => Ok(text.to_owned()),
@@ -163,6 +166,44 @@ fn longest(text: &str) -> Result<usize, String> {
         size @ SHORTEST_MAX_RECORD..=LARGEST_MAX_RECORD => Ok(size),
         _ => Err("must be from 1K to 512M".to_owned()),
     }
+}
+
+/// Whether two outputs write to one place.
+pub(super) fn one_place(a: &SinkUrl, b: &SinkUrl) -> bool {
+    let files = a.file().zip(b.file());
+    a.scheme() == b.scheme() && a.place() == b.place()
+        || files.is_some_and(|(a, b)| a == b || same::one(a.as_ref(), b.as_ref()))
+}
+
+/// The error for two outputs that would mix on standard output.
+pub(super) fn mixed(one: &SinkUrl, other: &SinkUrl) -> Usage {
+    Usage::new(format!(
+        "{one} and {other} would mix on standard output; name a file for one of them"
+    ))
+}
+
+/// Refuses outputs that would mix, or are one.
+pub(super) fn distinct(urls: &[SinkUrl], rejects: Option<&Path>) -> Result<(), Usage> {
+    let stdout: Vec<_> = urls.iter().filter(|url| url.is_stdout()).collect();
+    if let [one, other, ..] = stdout[..]
+        && one.scheme() != other.scheme()
+    {
+        return Err(mixed(one, other));
+    }
+    for (i, url) in urls.iter().enumerate() {
+        if urls[..i].iter().any(|other| one_place(other, url)) {
+            return Err(Usage::new(format!("{url} is given twice")));
+        }
+        if url
+            .file()
+            .is_some_and(|file| rejects == Some(Path::new(file)))
+        {
+            return Err(Usage::new(format!(
+                "--rejects and {url} name the same file; name another"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl Records {
@@ -306,35 +347,8 @@ impl Records {
             Some((url.to_string(), rows))
         });
         let had = had.collect();
-        let stdout: Vec<_> = urls.iter().filter(|url| url.is_stdout()).collect();
-        if let [one, other, ..] = stdout[..]
-            && one.scheme() != other.scheme()
-        {
-            return Err(Usage::new(format!(
-                "{one} and {other} would mix on standard output; name a file for one of them"
-            ))
-            .into());
-        }
-        let stdout = !stdout.is_empty();
-        for (i, url) in urls.iter().enumerate() {
-            let file = url.file();
-            let twice = |u: &SinkUrl| {
-                u.scheme() == url.scheme() && u.place() == url.place()
-                    || file.is_some() && u.file() == file
-                    || file
-                        .zip(u.file())
-                        .is_some_and(|(a, b)| same::one(a.as_ref(), b.as_ref()))
-            };
-            if urls[..i].iter().any(twice) {
-                return Err(Usage::new(format!("{url} is given twice")).into());
-            }
-            if file.is_some_and(|file| self.rejects.as_deref() == Some(Path::new(file))) {
-                return Err(Usage::new(format!(
-                    "--rejects and {url} name the same file; name another"
-                ))
-                .into());
-            }
-        }
+        distinct(&urls, self.rejects.as_deref())?;
+        let stdout = urls.iter().any(SinkUrl::is_stdout);
         let rejects = match &self.rejects {
             None => Rejects::default(),
             Some(file) => Rejects::open(file).context("--rejects")?,
@@ -360,6 +374,7 @@ impl Records {
             rejects: self.rejects,
             #[cfg(feature = "kafka")]
             lag: Default::default(),
+            heartbeat: None,
         };
         let origins = Origins {
             zones,

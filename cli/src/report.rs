@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use dumpstream_flow::heartbeat::Heartbeat;
 use dumpstream_flow::net::{Connections, Link, Outcome};
 use dumpstream_flow::run::Error;
 use dumpstream_flow::{Counters, Station, Summary};
@@ -32,6 +33,8 @@ pub(super) struct Report {
     /// How far topics are ahead.
     #[cfg(feature = "kafka")]
     pub(super) lag: dumpstream_flow::kafka::Lag,
+    /// The heartbeat beside it.
+    pub(super) heartbeat: Option<Heartbeat>,
 }
 
 /// What a status line shows of the network.
@@ -124,11 +127,21 @@ impl Report {
                 amount::grouped(live.suspect())
             );
         }
-        line + &format!(
+        line += &format!(
             "  stalled {}{waiting}  {} dropped",
             amount::time(live.stalled()),
             amount::grouped(dropped)
-        )
+        );
+        let beats = self.beats();
+        let (dropped, failed) = beats.fold((0, false), |(dropped, failed), (_, counters)| {
+            let failed = failed || counters.error.is_some();
+            (dropped + counters.dropped + counters.rejected, failed)
+        });
+        match (dropped, failed) {
+            (0, false) => line,
+            (_, true) => line + "  heartbeat failed",
+            (dropped, _) => line + &format!("  {} heartbeats dropped", amount::grouped(dropped)),
+        }
     }
 
     /// Drains the lanes, prints the report, and returns the exit code.
@@ -151,12 +164,16 @@ impl Report {
         status: Option<status::Live>,
     ) -> anyhow::Result<Exit> {
         let undrained = self.station.drain().await;
+        let beats = match &self.heartbeat {
+            Some(heartbeat) => heartbeat.end().await,
+            None => 0,
+        };
         drop(status);
         let left = self.reader_left() && manner.verbose == 0;
         if !manner.quiet && !left {
             say(&self.closing(figures, undrained));
         }
-        let exit = self.exit(undrained)?;
+        let exit = self.exit(undrained + beats)?;
         match error {
             Some(error) if exit == Exit::Done => Err(error.into()),
             _ => Ok(exit),
@@ -165,6 +182,12 @@ impl Report {
 
     fn counters(&self) -> impl Iterator<Item = (&str, Counters)> {
         self.station.lanes().counters()
+    }
+
+    /// The counters of the heartbeat's lanes.
+    fn beats(&self) -> impl Iterator<Item = (&str, Counters)> {
+        let heartbeat = self.heartbeat.iter();
+        heartbeat.flat_map(|heartbeat| heartbeat.station().lanes().counters())
     }
 
     /// The closing report of a run, without a final line feed; `undrained` packets were not written
@@ -194,25 +217,13 @@ impl Report {
         let mut more = String::new();
         for (name, counters) in self.counters() {
             *text += &format!("\n{}", self.written(name, &counters));
-            let mut line = |n: u64, what: &str| {
-                *text += &format!("\n{} {what} {name}", packets(n));
-            };
             if counters.queued > 0 {
-                line(counters.queued, "queued for");
+                *text += &format!("\n{} queued for {name}", packets(counters.queued));
             }
-            if counters.rejected > 0 {
-                line(counters.rejected, "rejected by");
-            }
-            if counters.dropped > 0 {
-                line(counters.dropped, "dropped by");
-            }
+            *text += &lost("packet", name, &counters);
             // For a single sink the figures above include it.
             if !counters.stalled.is_zero() && self.station.lanes().len() > 1 {
                 more += &format!("\n{} waited for {name}", amount::time(counters.stalled));
-            }
-            if let Some(error) = &counters.error {
-                // The lane's error names its sink.
-                more += &format!("\n{error}");
             }
         }
         let rejects = self.station.rejects();
@@ -232,6 +243,15 @@ impl Report {
             *text += &format!("\n{rejects} not kept: {error}");
         }
         *text += &more;
+        // Only what is not as it should be.
+        for (name, counters) in self.beats() {
+            *text += &lost("heartbeat", name, &counters);
+        }
+        if let Some(missed) = self.heartbeat.as_ref().map(Heartbeat::missed)
+            && missed > 0
+        {
+            *text += &format!("\n{} not taken in time", plural(missed, "heartbeat"));
+        }
     }
 
     /// The last message of a run that is ended immediately: what the sinks did not get.
@@ -322,24 +342,51 @@ impl Report {
     /// # Errors
     /// A lane whose figures do not add up: a bug of ours.
     pub(super) fn exit(&self, undrained: u64) -> anyhow::Result<Exit> {
-        let mut exit = if undrained > 0 {
-            Exit::Undrained
-        } else {
-            Exit::Done
-        };
-        if exit == Exit::Done && self.station.rejects().lost() > 0 {
-            exit = Exit::Failed;
+        match exit(self.counters().chain(self.beats()), undrained)? {
+            Exit::Done if self.station.rejects().lost() > 0 => Ok(Exit::Failed),
+            exit => Ok(exit),
         }
-        for (name, counters) in self.counters() {
-            if let Err(reason) = counters.verify() {
-                anyhow::bail!("the figures of {name} do not add up; please report this: {reason}");
-            }
-            if exit == Exit::Done && counters.error.is_some() && !counters.reader_gone {
-                exit = Exit::Failed;
-            }
-        }
-        Ok(exit)
     }
+}
+
+/// The exit code that results from lanes, of which `undrained` rows were not written in time.
+///
+/// # Errors
+/// A lane whose figures do not add up: a bug of ours.
+pub(super) fn exit<'a>(
+    lanes: impl Iterator<Item = (&'a str, Counters)>,
+    undrained: u64,
+) -> anyhow::Result<Exit> {
+    let mut failed = false;
+    for (name, counters) in lanes {
+        if let Err(reason) = counters.verify() {
+            anyhow::bail!("the figures of {name} do not add up; please report this: {reason}");
+        }
+        failed |= counters.error.is_some() && !counters.reader_gone;
+    }
+    Ok(match (undrained, failed) {
+        (0, false) => Exit::Done,
+        (0, true) => Exit::Failed,
+        _ => Exit::Undrained,
+    })
+}
+
+/// The lines of a report about rows that a sink did not write, and why; `row` is what each is.
+pub(super) fn lost(row: &str, sink: &str, counters: &Counters) -> String {
+    let mut text = String::new();
+    for (n, what) in [
+        (counters.rejected, "rejected by"),
+        (counters.dropped, "dropped by"),
+    ] {
+        if n > 0 {
+            text += &format!("\n{} {what} {sink}", plural(n, row));
+        }
+    }
+    if let Some(error) = &counters.error {
+        // The lane's error names its sink.
+        text += &format!("\n{error}");
+    }
+    text
 }
 
 /// Handles signals, for a report that may not be there yet: SIGTERM is one even then.
@@ -361,5 +408,10 @@ pub(super) fn watch(
 }
 
 fn packets(n: u64) -> String {
-    format!("{n} {}", if n == 1 { "packet" } else { "packets" })
+    plural(n, "packet")
+}
+
+/// `1 packet`, `2 packets`.
+pub(super) fn plural(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

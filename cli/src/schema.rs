@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dumpstream::JsonSchema;
-use dumpstream_flow::{SinkContext, cassandra, sqlite};
+use dumpstream_flow::{RowKind, SinkContext, cassandra, heartbeat, sqlite};
 
 use super::{Exit, Manner, namespace};
 
@@ -23,9 +23,13 @@ pub(super) struct Schema {
     /// For cassandra: the table and its parameters, as for -o.
     #[arg(
         value_name = "URL",
-        default_value = "cassandra://localhost/dumpstream.packets"
+        default_value = "cassandra://localhost/dumpstream.packets",
+        default_value_if("heartbeat", "true", "cassandra://localhost/dumpstream.heartbeats")
     )]
     url: String,
+    /// For sqlite and cassandra: the tables of heartbeats instead of packets.
+    #[arg(long, conflicts_with = "namespace")]
+    heartbeat: bool,
     /// For cassandra: packets per second of one sensor, to estimate the size of partitions.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     rate: u64,
@@ -55,11 +59,24 @@ enum Of {
 
 impl Schema {
     pub(super) fn run(self, _manner: Manner) -> anyhow::Result<Exit> {
-        let mut names = namespace::read(self.namespace.as_deref())?;
+        let (rows, mut names) = match self.heartbeat {
+            true => (RowKind::Heartbeats, heartbeat::namespace()),
+            false => (
+                RowKind::Packets,
+                namespace::read(self.namespace.as_deref())?,
+            ),
+        };
         if self.keep_payload {
             names = names.keep_payload();
         }
         let text = match self.of {
+            Of::Json if self.heartbeat => {
+                return Err(super::Usage::new(
+                    "--heartbeat is for sqlite and cassandra; `dumpstream heartbeat --count 1` \
+                     prints a row as JSON",
+                )
+                .into());
+            }
             Of::Json => {
                 let mut schema = JsonSchema::new(&names);
                 if self.origin {
@@ -73,6 +90,7 @@ impl Schema {
             }
             Of::Sqlite => {
                 let context = SinkContext {
+                    rows,
                     columns: names.columns().into(),
                     namespace: names.namespace.clone(),
                     hash: names.hash(),
@@ -87,7 +105,7 @@ impl Schema {
             Of::Cassandra => {
                 let address = super::cql::address(&self.url)?;
                 let columns = names.columns();
-                cassandra::schema(&address, &columns, self.raw, self.rate)
+                cassandra::schema(&address, (rows, &columns), self.raw, self.rate)
                     .map_err(super::Usage::new)?
             }
         };

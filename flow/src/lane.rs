@@ -23,6 +23,7 @@ pub use self::lanes::Lanes;
 use self::offer::{Dropping, Waiting};
 use crate::acks::{Owed, Ticket};
 use crate::latency::{Histogram, Latency};
+use crate::sink::context::RowKind;
 use crate::sink::{OnFull, Sink};
 
 mod counters;
@@ -58,6 +59,8 @@ pub struct LaneOptions {
     /// Measure latency from each packet's own time stamp instead of the arrival of its text: for
     /// packets that were stamped by this machine's clock.
     pub since_stamp: bool,
+    /// What the rows are, for messages.
+    pub rows: RowKind,
 }
 
 impl Default for LaneOptions {
@@ -68,6 +71,7 @@ impl Default for LaneOptions {
             on_full: None,
             only: false,
             since_stamp: false,
+            rows: RowKind::default(),
         }
     }
 }

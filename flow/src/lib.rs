@@ -21,6 +21,8 @@ mod codec;
 mod credentials;
 pub mod feed;
 mod foreign;
+#[cfg(feature = "heartbeat")]
+pub mod heartbeat;
 #[cfg(feature = "input")]
 pub mod input;
 #[cfg(feature = "kafka")]
@@ -51,7 +53,7 @@ pub use latency::Latency;
 pub use progress::Progress;
 pub use rejects::Rejects;
 pub use run::run;
-pub use sink::context::SinkContext;
+pub use sink::context::{RowKind, SinkContext};
 pub use sink::hangup::Hangup;
 pub use sink::parts::UrlParts;
 pub use sink::scheme::{Opening, Scheme};

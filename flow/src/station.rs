@@ -217,8 +217,8 @@ impl Station {
     ///
     /// All placed packets of all inputs pass here, those of each input in order. A tap on them, for
     /// figures or a display, belongs here: it borrows the packets before the lanes do. Rows of a
-    /// second kind, such as those figures, would go to the sinks by the same lanes, with the same
-    /// limits and counters: as a variant beside the packets in what a lane queues (`lane::Queued`).
+    /// second kind, such as those figures, are packets of another namespace and have a station of
+    /// their own, with its limits and counters, as heartbeats do (`sink::context::RowKind`).
     ///
     /// `acked` is who waits for the lanes' answers, and where the packets' text ends.
     pub(crate) async fn deliver(&self, packets: &Packets, acked: Option<(&Acks, u64)>) -> Duration {

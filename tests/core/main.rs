@@ -1,6 +1,8 @@
 //! The core: text in, typed records out. Nothing here needs a file but the samples, or a clock.
 
 mod api;
+#[cfg(feature = "arrow")]
+mod arrow;
 mod ascii;
 mod cuts;
 mod explain;

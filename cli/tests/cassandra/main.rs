@@ -8,6 +8,7 @@
 
 mod ask;
 mod flow;
+mod heartbeat;
 mod load;
 #[path = "../tools/namespace.rs"]
 #[allow(dead_code, reason = "the tests of the tools use more of it")]
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
             "a_cluster_that_never_comes",
             store::a_cluster_that_never_comes,
         ),
+        ("heartbeats", heartbeat::heartbeats),
         ("queries", store::queries),
         ("the_page_of_worked_cql", store::the_page_of_worked_cql),
         ("rows_that_are_refused", load::rows_that_are_refused),

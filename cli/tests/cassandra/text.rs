@@ -66,6 +66,7 @@ pub(crate) fn packets(text: &str, origin: &mut Origin) -> Vec<Packets> {
 pub(crate) fn context() -> SinkContext {
     let namespace = Namespace::tcpdump();
     SinkContext {
+        rows: Default::default(),
         columns: namespace.columns().into(),
         namespace: namespace.namespace.clone(),
         hash: namespace.hash(),

@@ -7,6 +7,8 @@ mod explain;
 mod follow;
 mod foreign;
 mod fuzz;
+#[cfg(target_os = "linux")]
+mod heartbeat;
 mod identity;
 mod listen;
 mod load;
@@ -27,6 +29,8 @@ mod secrets;
 mod serve;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod stat;
 #[cfg(unix)]
 mod terminal;
 mod times;

@@ -15,6 +15,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::program::until;
@@ -45,8 +46,22 @@ pub(crate) struct Message {
     pub(crate) timestamp: i64,
 }
 
+impl From<&BorrowedMessage<'_>> for Message {
+    fn from(message: &BorrowedMessage<'_>) -> Message {
+        let headers = message.headers().into_iter().flat_map(|h| h.iter());
+        let headers = headers.map(|h| (h.key.to_owned(), h.value.unwrap_or(b"").to_vec()));
+        Message {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().unwrap_or_default().to_vec(),
+            headers: headers.collect(),
+            timestamp: message.timestamp().to_millis().unwrap_or_default(),
+        }
+    }
+}
+
 impl Message {
-    #[allow(dead_code, reason = "the tests of headers")]
     /// A header that is text; empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
@@ -199,14 +214,12 @@ impl Cluster {
     }
 
     /// Asks a broker to end.
-    #[allow(dead_code, reason = "the tests of faults")]
     pub(crate) fn stop(&self, n: u8) {
         must(&["stop", &n.to_string()]);
         must(&["gone", &n.to_string()]);
     }
 
     /// Stops a broker's process for a time.
-    #[allow(dead_code, reason = "the tests of faults")]
     pub(crate) fn pause(&self, n: u8, time: Duration) {
         must(&["pause", &n.to_string()]);
         thread::sleep(time);
@@ -214,14 +227,12 @@ impl Cluster {
     }
 
     /// Where its certificates are: `ca.pem`, `alice.pem`, `alice.key`.
-    #[allow(dead_code, reason = "the tests of TLS")]
     pub(crate) fn certificates(&self) -> PathBuf {
         data().join("tls")
     }
 
     /// The URL of a topic, its parameters behind it; `listener` is 0 (plain), 2 (TLS), 3 (SASL over
     /// TLS) or 4 (SASL).
-    #[allow(dead_code, reason = "the tests of URLs")]
     pub(crate) fn url(&self, listener: u16, topic: &str, parameters: &str) -> String {
         let hosts = self.hosts().collect::<Vec<_>>().join(",");
         format!("kafka://{hosts}:{}/{topic}?{parameters}", port() + listener)
@@ -280,31 +291,54 @@ impl Cluster {
         });
     }
 
+    /// How many messages are in a topic.
+    pub(crate) fn count(&self, topic: &str) -> u64 {
+        let consumer: BaseConsumer = self.config().create().unwrap();
+        let partitions = i32::try_from(self.leaders(topic).len()).unwrap();
+        let counts = (0..partitions).map(|partition| {
+            let (first, end) = consumer.fetch_watermarks(topic, partition, ANSWER).unwrap();
+            u64::try_from(end - first).unwrap()
+        });
+        counts.sum()
+    }
+
+    /// Deletes a topic.
+    pub(crate) fn forget(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let deleted = block_on(admin.delete_topics(&[topic], &AdminOptions::new()));
+        deleted
+            .unwrap()
+            .into_iter()
+            .for_each(|topic| drop(topic.unwrap()));
+    }
+
     /// The leader of each partition; -1 if it has none.
     pub(crate) fn leaders(&self, topic: &str) -> Vec<i32> {
+        self.partitions(topic, MetadataPartition::leader)
+    }
+
+    /// Waits until every partition of a topic has all of its replicas.
+    pub(crate) fn settle(&self, topic: &str) {
+        until("all replicas are in sync", || {
+            let in_sync = self.partitions(topic, |partition| partition.isr().len());
+            let all = usize::from(self.brokers);
+            (!in_sync.is_empty() && in_sync.iter().all(|n| *n == all)).then_some(())
+        });
+    }
+
+    fn partitions<T>(&self, topic: &str, of: impl Fn(&MetadataPartition) -> T) -> Vec<T> {
         let consumer: BaseConsumer = self.config().create().unwrap();
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER);
         let metadata = metadata.ok();
         let topic = metadata.as_ref().and_then(|m| m.topics().first());
         let partitions = topic.map_or(&[][..], |topic| topic.partitions());
-        partitions.iter().map(|p| p.leader()).collect()
+        partitions.iter().map(of).collect()
     }
 
     /// Everything in a topic, partition after partition.
     pub(crate) fn read(&self, topic: &str) -> Vec<Message> {
         let mut messages = Vec::new();
-        self.each(topic, |message| {
-            let headers = message.headers().into_iter().flat_map(|h| h.iter());
-            let headers = headers.map(|h| (h.key.to_owned(), h.value.unwrap_or(b"").to_vec()));
-            messages.push(Message {
-                partition: message.partition(),
-                offset: message.offset(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().unwrap_or_default().to_vec(),
-                headers: headers.collect(),
-                timestamp: message.timestamp().to_millis().unwrap_or_default(),
-            });
-        });
+        self.each(topic, |message| messages.push(Message::from(message)));
         messages
     }
 

@@ -7,10 +7,15 @@
 
 mod broker;
 mod consume;
+mod load;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod program;
 mod script;
+mod sink;
+#[path = "../cassandra/text.rs"]
+#[allow(dead_code, reason = "the tests of Cassandra use more of it")]
+mod text;
 
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -30,6 +35,17 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let trials: Vec<(&str, fn())> = vec![
         ("lines_of_the_console", script::lines_of_the_console),
+        ("every_sample", sink::every_sample),
+        ("the_console_shows_it", sink::the_console_shows_it),
+        ("a_topic_that_is_missing", sink::a_topic_that_is_missing),
+        ("a_topic_that_goes_away", sink::a_topic_that_goes_away),
+        ("a_broker_that_restarts", sink::a_broker_that_restarts),
+        (
+            "a_record_that_is_too_large",
+            sink::a_record_that_is_too_large,
+        ),
+        ("a_password_and_tls", sink::a_password_and_tls),
+        ("brokers_that_never_come", sink::brokers_that_never_come),
         ("three_brokers", script::three_brokers),
         ("what_the_console_wrote", consume::what_the_console_wrote),
         (
@@ -64,6 +80,9 @@ fn main() -> ExitCode {
             "two_of_a_group_one_of_them_killed",
             consume::two_of_a_group_one_of_them_killed,
         ),
+        ("too_few_replicas", sink::too_few_replicas),
+        ("replicas_that_are_missing", sink::replicas_that_are_missing),
+        ("each_record_once", load::each_record_once),
     ];
     let listing = arguments.list;
     let trials = trials.into_iter();
@@ -103,7 +122,6 @@ fn set(name: &str, value: &str) -> bool {
 }
 
 /// A number of the environment.
-#[allow(dead_code, reason = "the tests of load")]
 pub(crate) fn amount(name: &str, default: u64) -> u64 {
     let text = std::env::var(name);
     text.map_or(default, |text| text.parse().expect("a number"))

@@ -7,6 +7,8 @@ mod captures;
 mod disk;
 mod endings;
 mod flow;
+#[cfg(target_os = "linux")]
+mod heartbeat;
 mod namespace;
 mod netcat;
 mod outage;
@@ -18,6 +20,10 @@ mod program;
 mod receiver;
 mod relay;
 mod serve;
+#[cfg(target_os = "linux")]
+#[path = "../cli/stat.rs"]
+#[allow(dead_code, reason = "the tests of the command line use more of it")]
+mod stat;
 mod tls;
 
 use std::process::ExitCode;
@@ -32,6 +38,8 @@ fn main() -> ExitCode {
         disk::trials(),
         endings::trials(),
         flow::trials(),
+        #[cfg(target_os = "linux")]
+        heartbeat::trials(),
         netcat::trials(),
         outage::trials(),
         pairs::trials(),

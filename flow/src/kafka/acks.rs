@@ -22,11 +22,11 @@ pub(super) struct Acks(Arc<Shared>);
 struct Shared {
     /// Messages of the current write that are stored.
     delivered: AtomicUsize,
-    /// Messages that were handed over and have no answer.
-    pending: AtomicUsize,
+    /// Messages that have an answer, of all writes.
+    answered: AtomicUsize,
     /// Messages that came back, not yet taken.
     failed: AtomicUsize,
-    /// Whoever waits wants to know when fewer than this are pending.
+    /// Whoever waits is woken when so many are answered.
     wanted: AtomicUsize,
     state: Mutex<State>,
     changed: Condvar,
@@ -60,7 +60,7 @@ impl Acks {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new write begins; nothing is pending.
+    /// A new write begins; nothing is on its way.
     pub(super) fn begin(&self) {
         self.0.delivered.store(0, Ordering::Relaxed);
     }
@@ -69,8 +69,8 @@ impl Acks {
         self.0.delivered.load(Ordering::Relaxed)
     }
 
-    pub(super) fn pending(&self) -> usize {
-        self.0.pending.load(Ordering::Acquire)
+    pub(super) fn answered(&self) -> usize {
+        self.0.answered.load(Ordering::SeqCst)
     }
 
     pub(super) fn failed(&self) -> bool {
@@ -82,16 +82,6 @@ impl Acks {
         self.lock().moved
     }
 
-    /// A message is handed over: its answer may come at once.
-    pub(super) fn sends(&self) {
-        self.0.pending.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// It was not taken.
-    pub(super) fn takes_back(&self) {
-        self.0.pending.fetch_sub(1, Ordering::AcqRel);
-    }
-
     /// It was not taken, and counts as one that came back.
     pub(super) fn fails(&self, place: usize, error: &KafkaError) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
@@ -99,13 +89,12 @@ impl Acks {
         self.0.failed.fetch_add(1, Ordering::Release);
     }
 
-    /// Waits until fewer than this are pending, but not longer than this.
-    pub(super) fn wait(&self, fewer: usize, time: Duration) {
-        self.0.wanted.store(fewer, Ordering::SeqCst);
-        let waits = |_: &mut State| self.pending() >= fewer;
+    /// Waits until so many are answered, but not longer than this.
+    pub(super) fn wait(&self, answered: usize, time: Duration) {
+        self.0.wanted.store(answered, Ordering::SeqCst);
+        let waits = |_: &mut State| self.answered() < answered;
         let waited = self.0.changed.wait_timeout_while(self.lock(), time, waits);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
-        self.0.wanted.store(0, Ordering::SeqCst);
     }
 
     /// Those that failed, in the order of the write.
@@ -147,20 +136,18 @@ impl ProducerContext for Acks {
     fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         let shared = &self.0;
         match result {
-            Ok(_) => {
-                let delivered = shared.delivered.fetch_add(1, Ordering::Relaxed) + 1;
-                if delivered % MOVES == 0 || shared.pending.load(Ordering::Relaxed) == 1 {
-                    let mut state = self.lock();
-                    state.moved = Some(Instant::now());
-                    state.trouble = None;
-                }
-            }
-            Err((error, _)) => {
-                self.fails(place, error);
-            }
+            Ok(_) => drop(shared.delivered.fetch_add(1, Ordering::Relaxed)),
+            Err((error, _)) => self.fails(place, error),
         }
-        let pending = shared.pending.fetch_sub(1, Ordering::SeqCst) - 1;
-        if pending < shared.wanted.load(Ordering::SeqCst) {
+        let answered = shared.answered.fetch_add(1, Ordering::SeqCst) + 1;
+        // Each number comes once.
+        let wanted = answered == shared.wanted.load(Ordering::SeqCst);
+        if result.is_ok() && (wanted || answered.is_multiple_of(MOVES)) {
+            let mut state = self.lock();
+            state.moved = Some(Instant::now());
+            state.trouble = None;
+        }
+        if wanted {
             drop(self.lock());
             shared.changed.notify_all();
         }

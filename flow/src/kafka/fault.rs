@@ -31,6 +31,15 @@ pub(super) fn of(code: RDKafkaErrorCode) -> Fault {
     }
 }
 
+/// What librdkafka says of a code, without its name of it.
+pub(super) fn said(code: RDKafkaErrorCode) -> String {
+    let text = code.to_string();
+    let said = text
+        .split_once(" (")
+        .and_then(|(_, text)| text.strip_suffix(')'));
+    said.unwrap_or(&text).to_owned()
+}
+
 /// What is waited for after [`Fault::Later`], and the remedy.
 pub(super) fn wanted(code: RDKafkaErrorCode, topic: &str) -> String {
     match code {
@@ -39,9 +48,13 @@ pub(super) fn wanted(code: RDKafkaErrorCode, topic: &str) -> String {
         | RDKafkaErrorCode::UnknownPartition => missing(topic),
         RDKafkaErrorCode::TopicAuthorizationFailed
         | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-            format!("the user may not write to the topic `{topic}` ({code}); allow it")
+            let said = said(code);
+            format!("the user may not write to the topic `{topic}` ({said}); allow it")
         }
-        code => format!("records come back from the topic `{topic}` ({code})"),
+        code => format!(
+            "records come back from the topic `{topic}` ({})",
+            said(code)
+        ),
     }
 }
 
@@ -81,5 +94,6 @@ mod tests {
         assert!(missing.contains("--create --topic t"), "{missing}");
         let denied = wanted(RDKafkaErrorCode::TopicAuthorizationFailed, "t");
         assert!(denied.contains("may not write"), "{denied}");
+        assert!(!denied.contains("TopicAuthorizationFailed"), "{denied}");
     }
 }

@@ -20,8 +20,10 @@ pub(super) struct Messages {
     object: Option<Object>,
     key: Key,
     namespace: String,
-    /// Of the batch whose messages are made.
+    /// Of the batch whose messages are made: where it has the ends of a flow, and when it arrived,
+    /// in milliseconds since 1970 UTC.
     ends: Option<Ends>,
+    arrival: i64,
     flow: [u8; 16],
     digits: Text,
 }
@@ -37,6 +39,7 @@ impl Messages {
             key: address.key,
             namespace: format!("{:016x}", context.hash),
             ends: None,
+            arrival: 0,
             flow: [0; 16],
             digits: Text::new(),
         }
@@ -45,11 +48,12 @@ impl Messages {
     /// What follows is of these packets.
     pub(super) fn of(&mut self, packets: &Packets) {
         self.ends = (self.key == Key::Flow).then(|| Ends::of(packets));
+        let arrival = packets.arrival().unwrap_or_else(clock::now);
+        self.arrival = arrival.div_euclid(1_000_000);
     }
 
     pub(super) fn make<'a>(&'a mut self, packet: Packet<'a>, opaque: usize) -> Message<'a> {
         let headers = self.headers(packet);
-        let arrival = packet.arrival().unwrap_or_else(clock::now);
         let value = match &mut self.object {
             None => packet.raw(),
             Some(object) => {
@@ -61,7 +65,7 @@ impl Messages {
         let message = BaseRecord::with_opaque_to(&self.topic, opaque)
             .payload(value.strip_suffix(b"\n").unwrap_or(value))
             .headers(headers)
-            .timestamp(arrival.div_euclid(1_000_000));
+            .timestamp(self.arrival);
         match (self.key, &self.ends) {
             (Key::Sensor, _) => message.key(packet.sensor().as_bytes()),
             (Key::Flow, Some(ends)) => {

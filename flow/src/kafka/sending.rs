@@ -65,7 +65,7 @@ impl<'a> Sending<'a> {
             let delivered = self.topic.acks().delivered();
             let alone = self.suspects.pop_front();
             match alone {
-                Some(place) => self.send(place),
+                Some(place) => drop(self.send(place)),
                 None => self.feed(),
             }
             if !self.topic.settle() {
@@ -88,40 +88,40 @@ impl<'a> Sending<'a> {
     /// Sends what there is, until something comes back.
     fn feed(&mut self) {
         while let Some(place) = self.again.pop_front() {
-            self.send(place);
-            if !self.goes_on() {
+            if !self.send(place) {
                 return;
             }
         }
         while self.next < self.count {
-            let at = self.at(self.next);
-            let packets = &self.rows[at.0];
+            let (batch, first) = self.at(self.next);
+            let packets = &self.rows[batch];
             self.messages.of(packets);
-            for index in at.1..packets.len() {
-                let message = self.messages.make(packets.packet(index), self.next);
+            for index in first..packets.len() {
+                let place = self.next;
                 self.next += 1;
-                if let Err((error, message)) = self.topic.send(message) {
-                    self.topic.acks().fails(message.delivery_opaque, &error);
-                }
-                if !self.goes_on() {
+                if !self.hand_over(packets, index, place) {
                     return;
                 }
             }
         }
     }
 
-    /// Waits for room; returns whether to go on.
-    fn goes_on(&mut self) -> bool {
-        !self.topic.acks().failed() && self.topic.room()
+    /// Sends one; returns whether to go on.
+    fn send(&mut self, place: usize) -> bool {
+        let (batch, index) = self.at(place);
+        let packets = &self.rows[batch];
+        self.messages.of(packets);
+        self.hand_over(packets, index, place)
     }
 
-    fn send(&mut self, place: usize) {
-        let (packets, index) = self.at(place);
-        let packets = &self.rows[packets];
-        self.messages.of(packets);
+    fn hand_over(&mut self, packets: &Packets, index: usize, place: usize) -> bool {
         let message = self.messages.make(packets.packet(index), place);
-        if let Err((error, _)) = self.topic.send(message) {
-            self.topic.acks().fails(place, &error);
+        match self.topic.send(message) {
+            Ok(()) => self.topic.room(),
+            Err((error, _)) => {
+                self.topic.acks().fails(place, &error);
+                false
+            }
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a> Sending<'a> {
     fn reject(&mut self, place: usize, code: RDKafkaErrorCode) {
         let (packets, index) = self.at(place);
         let packets = &self.rows[packets];
-        let reason = code.to_string();
+        let reason = fault::said(code);
         let record = packets.packet(index).record();
         self.rejects
             .refused_blocking(packets, index, self.topic.sink(), &reason);

@@ -44,6 +44,9 @@ const ASK: Duration = Duration::from_secs(2);
 /// How often a thread that waits for acknowledgements looks whether anybody waits for it.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Failures are looked for once for so many messages.
+const GLANCE: usize = 64;
+
 /// After so long without an acknowledgement the brokers are asked why.
 const STILL: Duration = Duration::from_secs(3);
 
@@ -58,6 +61,10 @@ pub(super) struct Topic {
     abandoned: Abandoned,
     producer: Option<ThreadedProducer<Acks>>,
     limits: Option<Limits>,
+    /// Messages handed over, of all writes, and how many of them were answered when that was last
+    /// looked at.
+    sent: usize,
+    answered: usize,
     waiting: Waiting,
     /// The topic was there, and nothing has come back since.
     ready: bool,
@@ -112,6 +119,8 @@ impl Topic {
             abandoned: abandoned.clone(),
             producer: None,
             limits: None,
+            sent: 0,
+            answered: 0,
             ready: false,
             troubled: false,
             due: Some(Instant::now()),
@@ -305,45 +314,52 @@ impl Topic {
     /// # Errors
     /// It was not taken.
     #[allow(clippy::result_large_err, reason = "it is rdkafka's")]
-    pub(super) fn send<'m>(&self, message: Message<'m>) -> Result<(), (KafkaError, Message<'m>)> {
+    pub(super) fn send<'m>(
+        &mut self,
+        message: Message<'m>,
+    ) -> Result<(), (KafkaError, Message<'m>)> {
         let Some(producer) = &self.producer else {
             let gone = KafkaError::MessageProduction(RDKafkaErrorCode::Fatal);
             return Err((gone, message));
         };
-        self.acks.sends();
-        let sent = producer.send(message);
-        if sent.is_err() {
-            self.acks.takes_back();
-        }
-        sent
+        producer.send(message)?;
+        self.sent += 1;
+        Ok(())
     }
 
-    /// Waits for room for another message; returns whether there is: not if nobody waits for it any
-    /// more.
+    /// Waits for room for another message; returns whether to go on: not if one came back, or nobody
+    /// waits for them any more.
     pub(super) fn room(&mut self) -> bool {
         let most = self.address.in_flight;
+        // What another thread writes at every message is not read at every message.
+        if self.sent - self.answered < most && !self.sent.is_multiple_of(GLANCE) {
+            return true;
+        }
+        self.answered = self.acks.answered();
+        let room = self.sent - self.answered < most;
         // A thread that was stopped is woken for more than one message.
-        self.acks.pending() < most || self.wait((most / 4 * 3).max(1))
+        (room || self.wait(self.sent - most / 4 * 3)) && !self.acks.failed()
     }
 
     /// Waits until every message is answered; returns whether that is so.
     pub(super) fn settle(&mut self) -> bool {
-        self.wait(1)
+        self.wait(self.sent)
     }
 
-    /// Waits until fewer messages are pending.
-    fn wait(&mut self, fewer: usize) -> bool {
+    /// Waits until so many messages are answered.
+    fn wait(&mut self, answered: usize) -> bool {
         let mut seen = self.acks.delivered();
         let mut moved = Instant::now();
         let mut asked = moved;
-        while self.acks.pending() >= fewer {
+        while self.acks.answered() < answered {
             if self.abandoned.get() {
                 return false;
             }
-            self.acks.wait(fewer, LOOK);
+            self.acks.wait(answered, LOOK);
             if self.acks.delivered() != seen {
                 seen = self.acks.delivered();
                 moved = Instant::now();
+                self.goes_on();
             } else if moved.elapsed() >= STILL && asked.elapsed() >= POLL {
                 match self.check() {
                     Err(what) => self.waiting.say(what),

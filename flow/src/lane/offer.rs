@@ -96,18 +96,18 @@ impl Shared {
 
     /// Logs it.
     pub(super) fn say(&self, say: &Say) {
-        let name = &self.name;
+        let (name, rows) = (&self.name, self.options.rows.plural());
         match say {
             Say::Nothing => {}
             Say::Drops if self.options.on_full == Some(OnFull::Drop) => {
-                warn!("{name} cannot keep up; dropping packets.");
+                warn!("{name} cannot keep up; dropping {rows}.");
             }
             Say::Drops => warn!(
-                "{name} has been stalled for {:?}; dropping packets until it recovers.",
+                "{name} has been stalled for {:?}; dropping {rows} until it recovers.",
                 self.options.stall_after
             ),
             Say::Moves(dropped) => {
-                warn!("{name} keeps up again; {dropped} packets were dropped.");
+                warn!("{name} keeps up again; {dropped} {rows} were dropped.");
             }
         }
     }

@@ -235,7 +235,7 @@ impl Shared {
         self.room.close();
         if let Some(error) = died {
             // The error names the sink.
-            error!("{error}; dropping its packets.");
+            error!("{error}; dropping its {}.", self.options.rows.plural());
         }
         self.done.cancel();
     }

@@ -174,19 +174,30 @@ impl Default for ConnectOptions {
 pub struct Link(Arc<AtomicU8>);
 
 /// What a [`Link`] shows, by its number.
-const STATES: [&str; 3] = ["connecting", "connected", "waiting to reconnect"];
+const STATES: [&str; 3] = ["connecting", CONNECTED, "waiting to reconnect"];
+
+const CONNECTED: &str = "connected";
 
 impl Link {
     fn is(&self, state: &str) {
         let number = STATES.iter().position(|s| *s == state);
         self.0.store(number.unwrap_or(0) as u8, Relaxed);
     }
+
+    fn state(&self) -> &'static str {
+        STATES[usize::from(self.0.load(Relaxed))]
+    }
+
+    /// Whether there is a connection now.
+    pub fn is_up(&self) -> bool {
+        self.state() == CONNECTED
+    }
 }
 
 impl fmt::Display for Link {
     /// `connecting`, `connected` or `waiting to reconnect`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(STATES[usize::from(self.0.load(Relaxed))])
+        f.write_str(self.state())
     }
 }
 
@@ -229,7 +240,7 @@ pub async fn connect(
         let failed = match opened {
             Ok(connection) => {
                 outcome.connections += 1;
-                link.is("connected");
+                link.is(CONNECTED);
                 info!(peer = %connection.peer(), stream = connection.stream(), "Connected.");
                 if std::mem::take(&mut waited) {
                     // Whoever read that it failed waits for this.

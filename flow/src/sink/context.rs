@@ -7,9 +7,31 @@ use dumpstream::Column;
 use super::hangup::Hangup;
 use crate::rejects::Rejects;
 
+/// What the rows of a station are: a store keeps a table for each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowKind {
+    /// Packets of a parser's columns.
+    #[default]
+    Packets,
+    /// Figures of a machine.
+    Heartbeats,
+}
+
+impl RowKind {
+    /// Many of them, for messages and as the name of their table.
+    pub fn plural(self) -> &'static str {
+        match self {
+            RowKind::Packets => "packets",
+            RowKind::Heartbeats => "heartbeats",
+        }
+    }
+}
+
 /// What every sink of a run needs when it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct SinkContext {
+    /// What the rows are.
+    pub rows: RowKind,
     /// The namespace's columns, in order.
     pub columns: Arc<[Column]>,
     /// The namespace's name.

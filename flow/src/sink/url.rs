@@ -191,11 +191,14 @@ impl SinkUrl {
 
     /// The file of text to whose end rows are added; rotated files are new ones.
     pub fn appended(&self) -> Option<&str> {
-        let rotates = ["rotate", "rotate_size"]
-            .iter()
-            .any(|p| self.parts.get(p).is_some());
         let text = matches!(self.scheme, "csv" | "jsonl");
-        self.file().filter(|_| text && !rotates)
+        self.file().filter(|_| text && !self.rotates())
+    }
+
+    /// Whether the sink finishes its file from time to time, and begins a new one.
+    pub fn rotates(&self) -> bool {
+        let mut rotates = ["rotate", "rotate_size"].iter();
+        rotates.any(|p| self.parts.get(p).is_some())
     }
 
     /// The parameter `on_full`, which every sink takes.

@@ -13,7 +13,7 @@ use super::{Shared, Station};
 use crate::lane::{Lane, LaneOptions};
 use crate::progress::Progress;
 use crate::rejects::Rejects;
-use crate::sink::context::SinkContext;
+use crate::sink::context::{RowKind, SinkContext};
 use crate::sink::hangup::Hangup;
 use crate::sink::url::SinkUrl;
 use crate::sink::{OnFull, Sink, SinkError};
@@ -58,6 +58,7 @@ impl fmt::Debug for StationBuilder {
 impl StationBuilder {
     pub(super) fn new(parser: Arc<Parser>) -> StationBuilder {
         let context = SinkContext {
+            rows: RowKind::default(),
             columns: parser.columns(),
             namespace: parser.namespace().namespace.clone(),
             hash: parser.namespace().hash(),
@@ -97,6 +98,13 @@ impl StationBuilder {
     /// What its sinks are opened with, for a sink that is made elsewhere: of the options set so far.
     pub fn context(&self) -> &SinkContext {
         &self.context
+    }
+
+    /// What the rows are [default: packets].
+    pub fn rows(mut self, rows: RowKind) -> StationBuilder {
+        self.context.rows = rows;
+        self.lane.rows = rows;
+        self
     }
 
     /// See [`LaneOptions::queue`].
@@ -159,6 +167,12 @@ impl StationBuilder {
     /// Takes records whose protocol was not found, and rows that sinks refuse.
     pub fn rejects(mut self, rejects: Rejects) -> StationBuilder {
         self.context.rejects = rejects;
+        self
+    }
+
+    /// Asks sinks to reopen their files; by default that is the station's own.
+    pub fn hangup(mut self, hangup: Hangup) -> StationBuilder {
+        self.context.hangup = hangup;
         self
     }
 

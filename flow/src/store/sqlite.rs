@@ -17,6 +17,7 @@ mod rows;
 mod schema;
 mod sink;
 mod stream;
+mod turn;
 
 pub use self::query::{Database, Interrupt, QueryError};
 pub use self::schema::schema;

@@ -49,6 +49,7 @@ fn written(packets: Packets) -> String {
         .parse()
         .expect("a URL");
     let context = SinkContext {
+        rows: Default::default(),
         columns: packets.columns().into(),
         namespace: "tcpdump".to_owned(),
         hash: 0,

@@ -12,6 +12,7 @@ use crate::amount;
 use crate::credentials::{self, Variables};
 use crate::servers::servers;
 use crate::sink::SinkError;
+use crate::sink::context::RowKind;
 use crate::sink::parts::UrlParts;
 
 /// The variable of the user's name, if the URL does not name a file.
@@ -113,6 +114,15 @@ impl Address {
     /// The table's name, if the URL has one: a query does not need it.
     pub fn table(&self) -> Option<&str> {
         self.table.as_deref()
+    }
+
+    /// The table that rows of a kind go to: heartbeats have one by default.
+    pub(crate) fn table_of(&self, rows: RowKind) -> Option<&str> {
+        let default = match rows {
+            RowKind::Packets => None,
+            RowKind::Heartbeats => Some(rows.plural()),
+        };
+        self.table().or(default)
     }
 
     /// The nodes in the URL, as `HOST:PORT`, for messages.

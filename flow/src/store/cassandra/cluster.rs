@@ -26,6 +26,7 @@ use super::schema;
 use super::target::Target;
 use super::waiting::{Halt, Pending};
 use crate::causes::causes;
+use crate::sink::context::RowKind;
 
 /// Time limit of a request: longer than the server's own limit for a write (2 s) and a read (5 s),
 /// so that the server's answer, which says more, comes first.
@@ -144,14 +145,20 @@ pub(crate) async fn ensure(
     targets: &[Target],
     note: Note,
 ) -> Result<(), Pending> {
+    let prints = |what: &str| {
+        let of = match note.rows {
+            RowKind::Packets => "",
+            RowKind::Heartbeats => " --heartbeat",
+        };
+        Pending::Wait(format!(
+            "{what} does not exist; `dumpstream schema cassandra{of} '{address}'` prints the \
+             statements that create it, create=true runs them"
+        ))
+    };
     let keyspace = keyspace_is_there(session, address).await?;
     if !keyspace {
         if !address.create {
-            return Err(Pending::Wait(format!(
-                "keyspace {} does not exist; `dumpstream schema cassandra '{address}'` prints the \
-                 statements that create it, create=true runs them",
-                address.keyspace
-            )));
+            return Err(prints(&format!("keyspace {}", address.keyspace)));
         }
         run(session, schema::create_keyspace(address)).await?;
     }
@@ -173,15 +180,11 @@ pub(crate) async fn ensure(
                 })?
             }
             None => {
-                return Err(Pending::Wait(format!(
-                    "table {}.{table} does not exist; `dumpstream schema cassandra '{address}'` \
-                     prints the statements that create it, create=true runs them",
-                    address.keyspace
-                )));
+                return Err(prints(&format!("table {}.{table}", address.keyspace)));
             }
         };
         ttl = found.ttl;
-        let placed = found::placed(address, &found)
+        let placed = found::placed(address, note.rows, &found)
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}"))))?;
         if placed != note {
             return Err(Pending::Never(Halt::Refused(format!(
@@ -229,11 +232,11 @@ pub(crate) async fn ensure(
 pub(crate) async fn note(
     session: &Session,
     address: &Address,
-    table: &str,
+    (table, rows): (&str, RowKind),
 ) -> Result<Note, Pending> {
     match look(session, address, table).await? {
-        None => Ok(Note::of(address)),
-        Some(found) => found::placed(address, &found)
+        None => Ok(Note::of(address, rows)),
+        Some(found) => found::placed(address, rows, &found)
             .map_err(|why| Pending::Never(Halt::Refused(format!("table {table}: {why}")))),
     }
 }

@@ -5,6 +5,7 @@ use super::layout::Layout;
 use super::name::quoted;
 use super::note::Note;
 use super::window::window;
+use crate::sink::context::RowKind;
 
 /// What exists of a table.
 #[derive(Clone, Debug, Default)]
@@ -105,11 +106,11 @@ pub(crate) fn compare(
 
 /// How an existing table places its rows: as its comment says, which the URL must not contradict.
 /// If the comment does not say it, the URL must. A guess would duplicate rows, and miss them when
-/// reading.
-pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
+/// reading. A table has one kind of rows.
+pub(crate) fn placed(address: &Address, rows: RowKind, found: &Found) -> Result<Note, String> {
     let Some(note) = Note::read(&found.comment) else {
         if address.bucket.is_some() && address.shards.is_some() {
-            return Ok(Note::of(address));
+            return Ok(Note::of(address, rows));
         }
         return Err(
             "its comment does not say how its rows are placed (`dumpstream: bucket 60s, shards \
@@ -117,6 +118,13 @@ pub(crate) fn placed(address: &Address, found: &Found) -> Result<Note, String> {
                 .to_owned(),
         );
     };
+    if note.rows != rows {
+        return Err(format!(
+            "it is a table of {}, and {} need one of their own; name another table",
+            note.rows.plural(),
+            rows.plural()
+        ));
+    }
     let bucket = address.bucket.is_none_or(|b| b == note.bucket);
     if bucket && address.shards.is_none_or(|n| n == note.shards) {
         return Ok(note);

@@ -112,7 +112,7 @@ const BY_HOST: [&str; 8] = [
 ];
 
 impl Layout {
-    /// The table of packets.
+    /// The table of packets, or of heartbeats.
     ///
     /// # Errors
     /// A sentence: two fields of the namespace need one column.

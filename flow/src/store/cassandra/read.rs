@@ -35,6 +35,7 @@ use super::paging::{self, consistency};
 use super::waiting::Pending;
 use crate::causes::causes;
 use crate::sink::SinkError;
+use crate::sink::context::RowKind;
 
 /// Bytes held of all partitions of a bucket together: as much as a sink's queue.
 const HELD: usize = 64 << 20;
@@ -127,7 +128,7 @@ impl Reader {
                 address.keyspace()
             ))
         })?;
-        let note = found::placed(address, &found).map_err(refused)?;
+        let note = found::placed(address, RowKind::Packets, &found).map_err(refused)?;
         let columns = parser.columns();
         let layout = Layout::packets(&columns, note.placing(), raw).map_err(refused)?;
         let mut sources = Vec::new();

@@ -9,6 +9,7 @@ use super::layout::Layout;
 use super::name::quoted;
 use super::note::Note;
 use super::window::window;
+use crate::sink::context::RowKind;
 
 /// `gc_grace_seconds`: as long as a node keeps hints for one that is down (3 h). Zero would disable
 /// hints.
@@ -66,23 +67,25 @@ pub(crate) fn create_table(
 }
 
 /// The statements that create the keyspace and its tables, with comments, as `dumpstream schema
-/// cassandra` prints them. `rate` is in packets per second of one sensor.
+/// cassandra` prints them. `rate` is in packets per second of one sensor; heartbeats are so few that
+/// the size of their partitions needs no estimate.
 ///
 /// # Errors
 /// A sentence: two fields of the namespace need one column, or fields for `by_host` are missing.
 pub fn print(
     address: &Address,
-    columns: &[Column],
+    (rows, columns): (RowKind, &[Column]),
     raw: bool,
     rate: u64,
 ) -> Result<String, String> {
-    let note = Note::of(address);
-    let table = address
-        .table
-        .as_deref()
-        .ok_or("the URL names no table; write …/KEYSPACE.TABLE")?;
+    let note = Note::of(address, rows);
+    let table = address.table_of(rows);
+    let table = table.ok_or("the URL names no table; write …/KEYSPACE.TABLE")?;
     let layout = Layout::packets(columns, note.placing(), raw)?;
-    let mut text = partition(note, rate);
+    let mut text = match rows {
+        RowKind::Packets => partition(note, rate),
+        RowKind::Heartbeats => String::new(),
+    };
     text += &format!("{};\n\n", create_keyspace(address));
     let ttl = address.ttl.unwrap_or_default().as_secs();
     text += &format!("{};\n", create_table(address, table, &layout, note, ttl));
@@ -96,7 +99,7 @@ pub fn print(
 
 /// The estimated size of partitions, as comments.
 fn partition(note: Note, rate: u64) -> String {
-    let Note { bucket, shards } = note;
+    let Note { bucket, shards, .. } = note;
     let of_bucket = rate.saturating_mul(bucket.as_secs());
     let rows = of_bucket / u64::from(shards);
     let bytes = rows.saturating_mul(ROW);
@@ -153,7 +156,7 @@ mod tests {
         let columns = Namespace::tcpdump().columns();
         let text = print(
             &address("?ttl=7d&replication=dc1:3&by_host"),
-            &columns,
+            (RowKind::Packets, &columns),
             false,
             10_000,
         );
@@ -174,14 +177,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        let busy = print(&address(""), &columns, false, 100_000).unwrap();
+        let busy = print(&address(""), (RowKind::Packets, &columns), false, 100_000).unwrap();
         assert!(busy.contains("shards=16"), "{busy}");
     }
 
     #[test]
     fn the_note_is_read_back() {
-        let note = Note::of(&address("?bucket=1h&shards=16"));
+        let note = Note::of(&address("?bucket=1h&shards=16"), RowKind::Packets);
         assert_eq!(Note::read(&note.text()), Some(note));
+        let beats = Note::of(&address(""), RowKind::Heartbeats);
+        assert_eq!(
+            beats.text(),
+            "dumpstream heartbeats: bucket 86400s, shards 1"
+        );
+        assert_eq!(Note::read(&beats.text()), Some(beats));
         for other in [
             "packets of the office",
             "dumpstream: bucket 0s, shards 4",
@@ -223,7 +232,7 @@ mod tests {
     fn what_a_table_lacks() {
         let columns = Namespace::tcpdump().columns();
         let plain = address("");
-        let placing = Note::of(&plain).placing();
+        let placing = Note::of(&plain, RowKind::Packets).placing();
         let layout = Layout::packets(&columns, placing, true).unwrap();
         let whole = found(&layout);
         assert_eq!(compare(&plain, "packets", &layout, &whole), Ok(()));
@@ -256,16 +265,32 @@ mod tests {
         let wrong = compare(&plain, "packets", &layout, &key).unwrap_err();
         assert!(matches!(wrong, Difference::Other(_)), "{wrong:?}");
 
-        assert!(placed(&address("?shards=8"), &whole).is_err());
-        assert_eq!(placed(&plain, &whole).unwrap().shards, 4);
+        assert!(placed(&address("?shards=8"), RowKind::Packets, &whole).is_err());
+        assert_eq!(placed(&plain, RowKind::Packets, &whole).unwrap().shards, 4);
+        let of_beats = |comment: &str| {
+            let comment = comment.to_owned();
+            let found = Found {
+                comment,
+                ..whole.clone()
+            };
+            placed(&plain, RowKind::Heartbeats, &found)
+        };
+        let beats = Note::of(&plain, RowKind::Heartbeats);
+        assert_eq!(of_beats(&beats.text()), Ok(beats));
+        let error = of_beats(&whole.comment).unwrap_err();
+        assert!(error.contains("a table of packets"), "{error}");
+        assert!(error.contains("name another table"), "{error}");
         let silent = Found {
             comment: "packets".to_owned(),
             ..whole.clone()
         };
-        assert!(placed(&plain, &silent).is_err());
-        assert!(placed(&address("?shards=8"), &silent).is_err());
+        assert!(placed(&plain, RowKind::Packets, &silent).is_err());
+        assert!(placed(&address("?shards=8"), RowKind::Packets, &silent).is_err());
         let told = address("?shards=8&bucket=1h");
-        assert_eq!(placed(&told, &silent).unwrap(), Note::of(&told));
+        assert_eq!(
+            placed(&told, RowKind::Packets, &silent).unwrap(),
+            Note::of(&told, RowKind::Packets)
+        );
     }
 
     #[test]
@@ -274,7 +299,7 @@ mod tests {
             {"name": "seen", "in": "head", "regex": "(x)", "type": "timestamp"},
             {"name": "seen_ns", "in": "head", "regex": "(x)", "type": "int"}]}"#;
         let columns = fields.parse::<Namespace>().unwrap().columns();
-        let placing = Note::of(&address("")).placing();
+        let placing = Note::of(&address(""), RowKind::Packets).placing();
         assert!(
             Layout::packets(&columns, placing, false)
                 .unwrap_err()

@@ -122,7 +122,7 @@ impl Cassandra {
             sink: url.clone(),
             why,
         };
-        let Some(table) = address.table() else {
+        let Some(table) = address.table_of(context.rows) else {
             return Err(refused(
                 "it names no table; write …/KEYSPACE.TABLE".to_owned(),
             ));
@@ -136,7 +136,7 @@ impl Cassandra {
         }
         address.credentials().map_err(refused)?;
         cluster::check(address).map_err(refused)?;
-        let placing = Note::of(address).placing();
+        let placing = Note::of(address, context.rows).placing();
         Layout::packets(&context.columns, placing, context.raw).map_err(refused)?;
         let mut hosts = None;
         if address.by_host {
@@ -312,8 +312,9 @@ impl Shared {
     async fn tables(&self, session: &Session) -> Result<(Note, Vec<Target>), Pending> {
         let address = &self.address;
         let never = |why| Pending::Never(Halt::Refused(why));
-        let table = address.table().unwrap_or_default();
-        let note = cluster::note(session, address, table).await?;
+        let rows = self.context.rows;
+        let table = address.table_of(rows).unwrap_or_default();
+        let note = cluster::note(session, address, (table, rows)).await?;
         let placing = note.placing();
         let columns = &self.context.columns;
         let packets = Layout::packets(columns, placing, self.context.raw).map_err(never)?;

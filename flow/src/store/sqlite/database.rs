@@ -17,6 +17,7 @@ use super::ledger::Replaced;
 use super::open::Open;
 use super::rows::{Insert, parameters, write_packets};
 use super::schema;
+use super::turn;
 use crate::sink::context::SinkContext;
 use crate::sink::file::{Name, Rotation};
 use crate::sink::patience::{Abandoned, Patience};
@@ -217,6 +218,7 @@ impl Database {
         self.ready()?;
         let open = self.open.as_mut().expect("it is ready");
         open.fit().map_err(self.fail.doing("set up the database"))?;
+        let turn = open.turn.wait();
         open.run("BEGIN IMMEDIATE")
             .map_err(self.fail.doing("begin a transaction"))?;
         let done = self.transaction(rows);
@@ -225,6 +227,7 @@ impl Database {
             // Return the first error.
             open.conn.execute_batch("ROLLBACK").ok();
         }
+        drop(turn);
         let nothing = done.as_ref().map_or(true, |done| done.batches == 0);
         if let Some(replaced) = &mut self.replaced {
             replaced.end(!nothing);
@@ -322,15 +325,15 @@ impl Database {
             // Its rows must be in the file before anyone uses its name again.
             open.checkpoint(&self.fail)?;
         }
-        let sink = &self.fail.sink;
+        let (sink, rows) = (&self.fail.sink, self.context.rows.plural());
         match (open.held.is_away(), kept) {
             (true, true) => tracing::warn!(
-                "{sink}: the database was moved. It keeps its rows; packets from now on go to a \
-                 new file."
+                "{sink}: the database was moved. It keeps its rows; {rows} from now on go to a new \
+                 file."
             ),
             (true, false) => tracing::warn!(
                 "{sink}: the database was removed, or moved to another file system, together with \
-                 its rows; packets from now on go to a new file."
+                 its rows; {rows} from now on go to a new file."
             ),
             (false, _) => {
                 tracing::warn!("{sink}: the write-ahead log was removed; no row was lost.")
@@ -344,6 +347,8 @@ impl Database {
     fn forsake(&mut self) {
         if let Some(Open { conn, held, .. }) = self.open.take() {
             let away = held.is_away();
+            // Until its log is closed, no other file can have the log's number.
+            let _names = turn::names();
             drop(conn);
             if away || self.unnamed.is_some() {
                 held.clear();

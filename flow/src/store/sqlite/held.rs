@@ -45,6 +45,11 @@ impl Held {
         })
     }
 
+    /// Which file it is.
+    pub(super) fn file(&self) -> Identity {
+        self.file
+    }
+
     /// Whether its name means another file by now, or none.
     pub(super) fn is_away(&self) -> bool {
         differs(&self.path, self.file)

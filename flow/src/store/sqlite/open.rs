@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::held::Held;
 use super::ledger::Ledger;
 use super::schema::{self, CHECKPOINT, PAGE, limit_log};
+use super::turn::{self, Turn};
 use crate::place;
 use crate::sink::SinkError;
 use crate::sink::context::SinkContext;
@@ -36,6 +37,7 @@ const SHORTEST_LOG: u64 = 16;
 pub(super) struct Open {
     pub(super) conn: Connection,
     pub(super) held: Held,
+    pub(super) turn: Turn,
     pub(super) ledger: Ledger,
     /// `PRAGMA data_version`: it changes when another connection has written.
     pub(super) version: i64,
@@ -60,6 +62,7 @@ impl Open {
         (rotation, syncs): (Option<Rotation>, bool),
     ) -> Result<Open, SinkError> {
         place::check(path).map_err(|why| fail.refuse(why))?;
+        let _names = turn::names();
         // Not `SQLITE_OPEN_URI`: a file may be called `file:x`.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -73,6 +76,7 @@ impl Open {
         let held = Held::open(path).map_err(SinkError::io(&fail.sink, "open the database"))?;
         Ok(Open {
             conn,
+            turn: Turn::of(held.file()),
             held,
             ledger: Ledger::default(),
             version: 0,
@@ -152,6 +156,7 @@ impl Open {
 
     /// Copies the log into the file, and empties it.
     pub(super) fn checkpoint(&self, fail: &Failure) -> Result<(), SinkError> {
+        let _turn = self.turn.wait();
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy: rusqlite::Result<i64> = self.conn.query_row(sql, [], |row| row.get(0));
         let busy = busy.map_err(fail.doing("copy the log into the database"))?;

@@ -173,7 +173,7 @@ impl Database {
             }
             // Of the view `packets`: SQLite refuses it before it is known to write.
             Err(e) if e.to_string().contains("because it is a view") => return Err(WRITES),
-            Err(e) => return Err(self.hinted(&e)),
+            Err(e) => return Err(self.hinted(sql, &e)),
         };
         if !statement.readonly() {
             return Err(WRITES);
@@ -207,7 +207,7 @@ impl Database {
     }
 
     /// SQLite's message, with a hint.
-    fn hinted(&self, error: &rusqlite::Error) -> QueryError {
+    fn hinted(&self, sql: &str, error: &rusqlite::Error) -> QueryError {
         let message = match error {
             rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
             other => other.to_string(),
@@ -221,12 +221,17 @@ impl Database {
             // The hint is a courtesy: where it fails, the message stands alone.
             list().unwrap_or_default()
         };
+        let beats = names("SELECT name FROM pragma_table_info('heartbeats')");
         if message.ends_with("no such table: packets") {
-            return QueryError::Refused(format!(
-                "{message}: this is not a dumpstream database; name another one with -d"
-            ));
+            let why = match beats.is_empty() {
+                true => "this is not a dumpstream database",
+                false => "this database has only heartbeats",
+            };
+            return QueryError::Refused(format!("{message}: {why}; name another one with -d"));
         }
-        let (what, names) = if message.contains("no such column") {
+        let (what, names) = if message.contains("no such column") && sql.contains("heartbeats") {
+            ("the columns of heartbeats", beats)
+        } else if message.contains("no such column") {
             (
                 "the columns of packets",
                 names("SELECT name FROM pragma_table_info('packets')"),

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::Failure;
 use crate::sink::SinkError;
-use crate::sink::context::SinkContext;
+use crate::sink::context::{RowKind, SinkContext};
 
 /// `PRAGMA application_id`: "dump". It marks the file as dumpstream's.
 const APPLICATION: i32 = 0x6475_6d70;
@@ -85,6 +85,17 @@ const OURS: [(&str, &str); 5] = [
 const BYTES: &str = ", CASE packet.\"ip_version\" WHEN 4 THEN packet.\"length\" \
      WHEN 6 THEN packet.\"length\" + 40 END AS bytes";
 
+/// The table of a kind of rows; the view of it has their plural.
+///
+/// Only rows of text are compared, completed or replaced, so that but for inserts all statements are
+/// about packets.
+fn table(rows: RowKind) -> &'static str {
+    match rows {
+        RowKind::Packets => "packet",
+        RowKind::Heartbeats => "heartbeat",
+    }
+}
+
 /// How many of them are the key: the first ones.
 const KEY: usize = 3;
 
@@ -137,7 +148,7 @@ fn tables(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<()
         }
     }
     widen(fail, conn, context)?;
-    view(conn).map_err(doing())
+    view(conn, context.rows).map_err(doing())
 }
 
 /// The statements that mark a file as dumpstream's, and create the tables and the view of a sink
@@ -239,7 +250,8 @@ fn existing(conn: &Connection, table: &str) -> rusqlite::Result<Vec<(String, Str
 /// Creates the table, or adds the columns that an older namespace did not have.
 fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(), SinkError> {
     let doing = || fail.doing("create the tables");
-    let existing = existing(conn, "packet").map_err(doing())?;
+    let table = table(context.rows);
+    let existing = existing(conn, table).map_err(doing())?;
     let wanted = wanted(context);
     if existing.is_empty() {
         let columns: Vec<String> = wanted
@@ -247,7 +259,7 @@ fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(),
             .map(|(name, kind)| format!("{} {kind}", quoted(name)))
             .collect();
         let sql = format!(
-            "CREATE TABLE packet({}, PRIMARY KEY(time, stream, record)) STRICT, WITHOUT ROWID",
+            "CREATE TABLE {table}({}, PRIMARY KEY(time, stream, record)) STRICT, WITHOUT ROWID",
             columns.join(", ")
         );
         return conn.execute_batch(&sql).map_err(doing());
@@ -271,7 +283,7 @@ fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(),
                 });
             }
             None => {
-                let sql = format!("ALTER TABLE packet ADD COLUMN {} {kind}", quoted(name));
+                let sql = format!("ALTER TABLE {table} ADD COLUMN {} {kind}", quoted(name));
                 conn.execute_batch(&sql).map_err(doing())?;
             }
         }
@@ -280,22 +292,23 @@ fn widen(fail: &Failure, conn: &Connection, context: &SinkContext) -> Result<(),
 }
 
 /// Creates the view, and again when the table has other columns than the view.
-fn view(conn: &Connection) -> rusqlite::Result<()> {
+fn view(conn: &Connection, rows: RowKind) -> rusqlite::Result<()> {
+    let (table, view) = (table(rows), rows.plural());
     // SQL rounds division and remainder towards zero; a time before 1970 must be rounded down.
-    const FRACTION: &str = "((packet.time % 1000000000 + 1000000000) % 1000000000)";
+    let fraction = format!("(({table}.time % 1000000000 + 1000000000) % 1000000000)");
     let mut sql = format!(
-        "CREATE VIEW packets AS SELECT \
-         strftime('%Y-%m-%dT%H:%M:%S', (packet.time - {FRACTION}) / 1000000000, 'unixepoch') || \
-         CASE WHEN packet.time % 1000 = 0 THEN printf('.%06dZ', {FRACTION} / 1000) \
-         ELSE printf('.%09dZ', {FRACTION}) END AS time"
+        "CREATE VIEW {view} AS SELECT \
+         strftime('%Y-%m-%dT%H:%M:%S', ({table}.time - {fraction}) / 1000000000, 'unixepoch') || \
+         CASE WHEN {table}.time % 1000 = 0 THEN printf('.%06dZ', {fraction} / 1000) \
+         ELSE printf('.%09dZ', {fraction}) END AS time"
     );
     // The fields come before our own columns, so that a terminal shows them.
-    let columns = existing(conn, "packet")?;
+    let columns = existing(conn, table)?;
     let ours = |name: &str| name == "raw" || OURS.iter().any(|(ours, _)| *ours == name);
     let (ours, fields): (Vec<_>, Vec<_>) = columns.iter().partition(|(name, _)| ours(name));
     let add = |sql: &mut String, name: &str| {
         let name = quoted(name);
-        write!(sql, ", packet.{name} AS {name}").expect("a String takes every text");
+        write!(sql, ", {table}.{name} AS {name}").expect("a String takes every text");
     };
     fields.iter().for_each(|(name, _)| add(&mut sql, name));
     let field = |name: &str| fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -303,39 +316,43 @@ fn view(conn: &Connection) -> rusqlite::Result<()> {
     if number("ip_version") && number("length") && field("bytes").is_none() {
         sql.push_str(BYTES);
     }
-    sql.push_str(
-        ", (SELECT streams.sensor FROM streams WHERE streams.id = packet.stream) AS sensor, \
-         (SELECT streams.stream FROM streams WHERE streams.id = packet.stream) AS stream",
-    );
+    for name in ["sensor", "stream"] {
+        let of = format!("FROM streams WHERE streams.id = {table}.stream");
+        write!(sql, ", (SELECT streams.{name} {of}) AS {name}").expect("a String takes every text");
+    }
     let others = ours
         .iter()
         .filter(|(name, _)| name != "time" && name != "stream");
     others.for_each(|(name, _)| add(&mut sql, name));
-    sql.push_str(", packet.time AS time_ns");
-    sql.push_str(" FROM packet");
+    write!(sql, ", {table}.time AS time_ns FROM {table}").expect("a String takes every text");
     let same: bool = conn.query_row(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'packets' AND sql = ?1)",
-        [&sql],
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2)",
+        [view, &sql],
         |row| row.get(0),
     )?;
     if !same {
-        conn.execute_batch(&format!("DROP VIEW IF EXISTS packets; {sql}"))?;
+        conn.execute_batch(&format!("DROP VIEW IF EXISTS {view}; {sql}"))?;
     }
     Ok(())
 }
 
-/// Records who wrote the file last, and with which namespace.
+/// Records who wrote the file last, and with which namespace its packets.
 fn meta(conn: &Connection, context: &SinkContext) -> rusqlite::Result<()> {
     conn.execute(
         "INSERT OR IGNORE INTO meta VALUES ('created', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
         [],
     )?;
     let hash = format!("{:016x}", context.hash);
-    for (key, value) in [
+    let all = [
         ("version", context.version),
         ("namespace", &context.namespace),
         ("hash", &hash),
-    ] {
+    ];
+    let known = match context.rows {
+        RowKind::Packets => &all[..],
+        RowKind::Heartbeats => &all[..1],
+    };
+    for (key, value) in known {
         conn.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value])?;
     }
     Ok(())
@@ -353,7 +370,8 @@ pub(super) fn insert(context: &SinkContext) -> String {
         false => "DO NOTHING".to_owned(),
     };
     format!(
-        "INSERT INTO packet({}) VALUES ({}) ON CONFLICT(time, stream, record) {there}",
+        "INSERT INTO {}({}) VALUES ({}) ON CONFLICT(time, stream, record) {there}",
+        table(context.rows),
         names.join(", "),
         marks.join(", ")
     )
