@@ -70,9 +70,14 @@ impl Partition {
     }
 
     /// Adds a text, which gets the messages of its name from now on.
-    pub(super) fn add(&mut self, text: Text) -> usize {
+    pub(super) fn add(&mut self, mut text: Text) -> usize {
         let at = self.texts.len();
         self.take(&text.name, at);
+        for other in &mut self.texts {
+            if other.name.sensor == text.name.sensor {
+                (other.shared, text.shared) = (true, true);
+            }
+        }
         self.texts.push(text);
         at
     }
@@ -94,7 +99,7 @@ impl Partition {
 
     /// Takes note that a message of one text's sensor stands between those of its other texts.
     pub(super) fn parts(&mut self, at: usize, record: u64) {
-        if self.texts.len() == 1 {
+        if !self.texts[at].shared {
             return;
         }
         let sensor = self.texts[at].name.sensor.clone();

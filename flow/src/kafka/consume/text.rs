@@ -58,6 +58,8 @@ pub(super) struct Text {
     pub(super) refused: bool,
     /// The ordinal of the last message of its sensor in another text.
     pub(super) other: u64,
+    /// Another text has messages of the same sensor.
+    pub(super) shared: bool,
     /// The ordinal of its last message.
     pub(super) last: u64,
     pub(super) used: Instant,
@@ -96,6 +98,7 @@ impl Text {
             task: Some(task),
             refused: false,
             other: 0,
+            shared: false,
             last: 0,
             used: Instant::now(),
         }
