@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use dumpstream_flow::heartbeat::Receiver;
 use dumpstream_flow::net::{self, ConnectOptions, Link, Retry, Server};
 
 use super::address::{self, Families};
@@ -109,7 +110,8 @@ impl Connect {
         })?;
         if let Some(heartbeat) = heartbeat {
             let link = link.clone();
-            report.heartbeat = Some(heartbeat.start(&report, move || link.is_up().into())?);
+            let receiver = Receiver::new(&report.station).connections(move || link.is_up().into());
+            report.heartbeat = Some(heartbeat.start(&report, receiver)?);
         }
         report.watch(manner)?;
         if !manner.quiet {

@@ -2,9 +2,11 @@
 
 use clap::Args;
 use dumpstream_flow::consume::{self, ConsumeOptions, Lag, Topics};
+use dumpstream_flow::heartbeat::Receiver;
 use dumpstream_flow::{OnFull, SinkUrl};
 
-use super::records::Records;
+use super::heartbeat::Beside;
+use super::records::{Records, STORE};
 use super::report::Network;
 use super::{Exit, Manner, Usage, amount, runtime, say};
 
@@ -42,6 +44,8 @@ pub(super) struct Consume {
     #[arg(long, value_name = "TIME", value_parser = amount::duration, default_value = "250ms")]
     flush_after: std::time::Duration,
     #[command(flatten)]
+    heartbeat: Beside,
+    #[command(flatten)]
     records: Records,
 }
 
@@ -61,14 +65,19 @@ impl Consume {
             let why = format!("{url} is also read, which would never end; write another topic");
             return Err(Usage::new(why).into());
         }
+        let heartbeat = self.heartbeat.plan(&self.records)?;
         let parser = self.records.parser()?;
-        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, report) = self.records.open(parser, STORE, |station| {
             // Kafka keeps what is not read, so that nothing need be dropped.
             let station = station.identity(true).on_full(OnFull::Block);
             station.flush_after(self.flush_after)
         })?;
         let lag = Lag::default();
-        let report = report.lagging(lag.clone());
+        let mut report = report.lagging(lag.clone());
+        if let Some(heartbeat) = heartbeat {
+            let receiver = Receiver::new(&report.station);
+            report.heartbeat = Some(heartbeat.start(&report, receiver)?);
+        }
         report.watch(manner)?;
         if !manner.quiet {
             say(&format!(

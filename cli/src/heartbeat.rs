@@ -146,20 +146,15 @@ impl Beside {
 }
 
 impl Planned {
-    /// Opens the sinks, and starts the heartbeat of a receiver; `connections` returns the number of
-    /// open ones.
-    pub(super) fn start(
-        self,
-        report: &Report,
-        connections: impl Fn() -> u64 + Send + Sync + 'static,
-    ) -> anyhow::Result<Heartbeat> {
+    /// Opens the sinks, and starts the heartbeat of the receiver that is reported on.
+    pub(super) fn start(self, report: &Report, receiver: Receiver) -> anyhow::Result<Heartbeat> {
         let station = self.station.hangup(report.station.hangup().clone());
         start(
             HeartbeatOptions {
                 sensor: machine(),
                 every: self.every,
                 count: None,
-                receiver: Some(Receiver::new(&report.station).connections(connections)),
+                receiver: Some(receiver),
             },
             station,
         )

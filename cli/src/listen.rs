@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
+use dumpstream_flow::heartbeat::Receiver;
 use dumpstream_flow::net::{self, Keepalive, ListenOptions, Listener, Outcome, TlsServer};
 use tokio_util::sync::CancellationToken;
 
@@ -119,7 +120,8 @@ impl Listen {
         if let Some(heartbeat) = heartbeat {
             let connections = listener.connections();
             let open = move || connections.open() as u64;
-            report.heartbeat = Some(heartbeat.start(&report, open)?);
+            let receiver = Receiver::new(&report.station).connections(open);
+            report.heartbeat = Some(heartbeat.start(&report, receiver)?);
         }
         Ok(Listening {
             origins,

@@ -10,6 +10,9 @@ mod completions;
 mod connect;
 #[cfg(feature = "kafka")]
 mod consume;
+#[cfg(not(feature = "kafka"))]
+#[path = "consume/absent.rs"]
+mod consume;
 mod cql;
 mod demo;
 mod door;
@@ -80,7 +83,6 @@ enum Command {
     Parse(parse::Parse),
     Listen(listen::Listen),
     Connect(connect::Connect),
-    #[cfg(feature = "kafka")]
     Consume(consume::Consume),
     Serve(serve::Serve),
     Relay(relay::Relay),
@@ -191,7 +193,6 @@ fn main() -> ExitCode {
         Command::Parse(parse) => parse.run(manner),
         Command::Listen(listen) => listen.run(manner),
         Command::Connect(connect) => connect.run(manner),
-        #[cfg(feature = "kafka")]
         Command::Consume(consume) => consume.run(manner),
         Command::Serve(serve) => serve.run(manner),
         Command::Relay(relay) => relay.run(manner),

@@ -11,11 +11,11 @@ use std::time::Instant;
 use dumpstream::Packets;
 
 use super::acks::Acks;
-use super::address::Address;
+use super::address::{Address, Format};
 use super::message::Messages;
 use super::sending::Sending;
 use super::topic::Topic;
-use crate::sink::context::SinkContext;
+use crate::sink::context::{RowKind, SinkContext};
 use crate::sink::patience::Abandoned;
 use crate::sink::writer::{Store, Writer};
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
@@ -31,6 +31,12 @@ pub(super) struct Kafka {
 impl Kafka {
     /// Checks what can be checked without the brokers, and starts to connect.
     pub(super) fn open(address: &Address, context: &SinkContext) -> Result<Kafka, SinkError> {
+        if context.rows == RowKind::Heartbeats && address.format == Format::Text {
+            return Err(SinkError::Refused {
+                sink: address.text.clone(),
+                why: "a heartbeat has no text; omit format=text".to_owned(),
+            });
+        }
         let abandoned = Abandoned::default();
         let acks = Acks::default();
         let topic = Topic::new(address, &acks, &abandoned).map_err(|why| SinkError::Refused {
@@ -71,6 +77,10 @@ impl Sink for Kafka {
     fn give_up(&self) -> u64 {
         self.writer.abandon();
         self.acks.delivered() as u64
+    }
+
+    fn keeps_rejected(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.context.rejects.complete())
     }
 
     fn moved(&self) -> Option<tokio::time::Instant> {
