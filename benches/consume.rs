@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dumpstream::{Origin, Parser, Reader};
-use dumpstream_flow::kafka::{self, ConsumeOptions, Topics};
+use dumpstream_flow::consume::{self, ConsumeOptions, Topics};
 use dumpstream_flow::{OnFull, Station};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
@@ -142,7 +142,7 @@ impl Bench {
         let reading = station.clone();
         let consume = async move {
             let options = ConsumeOptions::default();
-            kafka::consume(topics, options, &reading, |sensor: &str| {
+            consume::consume(topics, options, &reading, |sensor: &str| {
                 Origin::new(sensor)
             })
             .await

@@ -1,7 +1,7 @@
 //! `dumpstream consume`: reads topics of a Kafka cluster.
 
 use clap::Args;
-use dumpstream_flow::kafka::{self, ConsumeOptions, Lag, Topics};
+use dumpstream_flow::consume::{self, ConsumeOptions, Lag, Topics};
 use dumpstream_flow::{OnFull, SinkUrl};
 
 use super::records::Records;
@@ -84,7 +84,7 @@ impl Consume {
         };
         let status = report.status(manner, Some(Network::Lag(lag)));
         let origin = move |sensor: &str| origins.live(sensor, None);
-        let mut consumed = kafka::consume(self.topics, options, &report.station, origin).await;
+        let mut consumed = consume::consume(self.topics, options, &report.station, origin).await;
         let error = consumed.error.take();
         report.ended(&consumed, error, manner, status).await
     }

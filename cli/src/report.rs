@@ -32,7 +32,7 @@ pub(super) struct Report {
     pub(super) rejects: Option<PathBuf>,
     /// How far topics are ahead.
     #[cfg(feature = "kafka")]
-    pub(super) lag: dumpstream_flow::kafka::Lag,
+    pub(super) lag: dumpstream_flow::consume::Lag,
     /// The heartbeat beside it.
     pub(super) heartbeat: Option<Heartbeat>,
 }
@@ -46,7 +46,7 @@ pub(super) enum Network {
     Link(Link),
     /// How far topics are ahead.
     #[cfg(feature = "kafka")]
-    Lag(dumpstream_flow::kafka::Lag),
+    Lag(dumpstream_flow::consume::Lag),
 }
 
 impl Display for Network {
@@ -70,7 +70,7 @@ impl Display for Network {
 impl Report {
     /// With the lag of topics.
     #[cfg(feature = "kafka")]
-    pub(super) fn lagging(self, lag: dumpstream_flow::kafka::Lag) -> Report {
+    pub(super) fn lagging(self, lag: dumpstream_flow::consume::Lag) -> Report {
         Report { lag, ..self }
     }
 

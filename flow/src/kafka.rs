@@ -1,24 +1,21 @@
-//! Topics of a Kafka cluster.
+//! Topics of a Kafka cluster: how brokers are reached, and how packets are written.
+//! [`consume`](crate::consume) reads them.
 
 mod acks;
 mod address;
-mod cluster;
-mod consume;
+pub(crate) mod cluster;
 mod fault;
-mod headers;
+pub(crate) mod headers;
 mod message;
 mod sending;
 mod sink;
 mod topic;
-mod topics;
 
 use self::address::Address;
 pub(crate) use self::address::{FORM, PARAMETERS};
 pub(crate) use self::cluster::SECRETS;
 pub use self::cluster::{PASSWORD_VARIABLE, USER_VARIABLE};
-pub use self::consume::{ConsumeOptions, Consumed, Lag, MAX_TEXTS, consume};
 use self::sink::Kafka;
-pub use self::topics::Topics;
 use crate::sink::SinkError;
 use crate::sink::parts::UrlParts;
 use crate::sink::scheme::Opening;

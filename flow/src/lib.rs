@@ -17,6 +17,8 @@ pub mod capture;
 pub mod causes;
 pub mod clock;
 mod codec;
+#[cfg(feature = "kafka")]
+pub mod consume;
 #[cfg(any(feature = "cassandra", feature = "kafka"))]
 mod credentials;
 pub mod feed;

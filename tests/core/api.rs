@@ -145,7 +145,8 @@ impl Api<'_> {
             }
         }
         let (from, _) = names.into_iter().find(|(_, n)| n == name)?;
-        (from != absolute)
+        // A crate of that name is another's.
+        (from != absolute && below(module, &from) != absolute)
             .then(|| self.resolve(module, &from))
             .flatten()
     }
@@ -241,7 +242,7 @@ impl Api<'_> {
                 if base != name || own || !same {
                     continue;
                 }
-                let marks = features(&block.attrs) + self.gate(module);
+                let marks = features(&block.attrs) + &self.gate(module);
                 if let Some((of_trait, _)) = &block.trait_ {
                     let shown = of.replacen(name, path, 1);
                     self.lines.insert(format!(
@@ -287,7 +288,7 @@ impl Api<'_> {
     }
 
     /// The feature that a module's own declaration asks for.
-    fn gate(&self, module: &str) -> &'static str {
+    fn gate(&self, module: &str) -> String {
         let (parent, name) = module.rsplit_once("::").unwrap_or(("", module));
         let declared = self.modules.get(parent).into_iter().flatten();
         let mut gated = declared.filter_map(|item| match item {
@@ -295,8 +296,8 @@ impl Api<'_> {
             _ => None,
         });
         match gated.next() {
-            Some(gate) if !gate.is_empty() => "[explain] ",
-            _ if parent.is_empty() => "",
+            Some(gate) if !gate.is_empty() => gate,
+            _ if parent.is_empty() => String::new(),
             _ => self.gate(parent),
         }
     }
@@ -324,7 +325,7 @@ fn named(item: &Item) -> Option<String> {
     })
 }
 
-/// `[explain] ` for what that feature brings.
+/// `[explain] ` for what the feature of that name brings.
 fn features(attrs: &[Attribute]) -> String {
     let cfg = |attr: &&Attribute| attr.path().is_ident("cfg");
     let gates = attrs.iter().filter(cfg).map(|attr| text(&attr.meta));

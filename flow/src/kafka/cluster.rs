@@ -21,7 +21,7 @@ const PORT: u16 = 9092;
 const LONGEST_TOPIC: usize = 249;
 
 /// The parameters that say how brokers are reached.
-pub(super) const PARAMETERS: [&str; 5] = [
+pub(crate) const PARAMETERS: [&str; 5] = [
     "credentials=FILE",
     "sasl=scram-sha-512|scram-sha-256|plain",
     "tls=CA.pem",
@@ -36,9 +36,9 @@ pub(crate) const SECRETS: &str = "put both into DUMPSTREAM_KAFKA_USER and \
 
 /// The brokers of a URL `kafka://HOST[,HOST]/TOPIC`, and how they are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     /// `HOST:PORT` each.
-    pub(super) brokers: Vec<String>,
+    pub(crate) brokers: Vec<String>,
     credentials: Option<PathBuf>,
     /// librdkafka's name of the mechanism.
     mechanism: &'static str,
@@ -60,7 +60,7 @@ impl Cluster {
     ///
     /// # Errors
     /// A host or a parameter's value is invalid.
-    pub(super) fn of<'a>(url: &'a UrlParts, form: &str) -> Result<(Cluster, &'a str), SinkError> {
+    pub(crate) fn of<'a>(url: &'a UrlParts, form: &str) -> Result<(Cluster, &'a str), SinkError> {
         let place = url.place().strip_prefix("//");
         let parts = place.and_then(|place| place.split_once('/'));
         let Some((hosts, topics)) = parts else {
@@ -101,7 +101,7 @@ impl Cluster {
     }
 
     /// The brokers, for messages.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.brokers.join(", ")
     }
 
@@ -109,7 +109,7 @@ impl Cluster {
     ///
     /// # Errors
     /// A sentence: the credentials cannot be read, or this build cannot use them.
-    pub(super) fn config(&self) -> Result<ClientConfig, String> {
+    pub(crate) fn config(&self) -> Result<ClientConfig, String> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.brokers.join(","))
@@ -158,7 +158,7 @@ impl Cluster {
 }
 
 /// Whether Kafka accepts it as the name of a topic.
-pub(super) fn is_topic(name: &str) -> bool {
+pub(crate) fn is_topic(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !matches!(name, "" | "." | "..") && name.len() <= LONGEST_TOPIC && name.bytes().all(plain)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dumpstream::{Namespace, Origin, Packets, Parser};
-use dumpstream_flow::kafka::{ConsumeOptions, Consumed, Topics, consume};
+use dumpstream_flow::consume::{ConsumeOptions, Consumed, Topics, consume};
 use dumpstream_flow::{BoxFuture, OnFull, Sink, SinkError, Station, Written};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};

@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::context::{Change, Context};
-use super::look::Waiting;
 use super::ours::Ours;
 use super::partition::{Partition, named};
 use super::text::{Done, Name, PIECE, Text};
+use super::topics::Topics;
+use super::waiting::Waiting;
 use super::{ConsumeOptions, Consumed};
-use crate::kafka::topics::Topics;
 use crate::run::Error;
 use crate::run::messages::{End, Message};
 use crate::station::Station;

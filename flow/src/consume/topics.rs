@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cluster::{self, Cluster, SECRETS, is_topic};
+use crate::kafka::cluster::{self, Cluster, SECRETS, is_topic};
 use crate::sink::SinkError;
 use crate::sink::parts::UrlParts;
 use crate::{amount, clock};

@@ -11,6 +11,7 @@ use super::MAX_TEXTS;
 use super::partition::Partition;
 use super::reading::Reading;
 use super::text::Done;
+use super::waiting::Waiting;
 use crate::run::Error;
 
 /// A text without messages for this long ends once it is answered.
@@ -18,15 +19,6 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// What is waited for is reported again after this time.
 const REMIND: Duration = Duration::from_secs(60);
-
-/// What is waited for.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    what: String,
-    /// It is a broker that answers.
-    brokers: bool,
-    said: Instant,
-}
 
 impl Reading {
     /// Once a second: what has ended, what is answered, how far the brokers are ahead.

@@ -12,7 +12,7 @@ use super::Consumed;
 use super::context::{Place, assign, unassign};
 use super::partition::Partition;
 use super::reading::{ANSWER, LINGER, Reading, TICK};
-use crate::kafka::topics::From;
+use super::topics::From;
 use crate::run::Error;
 use crate::run::messages::End;
 

@@ -14,6 +14,8 @@ mod ours;
 mod partition;
 mod reading;
 mod text;
+mod topics;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use dumpstream::Origin;
 
 use self::reading::Reading;
-use super::topics::Topics;
+pub use self::topics::Topics;
 use crate::run::Error;
 use crate::station::Station;
 use crate::summary::Summary;
