@@ -4,7 +4,8 @@ use clap::Args;
 use dumpstream_flow::consume::{self, ConsumeOptions, Lag, Topics};
 use dumpstream_flow::{OnFull, SinkUrl};
 
-use super::records::Records;
+use super::heartbeat::Beside;
+use super::records::{Records, STORE};
 use super::report::Network;
 use super::{Exit, Manner, Usage, amount, runtime, say};
 
@@ -43,6 +44,8 @@ pub(super) struct Consume {
     flush_after: std::time::Duration,
     #[command(flatten)]
     records: Records,
+    #[command(flatten)]
+    heartbeat: Beside,
 }
 
 impl Consume {
@@ -61,14 +64,18 @@ impl Consume {
             let why = format!("{url} is also read, which would never end; write another topic");
             return Err(Usage::new(why).into());
         }
+        let heartbeat = self.heartbeat.plan(&self.records)?;
         let parser = self.records.parser()?;
-        let (origins, report) = self.records.open(parser, "sqlite:packets.db", |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             // Kafka keeps what is not read, so that nothing need be dropped.
             let station = station.identity(true).on_full(OnFull::Block);
             station.flush_after(self.flush_after)
         })?;
         let lag = Lag::default();
-        let report = report.lagging(lag.clone());
+        report.lag = lag.clone();
+        if let Some(heartbeat) = heartbeat {
+            report.heartbeat = Some(heartbeat.start(&report, || 0)?);
+        }
         report.watch(manner)?;
         if !manner.quiet {
             say(&format!(

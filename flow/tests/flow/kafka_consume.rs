@@ -40,11 +40,14 @@ struct Row {
     raw: String,
 }
 
+/// Rows by their identity: sensor, stream, record.
+type Rows = BTreeMap<(String, String, u64), Row>;
+
 /// Remembers what was written; the first write of an identity stays.
 #[derive(Clone)]
 struct Store {
     cue: watch::Sender<Cue>,
-    rows: Arc<Mutex<BTreeMap<(String, String, u64), Row>>>,
+    rows: Arc<Mutex<Rows>>,
     /// Rows, those that came again included.
     written: watch::Sender<u64>,
 }
