@@ -67,13 +67,13 @@ impl Consume {
         }
         let heartbeat = self.heartbeat.plan(&self.records)?;
         let parser = self.records.parser()?;
-        let (origins, report) = self.records.open(parser, STORE, |station| {
+        let (origins, mut report) = self.records.open(parser, STORE, |station| {
             // Kafka keeps what is not read, so that nothing need be dropped.
             let station = station.identity(true).on_full(OnFull::Block);
             station.flush_after(self.flush_after)
         })?;
         let lag = Lag::default();
-        let mut report = report.lagging(lag.clone());
+        report.lag = lag.clone();
         if let Some(heartbeat) = heartbeat {
             let receiver = Receiver::new(&report.station);
             report.heartbeat = Some(heartbeat.start(&report, receiver)?);

@@ -68,12 +68,6 @@ impl Display for Network {
 }
 
 impl Report {
-    /// With the lag of topics.
-    #[cfg(feature = "kafka")]
-    pub(super) fn lagging(self, lag: dumpstream_flow::consume::Lag) -> Report {
-        Report { lag, ..self }
-    }
-
     /// Handles signals: they stop the station, or make it report.
     pub(super) fn watch(&self, manner: Manner) -> io::Result<()> {
         let report = OnceLock::from(self.clone());

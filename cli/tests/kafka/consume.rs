@@ -270,7 +270,7 @@ fn same_rows(folder: &Path) {
     let columns: Vec<String> = database
         .prepare(
             "SELECT name FROM pragma_table_info('packets') \
-             WHERE name NOT IN ('stream', 'record', 'time')",
+             WHERE name NOT IN ('stream', 'record', 'time', 'time_ns')",
         )
         .unwrap()
         .query_map([], |row| Ok(format!("\"{}\"", row.get::<_, String>(0)?)))
@@ -280,7 +280,7 @@ fn same_rows(folder: &Path) {
     assert!(columns.len() > 40, "{columns:?}");
     let rows = |database: &str| {
         format!(
-            "SELECT {}, CASE WHEN time_source NOT IN ('arrival', 'previous') THEN time END, \
+            "SELECT {}, CASE WHEN time_source NOT IN ('arrival', 'previous') THEN time_ns END, \
              count(*) FROM {database}.packets GROUP BY ALL_COLUMNS",
             columns.join(", ")
         )

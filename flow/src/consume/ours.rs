@@ -6,6 +6,7 @@ use dumpstream::TimeSource;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 
 use super::partition::named;
+use super::text::Ending;
 use crate::kafka::headers;
 
 /// What the headers of a message say, if dumpstream wrote it.
@@ -40,6 +41,14 @@ impl<'a> Ours<'a> {
             }
         }
         ours
+    }
+
+    pub(super) fn ending(&self) -> Ending {
+        match (self.truncated, self.record) {
+            (true, _) => Ending::Cut,
+            (false, true) => Ending::Missing,
+            (false, false) => Ending::Perhaps,
+        }
     }
 
     pub(super) fn time(&self) -> Option<(i64, TimeSource)> {

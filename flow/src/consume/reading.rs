@@ -248,7 +248,7 @@ impl Reading {
             arrival: arrival.saturating_mul(1_000_000),
             time: ours.time(),
         };
-        text.add(value, ours.truncated, message);
+        text.add(value, ours.ending(), message);
         if self.since.is_none() {
             self.since = Some(Instant::now());
         }

@@ -39,6 +39,17 @@ pub(super) struct Name {
     pub(super) stream: Vec<u8>,
 }
 
+/// Whether the line feed at the end of a message is in its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It never is: dumpstream wrote the record without it.
+    Missing,
+    /// Whoever wrote it may have left it.
+    Perhaps,
+    /// There was none: the text was cut there.
+    Cut,
+}
+
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) name: Name,
@@ -130,8 +141,8 @@ impl Text {
         self.is_open() && self.name == *name && self.style == Some(style)
     }
 
-    /// Adds a message; if its text is not `cut`, its line ends.
-    pub(super) fn add(&mut self, value: &[u8], cut: bool, message: Message) {
+    /// Adds a message, and ends its last line as `ending` says.
+    pub(super) fn add(&mut self, value: &[u8], ending: Ending, message: Message) {
         self.last = message.record;
         let at = self.taken + self.bytes.len() as u64;
         if !self.is_open() {
@@ -143,7 +154,12 @@ impl Text {
         }
         self.pending.push(Message { at, ..message });
         self.bytes.extend_from_slice(value);
-        if !cut && !value.ends_with(b"\n") {
+        let ends = match ending {
+            Ending::Missing => true,
+            Ending::Perhaps => !value.ends_with(b"\n"),
+            Ending::Cut => false,
+        };
+        if ends {
             self.bytes.extend_from_slice(b"\n");
         }
     }

@@ -40,11 +40,14 @@ struct Row {
     raw: String,
 }
 
+/// Rows by their identity: sensor, stream, record.
+type Rows = BTreeMap<(String, String, u64), Row>;
+
 /// Remembers what was written; the first write of an identity stays.
 #[derive(Clone)]
 struct Store {
     cue: watch::Sender<Cue>,
-    rows: Arc<Mutex<BTreeMap<(String, String, u64), Row>>>,
+    rows: Arc<Mutex<Rows>>,
     /// Rows, those that came again included.
     written: watch::Sender<u64>,
 }
@@ -506,10 +509,13 @@ async fn our_messages_keep_their_times_and_cuts() {
             ("time", &*time),
         ];
         let headers = [&headers[..], &[("time_source", "date")]].concat();
+        // A blank line at the end is of the record.
+        let blank = if n == 3 { "\n" } else { "" };
+        let value = format!("{}{blank}", records[n].trim_end());
         let sent = Sent {
             partition,
             key: Some("other"),
-            value: records[n].trim_end().as_bytes(),
+            value: value.as_bytes(),
             headers: &headers,
             ..Sent::default()
         };
@@ -544,6 +550,7 @@ async fn our_messages_keep_their_times_and_cuts() {
     let truncated: Vec<_> = rows.iter().map(|row| row.truncated).collect();
     assert_eq!(truncated, [false, false, true, false, false]);
     assert_eq!(rows[2].raw, cut);
+    assert!(rows[3].raw.ends_with("length 1\n\n"), "{:?}", rows[3].raw);
     assert_eq!(
         (rows[0].time, rows[0].source),
         (1_700_000_000_000_000_000, "date")
