@@ -8,6 +8,7 @@
 mod broker;
 mod consume;
 mod load;
+mod page;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod program;
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
         ),
         ("a_password_and_tls", sink::a_password_and_tls),
         ("brokers_that_never_come", sink::brokers_that_never_come),
+        (
+            "the_page_shows_what_is_seen",
+            page::the_page_shows_what_is_seen,
+        ),
         ("three_brokers", script::three_brokers),
         ("what_the_console_wrote", consume::what_the_console_wrote),
         (
