@@ -130,7 +130,7 @@ fn what_is_typed_wrongly_is_exit_2() {
     let folder = tempfile::tempdir().unwrap();
     ran(folder.path(), &[]).failed(2, &["Usage:"]);
     ran(folder.path(), &["parse", "--frobnicate"]).failed(2, &["--frobnicate"]);
-    ran(folder.path(), &["parse", "-o", "kafka:x"]).failed(2, &["kafka:x", "jsonl:FILE"]);
+    ran(folder.path(), &["parse", "-o", "ftp:x"]).failed(2, &["ftp:x", "jsonl:FILE"]);
     ran(folder.path(), &["parse", "--date", "2026-02-30"]).failed(2, &["2026-02-30"]);
     ran(folder.path(), &["parse", "-o", "null:", "-o", "null:"]).failed(2, &["twice"]);
     ran(folder.path(), &["parse", "--max-record", "7"]).failed(2, &["1K"]);
