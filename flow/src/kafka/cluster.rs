@@ -72,7 +72,7 @@ impl Cluster {
             (None, None) => None,
             _ => return Err(url.malformed("tls_cert and tls_key belong together; give both")),
         };
-        let authorities = url.get("tls").map(|file| named(file));
+        let authorities = url.get("tls").map(named);
         let tls = match (authorities, own) {
             (None, None) => None,
             (authorities, own) => Some(Tls {
