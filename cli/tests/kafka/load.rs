@@ -39,7 +39,7 @@ pub(crate) fn each_record_once() {
             thread::sleep(PAUSE);
         }
     });
-    let mut random = given::Random(0x4b61_666b_61);
+    let mut random = given::Random(0x4b61_666b);
     for _ in 0..faults {
         next.send(()).unwrap();
         thread::sleep(PAUSE * u32::try_from(random.below(20)).unwrap());
