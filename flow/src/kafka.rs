@@ -1,8 +1,8 @@
 //! Topics of a Kafka cluster: how brokers are reached, and how packets are written.
 //! [`consume`](crate::consume) reads them.
 
-mod acks;
 mod address;
+mod answers;
 pub(crate) mod cluster;
 mod fault;
 pub(crate) mod headers;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use dumpstream::Packets;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::acks::Failure;
+use super::answers::Failure;
 use super::fault::{self, Fault};
 use super::message::Messages;
 use super::topic::Topic;
@@ -62,7 +62,7 @@ impl<'a> Sending<'a> {
             if !self.topic.ready() {
                 break;
             }
-            let delivered = self.topic.acks().delivered();
+            let delivered = self.topic.answers().delivered();
             let alone = self.suspects.pop_front();
             match alone {
                 Some(place) => drop(self.send(place)),
@@ -71,12 +71,12 @@ impl<'a> Sending<'a> {
             if !self.topic.settle() {
                 break;
             }
-            if self.topic.acks().delivered() > delivered {
+            if self.topic.answers().delivered() > delivered {
                 self.topic.goes_on();
             }
             self.take_back(alone.is_some());
         }
-        let delivered = self.topic.acks().delivered();
+        let delivered = self.topic.answers().delivered();
         Written {
             delivered: delivered as u64,
             rejected: self.rejected as u64,
@@ -119,7 +119,7 @@ impl<'a> Sending<'a> {
         match self.topic.send(message) {
             Ok(()) => self.topic.room(),
             Err((error, _)) => {
-                self.topic.acks().fails(place, &error);
+                self.topic.answers().fails(place, &error);
                 false
             }
         }
@@ -134,7 +134,7 @@ impl<'a> Sending<'a> {
 
     /// Decides about those that came back; there was only one if it was sent `alone`.
     fn take_back(&mut self, alone: bool) {
-        let failures = self.topic.acks().failures();
+        let failures = self.topic.answers().failures();
         let mut later: Option<RDKafkaErrorCode> = None;
         for Failure { place, code } in failures.into_iter().rev() {
             match fault::of(code) {

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use dumpstream::Packets;
 
-use super::acks::Acks;
 use super::address::{Address, Format};
+use super::answers::Answers;
 use super::message::Messages;
 use super::sending::Sending;
 use super::topic::Topic;
@@ -24,7 +24,7 @@ use crate::sink::{BoxFuture, Sink, SinkError, Written};
 #[derive(Debug)]
 pub(super) struct Kafka {
     writer: Writer,
-    acks: Acks,
+    answers: Answers,
     context: SinkContext,
 }
 
@@ -38,11 +38,12 @@ impl Kafka {
             });
         }
         let abandoned = Abandoned::default();
-        let acks = Acks::default();
-        let topic = Topic::new(address, &acks, &abandoned).map_err(|why| SinkError::Refused {
-            sink: address.text.clone(),
-            why,
-        })?;
+        let answers = Answers::default();
+        let topic =
+            Topic::new(address, &answers, &abandoned).map_err(|why| SinkError::Refused {
+                sink: address.text.clone(),
+                why,
+            })?;
         let producing = Producing {
             messages: Messages::new(address, context),
             topic,
@@ -50,7 +51,7 @@ impl Kafka {
         };
         Ok(Kafka {
             writer: Writer::spawn(&address.text, abandoned, producing)?,
-            acks,
+            answers,
             context: context.clone(),
         })
     }
@@ -59,7 +60,7 @@ impl Kafka {
 impl Sink for Kafka {
     fn write<'a>(&'a self, rows: &'a [Packets]) -> BoxFuture<'a, Result<Written, SinkError>> {
         // The thread is idle: there is one write at a time.
-        self.acks.begin();
+        self.answers.begin();
         Box::pin(async move {
             let written = self.writer.write(rows).await?;
             if written.rejected > 0 {
@@ -76,7 +77,7 @@ impl Sink for Kafka {
 
     fn give_up(&self) -> u64 {
         self.writer.abandon();
-        self.acks.delivered() as u64
+        self.answers.delivered() as u64
     }
 
     fn keeps_rejected(&self) -> BoxFuture<'_, bool> {
@@ -84,7 +85,7 @@ impl Sink for Kafka {
     }
 
     fn moved(&self) -> Option<tokio::time::Instant> {
-        self.acks.moved()
+        self.answers.moved()
     }
 }
 

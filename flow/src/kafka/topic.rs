@@ -11,8 +11,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{Producer, ThreadedProducer};
 
-use super::acks::Acks;
 use super::address::Address;
+use super::answers::Answers;
 use super::fault;
 use super::message::Message;
 use crate::sink::patience::Abandoned;
@@ -57,9 +57,9 @@ const REMIND: Duration = Duration::from_secs(60);
 pub(super) struct Topic {
     address: Address,
     config: ClientConfig,
-    acks: Acks,
+    answers: Answers,
     abandoned: Abandoned,
-    producer: Option<ThreadedProducer<Acks>>,
+    producer: Option<ThreadedProducer<Answers>>,
     limits: Option<Limits>,
     /// Messages handed over, of all writes, and how many of them were answered when that was last
     /// looked at.
@@ -92,7 +92,7 @@ impl Topic {
     /// A sentence: the credentials or a certificate cannot be used.
     pub(super) fn new(
         address: &Address,
-        acks: &Acks,
+        answers: &Answers,
         abandoned: &Abandoned,
     ) -> Result<Topic, String> {
         let mut config = address.cluster.config()?;
@@ -115,7 +115,7 @@ impl Topic {
             waiting: Waiting::new(&address.text),
             address: address.clone(),
             config,
-            acks: acks.clone(),
+            answers: answers.clone(),
             abandoned: abandoned.clone(),
             producer: None,
             limits: None,
@@ -136,8 +136,8 @@ impl Topic {
         &self.address.text
     }
 
-    pub(super) fn acks(&self) -> &Acks {
-        &self.acks
+    pub(super) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// When [`Topic::connect`] must be called although there is nothing to write.
@@ -204,7 +204,7 @@ impl Topic {
     fn produce(&mut self, batch: usize) -> KafkaResult<()> {
         let mut config = self.config.clone();
         config.set("batch.size", batch.to_string());
-        let producer = config.create_with_context(self.acks.clone())?;
+        let producer = config.create_with_context(self.answers.clone())?;
         self.producer = Some(producer);
         Ok(())
     }
@@ -261,7 +261,7 @@ impl Topic {
 
     fn silent(&self, error: &KafkaError) -> String {
         let brokers = self.address.cluster.name();
-        match self.acks.trouble() {
+        match self.answers.trouble() {
             Some(trouble) if trouble.code == RDKafkaErrorCode::Authentication => format!(
                 "{brokers} do not accept the user ({}); check the name and the password",
                 trouble.reason
@@ -335,10 +335,10 @@ impl Topic {
         if self.sent - self.answered < most && !self.sent.is_multiple_of(GLANCE) {
             return true;
         }
-        self.answered = self.acks.answered();
+        self.answered = self.answers.answered();
         let room = self.sent - self.answered < most;
         // A thread that was stopped is woken for more than one message.
-        (room || self.wait(self.sent - most / 4 * 3)) && !self.acks.failed()
+        (room || self.wait(self.sent - most / 4 * 3)) && !self.answers.failed()
     }
 
     /// Waits until every message is answered; returns whether that is so.
@@ -348,16 +348,16 @@ impl Topic {
 
     /// Waits until so many messages are answered.
     fn wait(&mut self, answered: usize) -> bool {
-        let mut seen = self.acks.delivered();
+        let mut seen = self.answers.delivered();
         let mut moved = Instant::now();
         let mut asked = moved;
-        while self.acks.answered() < answered {
+        while self.answers.answered() < answered {
             if self.abandoned.get() {
                 return false;
             }
-            self.acks.wait(answered, LOOK);
-            if self.acks.delivered() != seen {
-                seen = self.acks.delivered();
+            self.answers.wait(answered, LOOK);
+            if self.answers.delivered() != seen {
+                seen = self.answers.delivered();
                 moved = Instant::now();
                 self.goes_on();
             } else if moved.elapsed() >= STILL && asked.elapsed() >= POLL {

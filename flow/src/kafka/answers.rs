@@ -16,7 +16,7 @@ const MOVES: usize = 64;
 /// The acknowledgements of one write after another. It is the context of the producer, and of those
 /// that follow it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Acks(Arc<Shared>);
+pub(super) struct Answers(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -55,7 +55,7 @@ pub(super) struct Trouble {
     pub(super) reason: String,
 }
 
-impl Acks {
+impl Answers {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +110,7 @@ impl Acks {
     }
 }
 
-impl ClientContext for Acks {
+impl ClientContext for Answers {
     /// What librdkafka tells people who debug it.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "rdkafka", ?level, facility, "{message}");
@@ -129,7 +129,7 @@ impl ClientContext for Acks {
     }
 }
 
-impl ProducerContext for Acks {
+impl ProducerContext for Answers {
     /// The place of the message in its write.
     type DeliveryOpaque = usize;
 
