@@ -22,7 +22,9 @@ pub(crate) fn three_brokers() {
     let leaders: BTreeSet<_> = cluster.leaders(&topic).into_iter().collect();
     assert_eq!(leaders, BTreeSet::from([1, 2, 3]));
     cluster.kill(2);
-    cluster.console_producer(&topic, &[], b"while one is down\n");
+    // Its own patience, 1.5 s, is less than a new leader takes.
+    let patient = ["--request-timeout-ms", "30000"];
+    cluster.console_producer(&topic, &patient, b"while one is down\n");
     cluster.start(2);
     assert_eq!(cluster.read(&topic).len(), 1);
 }
