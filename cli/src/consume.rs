@@ -27,14 +27,15 @@ use super::{Exit, Manner, Usage, amount, runtime, say};
 /// messages are read again, and add no rows: `stream` is TOPIC/PARTITION, and `record` follows from
 /// the offset. A group without committed offsets begins at `from`: earliest (default), latest, an
 /// instant (2026-11-30T12:00:00Z) or a time ago (2h). Start several processes with the same group
-/// (default: dumpstream) to share the partitions.
+/// (default: dumpstream) to share the partitions; with `instance=NAME`, a process that is started again
+/// at once keeps those that it had.
 ///
 /// Ctrl-C or SIGTERM writes what was read, commits, prints the report and exits.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Consume {
     /// Topics to read: kafka://HOST[,HOST]/TOPIC[,TOPIC]?group=NAME&from=earliest|latest|TIME, and
-    /// credentials=FILE, sasl=MECHANISM, tls=CA.pem, tls_cert=FILE, tls_key=FILE.
+    /// instance=NAME, credentials=FILE, sasl=MECHANISM, tls=CA.pem, tls_cert=FILE, tls_key=FILE.
     #[arg(value_name = "URL")]
     topics: Topics,
     /// End when everything that is in the topics at the start is read and stored.

@@ -78,6 +78,8 @@ pub struct Consumed {
     pub messages: u64,
     /// Messages that are left in the partitions that were read last; `None` if that is not known.
     pub lag: Option<u64>,
+    /// Messages that the brokers had deleted before they were read.
+    pub deleted: u64,
     /// Texts that were refused because they are of `tcpdump -A`.
     pub refused: u64,
     /// The error that ended it, if any.
@@ -90,6 +92,9 @@ impl fmt::Display for Consumed {
         write!(f, "{}\n{} message{plural}", self.summary, self.messages)?;
         if let Some(lag) = self.lag {
             write!(f, ", lag {lag}")?;
+        }
+        if self.deleted > 0 {
+            write!(f, ", {} deleted before they were read", self.deleted)?;
         }
         if self.refused > 0 {
             write!(f, ", {} texts refused (tcpdump -A)", self.refused)?;

@@ -302,6 +302,16 @@ impl Cluster {
         counts.sum()
     }
 
+    /// Deletes the messages before an offset of a topic with one partition.
+    pub(crate) fn delete(&self, topic: &str, before: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Offset(before))
+            .unwrap();
+        let deleted = block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        assert!(deleted.elements()[0].error().is_ok());
+    }
+
     /// Deletes a topic.
     pub(crate) fn forget(&self, topic: &str) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().unwrap();

@@ -70,7 +70,7 @@ fn raws(folder: &Path) -> (u64, BTreeSet<String>) {
 
 /// Whether the database has every record of a text once.
 #[track_caller]
-fn has_all(folder: &Path, records: u64) {
+pub(crate) fn has_all(folder: &Path, records: u64) {
     let (rows, different) = raws(folder);
     assert_eq!((rows, different.len() as u64), (records, records));
 }
@@ -164,13 +164,45 @@ fn keyed(cluster: &Cluster, records: u64) -> String {
     topic
 }
 
+pub(crate) fn what_the_brokers_deleted_is_told() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(1);
+    let half = text(100);
+    cluster.console_producer(&topic, &[], half.as_bytes());
+    let read = || consume(&cluster, folder.path(), &topic, "group=late");
+    assert_eq!(read().code, Some(0));
+    cluster.console_producer(&topic, &[], half.as_bytes());
+    // Of the 400 lines it has read 200.
+    cluster.delete(&topic, 250);
+    let late = read();
+    assert_eq!(late.code, Some(0), "{late:?}");
+    assert!(
+        late.err.contains("50 deleted before they were read"),
+        "{late:?}"
+    );
+    assert!(late.err.contains("retention.ms"), "{late:?}");
+    assert_eq!(raws(folder.path()).0, 175);
+    // The same name, and offsets that begin again.
+    cluster.forget(&topic);
+    until("it is deleted", || {
+        cluster.leaders(&topic).is_empty().then_some(())
+    });
+    cluster.create(&topic, 1, &[]);
+    cluster.settle(&topic);
+    cluster.console_producer(&topic, &[], half.as_bytes());
+    let anew = read();
+    assert!(anew.err.contains("created anew"), "{anew:?}");
+}
+
 pub(crate) fn killed_at_random_moments() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
     let records = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
     let kills = amount("DUMPSTREAM_KAFKA_KILLS", 20);
     let topic = keyed(&cluster, records);
-    let url = plain(&cluster, &topic, "group=killed");
+    // As the same member: a group waits for 10 s for one that was killed.
+    let url = plain(&cluster, &topic, "group=killed&instance=one");
     let mut random = Random(14);
     for _ in 0..kills {
         let arguments = ["consume", &url, "--raw", "-v", "-o", "sqlite:p.db"];
@@ -180,7 +212,7 @@ pub(crate) fn killed_at_random_moments() {
         running.signal("KILL");
         running.end();
     }
-    let read = consume(&cluster, folder.path(), &topic, "group=killed");
+    let read = consume(&cluster, folder.path(), &topic, "group=killed&instance=one");
     assert_eq!(read.code, Some(0), "{read:?}");
     has_all(folder.path(), records);
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::amount;
 use crate::broker::cluster;
-use crate::program::{Running, dumpstream};
+use crate::consume::has_all;
+use crate::program::{Running, dumpstream, ran};
 use crate::text;
 
 /// Pieces of the text that is sent while one fault happens, and the time between them.
@@ -25,6 +26,10 @@ pub(crate) fn each_record_once() {
     let arguments = ["listen", "0", "-v", "--sensor", "s", "-o", &url];
     let listen = Running::new(dumpstream(folder.path(), &arguments));
     let address = listen.address();
+    // Read while it is written, through the same faults.
+    let url = cluster.url(0, &topic, "group=faults");
+    let arguments = ["consume", &url, "-v", "--raw", "-o", "sqlite:p.db"];
+    let consume = Running::new(dumpstream(folder.path(), &arguments));
     let (next, turns) = mpsc::channel::<()>();
     let sender = thread::spawn(move || {
         let mut socket = TcpStream::connect(address).unwrap();
@@ -66,6 +71,12 @@ pub(crate) fn each_record_once() {
         said.contains(&format!("\n{count} packets written to")),
         "{said}"
     );
+    consume.signal("TERM");
+    let (status, read) = consume.end();
+    assert_eq!(status.code(), Some(0), "{read}");
+    let rest = ran(folder.path(), &[&arguments[..], &["--until-end"]].concat());
+    assert_eq!(rest.code, Some(0), "{rest:?}");
+    has_all(folder.path(), count);
     let mut seen = vec![false; count as usize + 1];
     let mut last = (-1, 0);
     cluster.each(&topic, |message| {
@@ -82,5 +93,8 @@ pub(crate) fn each_record_once() {
     });
     let missing = seen.iter().skip(1).filter(|seen| !**seen).count();
     assert_eq!(missing, 0, "records are missing");
-    println!("{count} records once, in their order, through {faults} faults\n{said}");
+    println!(
+        "{count} records once, in their order, through {faults} faults\n{said}\n{read}\n{}",
+        rest.err
+    );
 }

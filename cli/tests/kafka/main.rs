@@ -62,6 +62,10 @@ fn main() -> ExitCode {
             consume::from_the_beginning_again_adds_no_row,
         ),
         (
+            "what_the_brokers_deleted_is_told",
+            consume::what_the_brokers_deleted_is_told,
+        ),
+        (
             "what_is_not_there_yet_is_waited_for",
             consume::what_is_not_there_yet_is_waited_for,
         ),

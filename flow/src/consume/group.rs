@@ -26,11 +26,9 @@ impl Reading {
         for (topic, number) in &places {
             starts.add_partition(topic, *number);
         }
-        if self.options.until_end || self.topics.from != From::Earliest {
-            match self.starts(&starts) {
-                Some(found) => starts = found,
-                None => return,
-            }
+        match self.starts(&starts) {
+            Some(found) => starts = found,
+            None => return,
         }
         // What was ours before, and is given to us again, begins again.
         let (again, others) = std::mem::take(&mut self.partitions)
@@ -92,14 +90,25 @@ impl Reading {
         }
     }
 
-    fn found(&self, places: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+    fn found(&mut self, places: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
         let committed = self.consumer.committed_offsets(places.clone(), ANSWER)?;
         let mut starts = TopicPartitionList::new();
+        let (mut deleted, mut anew) = (Vec::new(), Vec::new());
         for element in committed.elements() {
             let (topic, number) = (element.topic(), element.partition());
             let marks = || self.consumer.fetch_watermarks(topic, number, ANSWER);
             let offset = match (element.offset(), self.topics.from) {
-                (Offset::Offset(committed), _) => committed,
+                (Offset::Offset(committed), _) => match marks()? {
+                    (low, _) if committed < low => {
+                        deleted.push((topic.to_owned(), number, low - committed));
+                        low
+                    }
+                    (low, high) if committed > high => {
+                        anew.push((topic.to_owned(), number));
+                        low
+                    }
+                    _ => committed,
+                },
                 (_, From::Earliest) => marks()?.0,
                 (_, From::Latest) => marks()?.1,
                 (_, From::Time(ms)) => {
@@ -113,6 +122,17 @@ impl Reading {
                 }
             };
             starts.add_partition_offset(topic, number, Offset::Offset(offset))?;
+        }
+        for (topic, number, messages) in deleted {
+            self.deleted(&topic, number, messages);
+        }
+        for (topic, partition) in anew {
+            warn!(
+                topic,
+                partition,
+                "The topic was created anew: its offsets begin again, so that databases take its \
+                 records for those of the earlier topic. Give it another name, or use another --sensor."
+            );
         }
         Ok(starts)
     }

@@ -65,6 +65,8 @@ pub(super) struct Reading {
     pub(super) since: Option<Instant>,
     pub(super) waiting: Option<Waiting>,
     pub(super) said_json: bool,
+    /// When it was last asked why offsets are missing.
+    asked: Option<Instant>,
     pub(super) consumed: Consumed,
 }
 
@@ -98,6 +100,9 @@ impl Reading {
             // How soon a new topic is found.
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("statistics.interval.ms", "1000");
+        if let Some(instance) = &topics.instance {
+            config.set("group.instance.id", instance);
+        }
         let consumer = BaseConsumer::from_config_and_context(&config, Context::default());
         let consumer = consumer.map_err(|e| failed(e.to_string()))?;
         let names: Vec<&str> = topics.names.iter().map(String::as_str).collect();
@@ -119,6 +124,7 @@ impl Reading {
             since: None,
             waiting: None,
             said_json: false,
+            asked: None,
             consumed: Consumed::default(),
         })
     }
@@ -199,6 +205,9 @@ impl Reading {
         let at = self.last;
         let offset = message.offset();
         let record = offset.unsigned_abs() + 1;
+        if let Some(next) = self.partitions[at].next.filter(|next| offset > next + 1) {
+            self.miss(at, next, offset);
+        }
         self.partitions[at].next = Some(offset + 1);
         self.consumed.messages += 1;
         let Some(value) = message.payload() else {
@@ -257,6 +266,34 @@ impl Reading {
             self.cut(at, at_text);
         } else if full && !self.paused && !self.hand_on_patiently(at, at_text) {
             self.pause();
+        }
+    }
+
+    /// Some offsets did not come: those of transactions and of compacted topics are no messages, but
+    /// others were deleted.
+    fn miss(&mut self, at: usize, next: i64, offset: i64) {
+        let now = Instant::now();
+        if self.asked.is_some_and(|asked| now - asked < EVERY) {
+            return;
+        }
+        self.asked = Some(now);
+        let (topic, number) = self.partitions[at].place.clone();
+        if let Ok((low, _)) = self.consumer.fetch_watermarks(&topic, number, ANSWER) {
+            self.deleted(&topic, number, low.min(offset) - next);
+        }
+    }
+
+    /// Counts messages that the brokers deleted before they were read.
+    pub(super) fn deleted(&mut self, topic: &str, partition: i32, messages: i64) {
+        if let Some(messages) = u64::try_from(messages).ok().filter(|n| *n > 0) {
+            self.consumed.deleted += messages;
+            warn!(
+                topic,
+                partition,
+                messages,
+                "The brokers deleted messages before they were read; the topic keeps them for too short \
+                 a time (retention.ms, retention.bytes)."
+            );
         }
     }
 

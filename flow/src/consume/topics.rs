@@ -23,6 +23,8 @@ pub struct Topics {
     pub(super) cluster: Cluster,
     pub(super) names: Vec<String>,
     pub(super) group: String,
+    /// The name of this member of the group, if it is to keep its partitions when it is restarted.
+    pub(super) instance: Option<String>,
     pub(super) from: From,
 }
 
@@ -45,7 +47,7 @@ impl Topics {
 
     fn read(text: &str) -> Result<Topics, SinkError> {
         let mut known = cluster::PARAMETERS.to_vec();
-        known.extend(["group=NAME", "from=earliest|latest|TIME"]);
+        known.extend(["group=NAME", "from=earliest|latest|TIME", "instance=NAME"]);
         let url = UrlParts::read(text, &known, Some(SECRETS))?;
         if url.on_full().is_some() {
             return Err(url.malformed("on_full belongs to an output (-o)"));
@@ -71,6 +73,7 @@ impl Topics {
             group: url
                 .value("group", "a name", group)?
                 .unwrap_or_else(|| GROUP.to_owned()),
+            instance: url.value("instance", "a name", group)?,
             from: url.value("from", times, from)?.unwrap_or_default(),
         })
     }
