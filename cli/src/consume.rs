@@ -58,11 +58,12 @@ impl Consume {
     async fn consume(self, manner: Manner) -> anyhow::Result<Exit> {
         self.records.of_messages()?;
         let topic = |url: &SinkUrl| url.place().rsplit('/').next().map(str::to_owned);
-        let written = self.records.output.iter().find(|url| {
+        let outputs = self.records.output.iter().chain(self.heartbeat.sinks());
+        let mut written = outputs.filter(|url| {
             url.scheme() == "kafka"
                 && topic(url).is_some_and(|topic| self.topics.has(url.servers(), &topic))
         });
-        if let Some(url) = written {
+        if let Some(url) = written.next() {
             let why = format!("{url} is also read, which would never end; write another topic");
             return Err(Usage::new(why).into());
         }
@@ -75,6 +76,8 @@ impl Consume {
         })?;
         let lag = Lag::default();
         report.lag = lag.clone();
+        // It does not apply.
+        report.replace = true;
         if let Some(heartbeat) = heartbeat {
             let receiver = Receiver::new(&report.station);
             report.heartbeat = Some(heartbeat.start(&report, receiver)?);

@@ -108,6 +108,12 @@ pub(super) struct Planned {
 }
 
 impl Beside {
+    /// Where heartbeats are written.
+    #[cfg(feature = "kafka")]
+    pub(super) fn sinks(&self) -> &[SinkUrl] {
+        &self.sinks
+    }
+
     /// Checks the options of a command that stores packets in [`STORE`] by default, before anything
     /// is opened; `None` without `--heartbeat`.
     ///

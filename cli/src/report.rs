@@ -24,7 +24,7 @@ pub(super) struct Report {
     pub(super) zone: String,
     /// What files of text had before, by the names of their sinks.
     pub(super) had: Vec<(String, String)>,
-    /// Whether `--replace` was typed.
+    /// Whether `--replace` was typed, or does not apply.
     pub(super) replace: bool,
     /// What SIGHUP does.
     pub(super) hangup: signals::Hangup,

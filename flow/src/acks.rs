@@ -1,9 +1,9 @@
 //! Up to where every lane has answered for an input: the acknowledgement that reaches the source.
 //!
 //! The rule: a record is answered when *each* lane has delivered it, has rejected it and keeps it
-//! in a file of rejects, or has dropped it and may (`?on_full=drop`). Text that is no record's is
-//! answered with what stands before it. A lane that drops a record and may not, because it is dead,
-//! stalled, or given up at the drain, never answers for it: from there on the input is not answered
+//! in a file of rejects, or has dropped it because it was full and may (`?on_full=drop`). Text that is
+//! no record's is answered with what stands before it. A lane that loses a record otherwise, because
+//! it is dead, stalled, or given up at the drain, never answers for it: from there on the input is not answered
 //! any more, whatever is written later, so that its source gives the record again next time.
 //!
 //! Nothing else flows back: a plain socket has nobody to tell, and has no [`Acks`].
@@ -68,6 +68,12 @@ impl Acks {
         self.lock().broken.clone()
     }
 
+    /// Whether everything that was sent is answered, or will never be.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.sent.is_empty() || state.broken.is_some()
+    }
+
     /// Waits until everything that was sent is answered, or will never be.
     pub async fn settled(&self) {
         loop {
@@ -75,11 +81,8 @@ impl Acks {
             tokio::pin!(changed);
             // Before the look: a change in between is not missed.
             changed.as_mut().enable();
-            {
-                let state = self.lock();
-                if state.sent.is_empty() || state.broken.is_some() {
-                    return;
-                }
+            if self.is_settled() {
+                return;
             }
             changed.await;
         }
@@ -167,30 +170,27 @@ struct Batch {
 }
 
 impl Ticket {
-    /// What the lane of this name owes. If it `forgives`, it may drop the records.
-    pub(crate) fn owed(&self, lane: &Arc<str>, forgives: bool) -> Owed {
+    /// What the lane of this name owes.
+    pub(crate) fn owed(&self, lane: &Arc<str>) -> Owed {
         Owed {
             ticket: self.clone(),
             lane: lane.clone(),
-            forgives,
             why: "dropped packets",
             answered: false,
         }
     }
 }
 
-/// The answer that one lane owes for one batch. Dropped without one, the batch is not answered,
-/// unless the lane may drop it.
+/// The answer that one lane owes for one batch. Dropped without one, the batch is not answered.
 pub(crate) struct Owed {
     ticket: Ticket,
     lane: Arc<str>,
-    forgives: bool,
     why: &'static str,
     answered: bool,
 }
 
 impl Owed {
-    /// The lane has delivered the records, or rejected and kept them.
+    /// The lane has delivered the records, or rejected and kept them, or dropped them and may.
     pub(crate) fn answer(mut self) {
         self.answered = true;
     }
@@ -204,7 +204,7 @@ impl Owed {
 impl Drop for Owed {
     fn drop(&mut self) {
         let Batch { acks, number, open } = &*self.ticket.0;
-        if !self.answered && !self.forgives {
+        if !self.answered {
             return acks.break_off(|| format!("{} {}", self.lane, self.why));
         }
         if open.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -225,8 +225,8 @@ impl fmt::Debug for Owed {
 mod tests {
     use super::*;
 
-    fn owed(ticket: &Ticket, forgives: bool) -> Owed {
-        ticket.owed(&"lane".into(), forgives)
+    fn owed(ticket: &Ticket) -> Owed {
+        ticket.owed(&"lane".into())
     }
 
     #[test]
@@ -234,25 +234,24 @@ mod tests {
         let acks = Acks::new();
         let (first, second) = (acks.send(10, 1, 2), acks.send(30, 2, 2));
         acks.pass(35);
-        owed(&second, false).answer();
-        owed(&second, false).answer();
+        owed(&second).answer();
+        owed(&second).answer();
         assert_eq!((acks.answered(), acks.records()), (0, 0));
-        owed(&first, false).answer();
+        owed(&first).answer();
         assert_eq!(acks.answered(), 0, "one of two lanes");
-        owed(&first, false).answer();
+        owed(&first).answer();
         assert_eq!((acks.answered(), acks.records()), (35, 3));
         acks.pass(40);
         assert_eq!(acks.answered(), 40);
     }
 
     #[test]
-    fn what_may_be_dropped_is_answered_and_nothing_else() {
+    fn nothing_is_answered_beyond_what_was_lost() {
         let acks = Acks::new();
-        drop(owed(&acks.send(10, 1, 1), true));
+        owed(&acks.send(10, 1, 1)).answer();
+        drop(owed(&acks.send(20, 1, 1)));
+        owed(&acks.send(30, 1, 1)).answer();
         assert_eq!(acks.answered(), 10);
-        drop(owed(&acks.send(20, 1, 1), false));
-        owed(&acks.send(30, 1, 1), false).answer();
-        assert_eq!(acks.answered(), 10, "not beyond what was lost");
         assert_eq!(acks.broken().as_deref(), Some("lane dropped packets"));
     }
 
@@ -267,7 +266,7 @@ mod tests {
     async fn settled_waits_for_the_last_answer() {
         let acks = Acks::new();
         acks.settled().await;
-        let last = owed(&acks.send(10, 1, 1), false);
+        let last = owed(&acks.send(10, 1, 1));
         let settled = tokio::spawn({
             let acks = acks.clone();
             async move { acks.settled().await }

@@ -234,8 +234,7 @@ impl Lane {
         let permits = u32::try_from(permits)
             .unwrap_or(u32::MAX)
             .clamp(1, shared.capacity);
-        let forgives = shared.options.on_full == Some(OnFull::Drop);
-        let owed = ticket.map(|ticket| ticket.owed(&shared.name, forgives));
+        let owed = ticket.map(|ticket| ticket.owed(&shared.name));
         let queued = Queued {
             packets,
             permits,

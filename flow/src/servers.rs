@@ -1,7 +1,7 @@
 //! Reads the servers of a cluster, as a URL lists them.
 
-/// Reads `h1,h2:9092` as `HOST:PORT` each, in which `default` is the port of a cluster's service. A port after the last host applies to all hosts without
-/// one.
+/// Reads `h1,h2:9092` as `HOST:PORT` each. A port after the last host applies to all hosts without
+/// one; if there is none, that is `default`.
 pub(crate) fn servers(hosts: &str, default: u16) -> Result<Vec<String>, String> {
     let parsed: Vec<(&str, Option<&str>)> = hosts
         .split(',')

@@ -183,16 +183,6 @@ pub(crate) fn what_the_brokers_deleted_is_told() {
     );
     assert!(late.err.contains("retention.ms"), "{late:?}");
     assert_eq!(raws(folder.path()).0, 175);
-    // The same name, and offsets that begin again.
-    cluster.forget(&topic);
-    until("it is deleted", || {
-        cluster.leaders(&topic).is_empty().then_some(())
-    });
-    cluster.create(&topic, 1, &[]);
-    cluster.settle(&topic);
-    cluster.console_producer(&topic, &[], half.as_bytes());
-    let anew = read();
-    assert!(anew.err.contains("created anew"), "{anew:?}");
 }
 
 pub(crate) fn killed_at_random_moments() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use dumpstream::spell::visible;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -82,8 +83,8 @@ impl ClientContext for Context {
     fn log(&self, level: Level, facility: &str, message: &str) {
         // What a user needs to know comes as an error, too.
         match level {
-            Level::Debug => tracing::trace!(target: "librdkafka", facility, "{message}"),
-            _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+            Level::Debug => tracing::trace!(target: "rdkafka", facility, "{message}"),
+            _ => tracing::debug!(target: "rdkafka", facility, "{message}"),
         }
     }
 
@@ -106,7 +107,8 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         // `poll` returns the error itself. That all brokers are down is no reason.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            reason.clone_into(&mut lock(&self.reason));
+            // It may be a text of the broker's.
+            *lock(&self.reason) = visible(reason).into_owned();
         }
     }
 }

@@ -1,23 +1,29 @@
 //! Partitions come and go, and what is answered is committed.
 
+use std::collections::HashMap;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::Consumed;
 use super::context::{Place, assign, unassign};
 use super::partition::Partition;
-use super::reading::{ANSWER, LINGER, Reading, TICK};
+use super::reading::{ANSWER, LINGER, Reading, TICK, created_anew};
 use super::topics::From;
 use crate::run::Error;
 use crate::run::messages::End;
 
 /// How long leaving the group may take; the brokers notice by themselves later.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// How long answers are waited for without a poll.
+const SLICE: Duration = Duration::from_secs(1);
 
 impl Reading {
     /// Partitions were assigned.
@@ -36,10 +42,16 @@ impl Reading {
             .partition(|partition: &Partition| places.contains(&partition.place));
         self.partitions = others;
         self.leave(again);
+        let mut several = HashMap::new();
+        for (topic, _) in &places {
+            if !several.contains_key(topic) {
+                several.insert(topic.clone(), self.several(topic));
+            }
+        }
         for place in places {
             let mut partition = Partition::new(place);
             let (topic, number) = &partition.place;
-            partition.several = self.several(topic);
+            partition.several = several[topic];
             if let Some(element) = starts.find_partition(topic, *number)
                 && let Offset::Offset(offset) = element.offset()
             {
@@ -81,6 +93,10 @@ impl Reading {
                 Ok(starts) => return Some(starts),
                 Err(error) => {
                     self.trouble(&error);
+                    self.wait(
+                        format!("the brokers do not say where to begin: {error}"),
+                        true,
+                    );
                     std::thread::sleep(TICK);
                 }
             }
@@ -95,20 +111,26 @@ impl Reading {
         let mut starts = TopicPartitionList::new();
         let (mut deleted, mut anew) = (Vec::new(), Vec::new());
         for element in committed.elements() {
+            element.error()?;
             let (topic, number) = (element.topic(), element.partition());
             let marks = || self.consumer.fetch_watermarks(topic, number, ANSWER);
             let offset = match (element.offset(), self.topics.from) {
-                (Offset::Offset(committed), _) => match marks()? {
-                    (low, _) if committed < low => {
+                // Who cannot be asked now is asked by reading.
+                (Offset::Offset(committed), _) => match marks() {
+                    Ok((low, _)) if committed < low => {
                         deleted.push((topic.to_owned(), number, low - committed));
                         low
                     }
-                    (low, high) if committed > high => {
+                    Ok((low, high)) if committed > high => {
                         anew.push((topic.to_owned(), number));
                         low
                     }
                     _ => committed,
                 },
+                (_, From::Earliest) if !self.options.until_end => {
+                    starts.add_partition_offset(topic, number, Offset::Beginning)?;
+                    continue;
+                }
                 (_, From::Earliest) => marks()?.0,
                 (_, From::Latest) => marks()?.1,
                 (_, From::Time(ms)) => {
@@ -127,12 +149,7 @@ impl Reading {
             self.deleted(&topic, number, messages);
         }
         for (topic, partition) in anew {
-            warn!(
-                topic,
-                partition,
-                "The topic was created anew: its offsets begin again, so that databases take its \
-                 records for those of the earlier topic. Give it another name, or use another --sensor."
-            );
+            created_anew(&topic, partition);
         }
         Ok(starts)
     }
@@ -183,13 +200,23 @@ impl Reading {
             }
             join_all(texts.iter().map(|text| text.acks.settled())).await;
         };
-        self.runtime.block_on(async {
+        let ended = async {
             tokio::select! {
                 biased;
                 () = settled => {}
                 () = limit => debug!("Not all was answered in time."),
             }
-        });
+        };
+        let mut ended = std::pin::pin!(ended);
+        // A member that does not poll is thrown out of its group.
+        while !self
+            .runtime
+            .block_on(async { timeout(SLICE, ended.as_mut()).await.is_ok() })
+        {
+            if !revoked {
+                drop(self.consumer.poll(Duration::ZERO));
+            }
+        }
     }
 
     /// Forgets partitions; the tasks of their texts end by themselves.
@@ -240,6 +267,10 @@ impl Reading {
                 std::thread::sleep(LINGER);
             }
         }
+        // Nothing more is to come, but polling goes on.
+        if !self.paused {
+            self.pause();
+        }
         let mut partitions = std::mem::take(&mut self.partitions);
         let end = if stopped { End::Left } else { End::Flushed };
         self.settle(&mut partitions, end, false);
@@ -261,7 +292,7 @@ impl Reading {
                 .filter_map(|text| text.task.take()),
         );
         // While no broker answers, leaving takes long; nobody need wait for it.
-        let (left, leaving) = std::sync::mpsc::channel::<()>();
+        let (left, leaving) = mpsc::channel::<()>();
         let consumed = std::mem::take(&mut self.consumed);
         let leave = move || {
             self.commit(&mut partitions, CommitMode::Sync);
@@ -273,7 +304,10 @@ impl Reading {
             .name("leaving".to_owned())
             .spawn(leave)
         {
-            Ok(_) => drop(leaving.recv_timeout(LEAVING)),
+            Ok(_) if leaving.recv_timeout(LEAVING) == Err(RecvTimeoutError::Timeout) => {
+                warn!("The last offsets may not be committed: their messages are then read again.");
+            }
+            Ok(_) => {}
             Err(error) => warn!(%error, "The group was not left in order."),
         }
         consumed

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 
 use super::MAX_TEXTS;
 use super::partition::Partition;
-use super::reading::Reading;
+use super::reading::{ANSWER, Reading};
 use super::text::Done;
 use super::waiting::Waiting;
 use crate::run::Error;
@@ -40,15 +40,17 @@ impl Reading {
         {
             self.fail(Error::Unanswered { why });
         }
-        for at in 0..self.partitions.len() {
-            let runtime = self.runtime.clone();
+        // While nothing can come, nothing is idle.
+        let held = self.paused || self.waiting.is_some() || self.station.progress().waiting() > 0;
+        for partition in &mut self.partitions {
             let mut ended = false;
-            for text in &mut self.partitions[at].texts {
-                if text.is_open() && text.used.elapsed() >= IDLE {
-                    ended |= text.retire(&runtime);
+            for text in &mut partition.texts {
+                if held {
+                    text.used = Instant::now();
+                } else if text.is_open() && text.used.elapsed() >= IDLE {
+                    ended |= text.retire() || text.give_up();
                 }
             }
-            let partition = &mut self.partitions[at];
             if ended {
                 partition.index();
             }
@@ -57,6 +59,13 @@ impl Reading {
                 true => text.used.elapsed() >= IDLE,
                 false => text.task.is_none() && !text.is_open() && text.unanswered().is_none(),
             });
+        }
+        if self.options.until_end {
+            for partition in self.partitions.iter_mut().filter(|p| p.until.is_none()) {
+                let (topic, number) = &partition.place;
+                let marks = self.consumer.fetch_watermarks(topic, *number, ANSWER);
+                partition.until = marks.ok().map(|(_, high)| high);
+            }
         }
         self.remind();
     }
@@ -75,15 +84,16 @@ impl Reading {
         }
     }
 
-    /// Makes room for one more text.
-    pub(super) fn make_room(&mut self) {
+    /// Makes room for one more text, if there can be; whether there is.
+    pub(super) fn make_room(&mut self) -> bool {
         let texts = || {
             self.partitions
                 .iter()
                 .flat_map(|partition| &partition.texts)
         };
-        if texts().filter(|text| text.is_open()).count() < MAX_TEXTS {
-            return;
+        let count = || texts().filter(|text| !text.is_over()).count();
+        if count() < MAX_TEXTS {
+            return true;
         }
         let mut used: Vec<Instant> = texts()
             .filter(|text| text.is_open())
@@ -91,15 +101,20 @@ impl Reading {
             .collect();
         used.sort_unstable();
         // A tenth of them at once: finding them takes time.
-        let limit = used[used.len() / 10];
+        let Some(limit) = used.get(used.len() / 10).copied() else {
+            return false;
+        };
         for partition in &mut self.partitions {
             for text in &mut partition.texts {
                 if text.is_open() && text.used <= limit {
-                    text.retire(&self.runtime);
+                    text.retire();
                 }
             }
             partition.index();
         }
+        self.reap();
+        let texts = self.partitions.iter().flat_map(|p| &p.texts);
+        texts.filter(|text| !text.is_over()).count() < MAX_TEXTS
     }
 
     /// Collects the figures of tasks that have ended.
@@ -169,7 +184,8 @@ impl Reading {
                     .until
                     .is_some_and(|until| partition.next >= Some(until))
         };
-        self.assigned && self.since.is_none() && self.partitions.iter().all(ended)
+        let any = !self.partitions.is_empty();
+        any && self.since.is_none() && self.partitions.iter().all(ended)
     }
 
     /// Looks at an error of the consumer.
@@ -201,10 +217,14 @@ impl Reading {
                 | Code::InconsistentGroupProtocol
                 | Code::Fatal,
             ) => {
-                let reason = if reason.is_empty() {
-                    error.to_string()
-                } else {
-                    reason
+                // Of a failed login, librdkafka says why only in its log.
+                let login = matches!(
+                    code,
+                    Some(Code::Authentication | Code::SaslAuthenticationFailed)
+                );
+                let reason = match login && !reason.is_empty() {
+                    true => reason,
+                    false => error.to_string(),
                 };
                 let topics = self.topics.to_string();
                 self.fail(Error::Topics { topics, reason });
@@ -228,7 +248,7 @@ impl Reading {
     }
 
     /// Reports what is waited for, once.
-    fn wait(&mut self, what: String, brokers: bool) {
+    pub(super) fn wait(&mut self, what: String, brokers: bool) {
         // The reasons of one outage differ.
         let same = |waiting: &Waiting| waiting.what == what || waiting.brokers && brokers;
         if !self.waiting.as_ref().is_some_and(same) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::str;
+use std::time::Instant;
 
 use dumpstream::framing::Style;
 
@@ -23,6 +24,8 @@ pub(super) struct Partition {
     /// The offset behind the last message that was taken; `None` before the first.
     pub(super) next: Option<i64>,
     pub(super) committed: Option<i64>,
+    /// When it was last asked why offsets are missing.
+    pub(super) asked: Option<Instant>,
     /// Where it ended when reading began, if reading ends there.
     pub(super) until: Option<i64>,
     /// It has no more messages.
@@ -42,6 +45,7 @@ impl Partition {
             place,
             next: None,
             committed: None,
+            asked: None,
             until: None,
             ended: false,
             several: false,

@@ -65,8 +65,6 @@ pub(super) struct Reading {
     pub(super) since: Option<Instant>,
     pub(super) waiting: Option<Waiting>,
     pub(super) said_json: bool,
-    /// When it was last asked why offsets are missing.
-    asked: Option<Instant>,
     pub(super) consumed: Consumed,
 }
 
@@ -124,7 +122,6 @@ impl Reading {
             since: None,
             waiting: None,
             said_json: false,
-            asked: None,
             consumed: Consumed::default(),
         })
     }
@@ -205,8 +202,10 @@ impl Reading {
         let at = self.last;
         let offset = message.offset();
         let record = offset.unsigned_abs() + 1;
-        if let Some(next) = self.partitions[at].next.filter(|next| offset > next + 1) {
-            self.miss(at, next, offset);
+        match self.partitions[at].next {
+            Some(next) if offset > next => self.miss(at, next, offset),
+            Some(next) if offset < next => self.anew(at),
+            _ => {}
         }
         self.partitions[at].next = Some(offset + 1);
         self.consumed.messages += 1;
@@ -221,14 +220,20 @@ impl Reading {
                 "Messages are JSON, which is not read: write the topic with `?format=text`."
             );
         }
-        let sensor = match &self.options.sensor {
-            Some(sensor) => sensor,
-            None => {
-                let key = || message.key().and_then(named);
-                ours.sensor.or_else(key).unwrap_or(topic)
-            }
+        let key = message.key().unwrap_or_default();
+        // Lines of different keys are of different tcpdumps, whatever sensor they are said to be of.
+        let (sensor, stream) = match (&self.options.sensor, ours.sensor) {
+            (Some(sensor), _) => (&**sensor, key),
+            (None, Some(sensor)) => (sensor, key),
+            (None, None) => match named(key) {
+                Some(sensor) => (sensor, &b""[..]),
+                None => (topic, key),
+            },
         };
-        let stream = if ours.record { ours.stream } else { b"" };
+        let stream = match ours.record {
+            true => ours.stream,
+            false => stream,
+        };
         let at_text = match self.partitions[at].find(sensor, stream) {
             Some(text) => text,
             None => {
@@ -273,14 +278,27 @@ impl Reading {
     /// others were deleted.
     fn miss(&mut self, at: usize, next: i64, offset: i64) {
         let now = Instant::now();
-        if self.asked.is_some_and(|asked| now - asked < EVERY) {
+        let partition = &mut self.partitions[at];
+        if partition.asked.is_some_and(|asked| now - asked < EVERY) {
             return;
         }
-        self.asked = Some(now);
+        partition.asked = Some(now);
         let (topic, number) = self.partitions[at].place.clone();
         if let Ok((low, _)) = self.consumer.fetch_watermarks(&topic, number, ANSWER) {
             self.deleted(&topic, number, low.min(offset) - next);
         }
+    }
+
+    /// Offsets begin again: what stands in texts is of messages that are gone.
+    fn anew(&mut self, at: usize) {
+        let partition = &mut self.partitions[at];
+        for text in &mut partition.texts {
+            text.end(End::Left);
+        }
+        partition.index();
+        partition.committed = None;
+        let (topic, number) = partition.place.clone();
+        created_anew(&topic, number);
     }
 
     /// Counts messages that the brokers deleted before they were read.
@@ -299,7 +317,9 @@ impl Reading {
 
     /// Begins a text in a partition.
     fn begin(&mut self, at: usize, name: Name, numbered: bool) -> usize {
-        self.make_room();
+        if !self.make_room() && !self.paused {
+            self.pause();
+        }
         let origin = (self.origins)(&name.sensor);
         let partition = &mut self.partitions[at];
         let context = (&self.station, &self.runtime);
@@ -326,14 +346,12 @@ impl Reading {
 
     /// Ends a text, which was cut there.
     fn cut(&mut self, at: usize, text: usize) {
-        // If the lanes are full for long, it is left, and read again.
-        let end = match self.hand_on_patiently(at, text) {
-            true => End::Cut,
-            false => End::Left,
-        };
         let partition = &mut self.partitions[at];
-        partition.texts[text].end(end);
+        let closed = partition.texts[text].close();
         partition.index();
+        if !closed && !self.paused {
+            self.pause();
+        }
     }
 
     /// Hands on a text, and waits for room for a while; whether there was any.
@@ -374,7 +392,7 @@ impl Reading {
     }
 
     fn resume(&mut self) {
-        if !self.hand_on() {
+        if !self.hand_on() || !self.make_room() {
             return;
         }
         debug!("Reading goes on.");
@@ -383,6 +401,16 @@ impl Reading {
             debug!(%error, "Partitions could not be resumed.");
         }
     }
+}
+
+/// Warns that a topic has another one's name.
+pub(super) fn created_anew(topic: &str, partition: i32) {
+    warn!(
+        topic,
+        partition,
+        "The topic was created anew: its offsets begin again, so that databases take its records for \
+         those of the earlier topic. Give it another name, or use another --sensor."
+    );
 }
 
 fn list(partitions: &[Partition]) -> TopicPartitionList {

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use dumpstream::Origin;
@@ -14,7 +14,6 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::acks::Acks;
 use crate::run::messages::{End, Message, Messages};
@@ -64,6 +63,8 @@ pub(super) struct Text {
     pub(super) acks: Acks,
     /// `None`: it has ended.
     pieces: Option<mpsc::Sender<Bytes>>,
+    /// It takes no more messages, and ends where its last one was cut once that is handed on.
+    closing: bool,
     pub(super) task: Option<JoinHandle<Done>>,
     /// Its task refused it; its messages are nobody's.
     pub(super) refused: bool,
@@ -106,6 +107,7 @@ impl Text {
             messages,
             acks,
             pieces: Some(sender),
+            closing: false,
             task: Some(task),
             refused: false,
             other: 0,
@@ -164,8 +166,9 @@ impl Text {
         }
     }
 
+    /// Whether it takes messages.
     pub(super) fn is_open(&self) -> bool {
-        self.pieces.is_some()
+        self.pieces.is_some() && !self.closing
     }
 
     /// Bytes that were not handed on.
@@ -197,6 +200,9 @@ impl Text {
         // The next piece is of about this size.
         self.bytes.reserve(piece + piece / 8);
         self.used = Instant::now();
+        if self.closing {
+            self.end(End::Cut);
+        }
         true
     }
 
@@ -210,6 +216,15 @@ impl Text {
         self.bytes = BytesMut::new();
         self.pending.truncate(1);
         self.pieces = None;
+    }
+
+    /// Ends the text where its last message was cut, once that is handed on; whether it is.
+    pub(super) fn close(&mut self) -> bool {
+        self.closing = true;
+        if self.bytes.is_empty() {
+            self.end(End::Cut);
+        }
+        self.hand_on()
     }
 
     /// Ends the text; what was not handed on is left.
@@ -230,25 +245,36 @@ impl Text {
         self.refused = true;
     }
 
-    /// Ends the text if the lanes owe nothing for it; whether they do not. The beginning of a record
-    /// whose rest did not come counts as cut.
-    pub(super) fn retire(&mut self, runtime: &Handle) -> bool {
-        let settled = async { timeout(Duration::ZERO, self.acks.settled()).await.is_ok() };
-        if self.waiting() > 0 || !runtime.block_on(settled) {
-            return false;
+    /// Ends the text if it is wholly answered; whether it is.
+    pub(super) fn retire(&mut self) -> bool {
+        let answered = self.unanswered().is_none();
+        if answered {
+            self.end(End::Left);
         }
-        self.end(match self.unanswered() {
-            None => End::Left,
-            Some(_) => End::Cut,
-        });
-        true
+        answered
+    }
+
+    /// Ends the text where only the beginning of a record is not answered, whose rest did not come;
+    /// whether that is so. Its task has long had everything.
+    pub(super) fn give_up(&mut self) -> bool {
+        let had = |pieces: &mpsc::Sender<Bytes>| pieces.capacity() == pieces.max_capacity();
+        let all = self.bytes.is_empty() && self.pieces.as_ref().is_some_and(had);
+        let gives_up = all && self.acks.is_settled();
+        if gives_up {
+            self.end(End::Cut);
+        }
+        gives_up
     }
 
     /// The ordinal of the first message that is not wholly answered.
     pub(super) fn unanswered(&self) -> Option<u64> {
         let answered = self.acks.answered();
         let known = self.messages.forget(answered);
-        if self.refused || answered >= self.taken && self.pending.is_empty() {
+        if self.refused {
+            // What had gone to the lanes before.
+            return known.filter(|_| !self.acks.is_settled()).map(|m| m.record);
+        }
+        if answered >= self.taken && self.pending.is_empty() {
             return None;
         }
         match answered >= self.taken {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dumpstream::spell::visible;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -124,7 +125,9 @@ impl ClientContext for Answers {
             return;
         }
         // `… failed: Connection refused (after 0ms in state CONNECT, 3 identical …)`
-        let reason = reason.split(" (after ").next().unwrap_or(reason).to_owned();
+        let reason = reason.split(" (after ").next().unwrap_or(reason);
+        // It may be a text of the broker's.
+        let reason = visible(reason).into_owned();
         self.lock().trouble = Some(Trouble { code, reason });
     }
 }

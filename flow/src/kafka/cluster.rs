@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rdkafka::ClientConfig;
+use tracing::warn;
 
 use crate::credentials::{self, Variables};
 use crate::servers::servers;
@@ -16,6 +17,9 @@ pub const PASSWORD_VARIABLE: &str = "DUMPSTREAM_KAFKA_PASSWORD";
 
 /// The port of a broker.
 const PORT: u16 = 9092;
+
+/// The mechanism of a login without `sasl=`.
+const MECHANISM: &str = "SCRAM-SHA-512";
 
 /// Kafka's own limit of a topic's name.
 const LONGEST_TOPIC: usize = 249;
@@ -40,8 +44,8 @@ pub(crate) struct Cluster {
     /// `HOST:PORT` each.
     pub(crate) brokers: Vec<String>,
     credentials: Option<PathBuf>,
-    /// librdkafka's name of the mechanism.
-    mechanism: &'static str,
+    /// librdkafka's name of the mechanism, if the URL names one.
+    mechanism: Option<&'static str>,
     tls: Option<Tls>,
 }
 
@@ -87,14 +91,12 @@ impl Cluster {
         let cluster = Cluster {
             brokers: servers(hosts, PORT).map_err(|why| url.malformed(why))?,
             credentials: file("credentials")?,
-            mechanism: url
-                .value("sasl", mechanisms, |name| match name {
-                    "scram-sha-512" => Some("SCRAM-SHA-512"),
-                    "scram-sha-256" => Some("SCRAM-SHA-256"),
-                    "plain" => Some("PLAIN"),
-                    _ => None,
-                })?
-                .unwrap_or("SCRAM-SHA-512"),
+            mechanism: url.value("sasl", mechanisms, |name| match name {
+                "scram-sha-512" => Some(MECHANISM),
+                "scram-sha-256" => Some("SCRAM-SHA-256"),
+                "plain" => Some("PLAIN"),
+                _ => None,
+            })?,
             tls,
         };
         Ok((cluster, topics))
@@ -121,8 +123,22 @@ impl Cluster {
             password: PASSWORD_VARIABLE,
         };
         let credentials = credentials::read(self.credentials.as_deref(), variables)?;
-        if credentials.is_some() && self.mechanism != "PLAIN" && !cfg!(feature = "kafka-tls") {
-            return Err("this build has no SCRAM (feature `kafka-tls`)".to_owned());
+        let mechanism = self.mechanism.unwrap_or(MECHANISM);
+        match (&credentials, self.mechanism) {
+            (None, Some(_)) => {
+                return Err(format!(
+                    "sasl= needs a name and a password: set {USER_VARIABLE} and \
+                     {PASSWORD_VARIABLE}, or name a file: credentials=FILE"
+                ));
+            }
+            (Some(_), _) if mechanism != "PLAIN" && !cfg!(feature = "kafka-tls") => {
+                return Err("this build has no SCRAM (feature `kafka-tls`)".to_owned());
+            }
+            (Some(_), Some("PLAIN")) if self.tls.is_none() => warn!(
+                "The password goes to {} unencrypted: sasl=plain without tls.",
+                self.name()
+            ),
+            _ => {}
         }
         let protocol = match (&credentials, &self.tls) {
             (None, None) => "plaintext",
@@ -133,7 +149,7 @@ impl Cluster {
         config.set("security.protocol", protocol);
         if let Some((user, password)) = credentials {
             config
-                .set("sasl.mechanism", self.mechanism)
+                .set("sasl.mechanism", mechanism)
                 .set("sasl.username", user)
                 .set("sasl.password", password);
         }

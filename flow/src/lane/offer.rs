@@ -86,6 +86,9 @@ impl Shared {
             Err(TryAcquireError::NoPermits) => {}
         }
         if self.drops(&state, Instant::now()) {
+            if let Some(owed) = queued.owed.filter(|_| self.may_drop()) {
+                owed.answer();
+            }
             return Ok(state.pass_over(count));
         }
         state.account(Instant::now());
@@ -130,6 +133,11 @@ impl Shared {
     fn moved(&self, state: &State) -> Instant {
         let part = self.sink.upgrade().and_then(|sink| sink.moved());
         part.map_or(state.moved, |part| part.max(state.moved))
+    }
+
+    /// Whether the user allowed the lane to drop packets.
+    pub(super) fn may_drop(&self) -> bool {
+        self.options.on_full == Some(OnFull::Drop)
     }
 
     /// Whether a full lane drops packets now.

@@ -60,7 +60,7 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
                     Ok(Ok(written)) if balanced(&rows, written).is_ok() => {
                         shared.answered(&rows, permits, written);
                         shared.lock().counters.undrained += written.dropped;
-                        settle(owed, written, &*sink).await;
+                        settle(owed, written, &*sink, false).await;
                     }
                     _ => shared.partly(&rows, sink.give_up()),
                 }
@@ -70,7 +70,7 @@ pub(super) async fn drain(shared: Arc<Shared>, sink: Arc<dyn Sink>) {
         match answer.and_then(|written| balanced(&rows, written)) {
             Ok(written) => {
                 shared.answered(&rows, permits, written);
-                settle(owed, written, &*sink).await;
+                settle(owed, written, &*sink, shared.may_drop()).await;
             }
             Err(error) => {
                 shared.partly(&rows, sink.give_up());
@@ -90,9 +90,9 @@ struct Taken {
 }
 
 /// Answers the sources of a write.
-async fn settle(owed: Vec<Owed>, written: Written, sink: &dyn Sink) {
+async fn settle(owed: Vec<Owed>, written: Written, sink: &dyn Sink, may_drop: bool) {
     // Which of the rows were dropped is not known, so that none is answered.
-    if owed.is_empty() || written.dropped > 0 {
+    if owed.is_empty() || written.dropped > 0 && !may_drop {
         return;
     }
     let kept = written.rejected == 0 || sink.keeps_rejected().await;

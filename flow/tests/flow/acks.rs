@@ -204,14 +204,34 @@ async fn a_dead_lane_never_answers() {
 
 #[tokio::test]
 async fn a_lane_that_may_drop_answers_by_dropping() {
-    for sink in ["dies?on_full=drop", "gives-up?on_full=drop"] {
-        let station = station(&["delivers", sink], &no_turns()).open().unwrap();
-        let mut input = input(&station);
-        let end = input.write(&text(1)).await;
-        input.answered(end).await;
-        let more = input.write(&text(2)).await;
-        input.answered(end + more).await;
+    let station = station(&["delivers", "gives-up?on_full=drop"], &no_turns());
+    let station = station.open().unwrap();
+    let mut input = input(&station);
+    let end = input.write(&text(1)).await;
+    input.answered(end).await;
+    // One that is full, too.
+    let turns = no_turns();
+    let station = self::station(&["delivers", "waits?on_full=drop"], &turns);
+    let station = station.queue(1).open().unwrap();
+    let mut input = self::input(&station);
+    let mut end = 0;
+    for n in 1..=4 {
+        end += input.write(&text(n)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    turns.add_permits(100);
+    input.answered(end).await;
+    assert!(station.lanes().counters().nth(1).unwrap().1.dropped > 0);
+}
+
+#[tokio::test]
+async fn a_lane_that_may_drop_and_is_dead_does_not_answer() {
+    let station = station(&["delivers", "dies?on_full=drop"], &no_turns());
+    let station = station.open().unwrap();
+    let mut input = input(&station);
+    input.write(&text(1)).await;
+    let why = input.broken().await;
+    assert_eq!(why, "does:dies?on_full=drop dropped packets");
 }
 
 #[tokio::test]
@@ -258,7 +278,9 @@ async fn what_is_rejected_is_answered_where_it_is_kept() {
     // At that moment it is in the file.
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
 
-    let nowhere = station(&["rejects"], &no_turns()).open().unwrap();
+    let nowhere = station(&["rejects?on_full=drop"], &no_turns())
+        .open()
+        .unwrap();
     let mut other = input(&nowhere);
     other.write(&text(1)).await;
     let why = other.broken().await;
