@@ -12,7 +12,8 @@ use super::{Exit, Manner, Usage, amount, runtime, say};
 
 /// Read tcpdump's text from Kafka topics, and store its packets in packets.db (or -o URL)
 ///
-///     sudo tcpdump -i any -nn -v -l | kafka-console-producer --bootstrap-server k1:9092 --topic net
+///     sudo tcpdump -i any -nn -v -l 'not port 9092' \
+///         | kafka-console-producer.sh --bootstrap-server k1:9092 --topic net
 ///     dumpstream consume kafka://k1/net
 ///
 ///     dumpstream consume 'kafka://k1,k2/net,dmz?group=store&from=2h' -o cassandra://db/net.packets
@@ -38,7 +39,8 @@ pub(super) struct Consume {
     /// instance=NAME, credentials=FILE, sasl=MECHANISM, tls=CA.pem, tls_cert=FILE, tls_key=FILE.
     #[arg(value_name = "URL")]
     topics: Topics,
-    /// End when everything that is in the topics at the start is read and stored.
+    /// End when everything that is in the topics at the start is read and stored. It waits for brokers
+    /// that do not answer and for topics that do not exist yet.
     #[arg(long)]
     until_end: bool,
     /// Treat the last record as complete after this much silence.

@@ -16,7 +16,6 @@ use super::context::{Place, assign, unassign};
 use super::partition::Partition;
 use super::reading::{ANSWER, LINGER, Reading, TICK, created_anew};
 use super::topics::From;
-use crate::run::Error;
 use crate::run::messages::End;
 
 /// How long leaving the group may take; the brokers notice by themselves later.
@@ -68,7 +67,9 @@ impl Reading {
             debug!(%error, "Partitions were not taken over.");
         }
         self.assigned |= !self.partitions.is_empty();
-        if !self.partitions.is_empty() && self.waiting.take().is_some() {
+        // A topic that is missing stays so.
+        if !self.partitions.is_empty() && self.waiting.take_if(|waiting| waiting.brokers).is_some()
+        {
             warn!("Resumed.");
         }
         // What was paused before is paused no longer.
@@ -279,7 +280,7 @@ impl Reading {
         if let Some(why) = broken
             && !stopped
         {
-            self.fail(Error::Unanswered { why });
+            self.unanswered(why);
         }
         self.partitions = partitions;
         self.reap();

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::MAX_TEXTS;
+use super::context::Context;
 use super::partition::Partition;
 use super::reading::{ANSWER, Reading};
 use super::text::Done;
@@ -38,7 +39,7 @@ impl Reading {
         if let Some(why) = broken
             && !self.station.stop().is_cancelled()
         {
-            self.fail(Error::Unanswered { why });
+            self.unanswered(why);
         }
         // While nothing can come, nothing is idle.
         let held = self.paused || self.waiting.is_some() || self.station.progress().waiting() > 0;
@@ -75,7 +76,11 @@ impl Reading {
         let Some(waiting) = &mut self.waiting else {
             return;
         };
-        if waiting.brokers && self.consumer.context().is_up() {
+        let over = match waiting.brokers {
+            true => self.consumer.context().is_up(),
+            false => missing(&self.consumer, &self.topics.names).is_empty(),
+        };
+        if over {
             warn!("Resumed.");
             self.waiting = None;
         } else if waiting.said.elapsed() >= REMIND {
@@ -184,7 +189,9 @@ impl Reading {
                     .until
                     .is_some_and(|until| partition.next >= Some(until))
         };
-        let any = !self.partitions.is_empty();
+        // A topic that is missing is not at its end.
+        let there = self.waiting.as_ref().is_none_or(|waiting| waiting.brokers);
+        let any = there && !self.partitions.is_empty();
         any && self.since.is_none() && self.partitions.iter().all(ended)
     }
 
@@ -230,13 +237,26 @@ impl Reading {
                 self.fail(Error::Topics { topics, reason });
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                let names = topics(&self.topics.names);
-                let what = format!("{names} does not exist yet; create it, or correct its name");
+                let missing = missing(&self.consumer, &self.topics.names);
+                let what = match &missing[..] {
+                    [] => return,
+                    [name] => {
+                        format!("topic {name} does not exist yet; create it, or correct its name")
+                    }
+                    names => format!(
+                        "topics {} do not exist yet; create them, or correct their names",
+                        names.join(", ")
+                    ),
+                };
                 self.wait(what, false);
             }
             Some(Code::AllBrokersDown) => {
                 let brokers = self.topics.cluster.name();
-                self.wait(format!("no broker answers at {brokers}: {reason}"), true);
+                let reason = match &*reason {
+                    "" => String::new(),
+                    reason => format!(": {reason}"),
+                };
+                self.wait(format!("no broker answers at {brokers}{reason}"), true);
             }
             Some(Code::PollExceeded) => {
                 warn!(
@@ -262,16 +282,30 @@ impl Reading {
         }
     }
 
+    /// A lane will never answer: reading ends.
+    pub(super) fn unanswered(&mut self, why: String) {
+        let mut lanes = self.station.lanes().iter();
+        // `| head` has what it wanted.
+        let left = lanes.any(|lane| lane.counters().reader_gone);
+        match left {
+            true => self.station.stop().cancel(),
+            false => self.fail(Error::Unanswered { why }),
+        }
+    }
+
     pub(super) fn fail(&mut self, error: Error) {
         self.consumed.error.get_or_insert(error);
         self.station.stop().cancel();
     }
 }
 
-/// `topic a`, `one of the topics a, b`.
-fn topics(names: &[String]) -> String {
-    match names {
-        [name] => format!("topic {name}"),
-        names => format!("one of the topics {}", names.join(", ")),
-    }
+/// The topics that do not exist, as far as the brokers say.
+fn missing(consumer: &BaseConsumer<Context>, names: &[String]) -> Vec<String> {
+    let exists = |name: &str| {
+        let metadata = consumer.fetch_metadata(Some(name), ANSWER).ok()?;
+        let topic = metadata.topics().first()?;
+        Some(topic.error().is_none() && !topic.partitions().is_empty())
+    };
+    let missing = names.iter().filter(|name| exists(name) == Some(false));
+    missing.cloned().collect()
 }

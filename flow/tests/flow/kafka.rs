@@ -302,7 +302,8 @@ async fn a_producer_that_fails() {
         let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
         cluster.refuse(error, 2);
     };
-    survives(4_000, "", There::Once, happens).await;
+    // What was stored and not acknowledged comes twice: no broker knows the new producer.
+    survives(4_000, "", There::AtLeastOnce, happens).await;
     survives(200, "in_flight=1", There::InOrder, happens).await;
 }
 
