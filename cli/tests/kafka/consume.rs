@@ -10,9 +10,9 @@ use std::time::Duration;
 use given::Random;
 use rusqlite::Connection;
 
-use crate::amount;
 use crate::broker::{Cluster, cluster};
 use crate::program::{Ran, Running, dumpstream, fed, ran, until};
+use crate::{amount, node};
 
 /// Records of two lines, with stamps that say all.
 fn text(records: u64) -> String {
@@ -367,6 +367,42 @@ pub(crate) fn a_large_text_passes_through_a_topic() {
     has_all(folder.path(), records);
     parse(folder.path(), "large", &all);
     same_rows(folder.path());
+}
+
+/// Text to a topic and from there into Cassandra, by two groups: what `parse` finds, once.
+pub(crate) fn through_a_topic_into_cassandra() {
+    let cluster = cluster(1);
+    let folder = tempfile::tempdir().unwrap();
+    let topic = cluster.topic(1);
+    let all = text(amount("DUMPSTREAM_KAFKA_RECORDS", 20_000)).into_bytes();
+    listen(
+        &cluster,
+        folder.path(),
+        &topic,
+        std::iter::once(all.clone()),
+    );
+    let nodes = node::cluster(1);
+    let table = nodes.url(&nodes.keyspace(), "create=true");
+    for group in ["group=first", "group=second"] {
+        let url = plain(&cluster, &topic, group);
+        let arguments = ["consume", &url, "--until-end", "--raw", "-o", &table];
+        let read = ran(folder.path(), &arguments);
+        assert_eq!(read.code, Some(0), "{read:?}");
+    }
+    let stored = ran(folder.path(), &["read", &table, "--raw", "-q"]);
+    let options = ["parse", "-", "--date", "2026-11-30", "--raw", "-q"];
+    let parsed = fed(folder.path(), &options, &all);
+    let sorted = |ran: &Ran| {
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let mut rows: Vec<_> = rows(&ran.out).iter().map(ToString::to_string).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let (stored, parsed) = (sorted(&stored), sorted(&parsed));
+    assert_eq!(stored.len(), parsed.len());
+    for (stored, parsed) in stored.iter().zip(&parsed) {
+        assert_eq!(stored, parsed);
+    }
 }
 
 pub(crate) fn what_is_not_there_yet_is_waited_for() {

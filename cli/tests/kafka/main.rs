@@ -8,6 +8,9 @@
 mod broker;
 mod consume;
 mod load;
+#[path = "../cassandra/node.rs"]
+#[allow(dead_code, reason = "the tests of Cassandra use more of it")]
+mod node;
 mod page;
 #[path = "../cli/program.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
@@ -82,6 +85,10 @@ fn main() -> ExitCode {
             consume::a_large_text_passes_through_a_topic,
         ),
         (
+            "through_a_topic_into_cassandra",
+            consume::through_a_topic_into_cassandra,
+        ),
+        (
             "killed_at_random_moments",
             consume::killed_at_random_moments,
         ),
@@ -98,6 +105,7 @@ fn main() -> ExitCode {
     let trials = trials.map(|(name, test)| trial(name, listing, test));
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     broker::stop_all();
+    node::stop_all();
     conclusion.exit_code()
 }
 
@@ -107,6 +115,7 @@ fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
         false if !set("CI", "true") && !set("DUMPSTREAM_KAFKA", "1") => {
             Err("DUMPSTREAM_KAFKA=1 starts real brokers".to_owned())
         }
+        false if name.ends_with("cassandra") => broker::available().and(node::available()),
         false => broker::available(),
     };
     given::trial(name, &[available, tool("openssl")], move || {
