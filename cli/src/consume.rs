@@ -39,8 +39,8 @@ pub(super) struct Consume {
     /// instance=NAME, credentials=FILE, sasl=MECHANISM, tls=CA.pem, tls_cert=FILE, tls_key=FILE.
     #[arg(value_name = "URL")]
     topics: Topics,
-    /// End when everything that is in the topics at the start is read and stored. It waits for brokers
-    /// that do not answer and for topics that do not exist yet.
+    /// End when the group has read and stored everything that is in the topics at the start. It waits
+    /// for brokers that do not answer, topics that do not exist yet, and the group's other consumers.
     #[arg(long)]
     until_end: bool,
     /// Treat the last record as complete after this much silence.

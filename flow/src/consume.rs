@@ -8,6 +8,7 @@
 //! group. It pauses its partitions instead.
 
 mod context;
+mod ends;
 mod group;
 mod look;
 mod ours;

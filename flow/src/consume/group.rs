@@ -56,17 +56,13 @@ impl Reading {
             {
                 partition.next = Some(offset);
             }
-            if self.options.until_end {
-                let marks = self.consumer.fetch_watermarks(topic, *number, ANSWER);
-                partition.until = marks.ok().map(|(_, high)| high);
-            }
             debug!(topic, number, "A partition was assigned.");
             self.partitions.push(partition);
         }
         if let Err(error) = assign(&self.consumer, &starts) {
             debug!(%error, "Partitions were not taken over.");
         }
-        self.assigned |= !self.partitions.is_empty();
+        self.find_ends();
         // A topic that is missing stays so.
         if !self.partitions.is_empty() && self.waiting.take_if(|waiting| waiting.brokers).is_some()
         {

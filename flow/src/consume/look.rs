@@ -8,9 +8,10 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::MAX_TEXTS;
-use super::context::Context;
+use super::context::{Context, Place};
+use super::ends::Ends;
 use super::partition::Partition;
-use super::reading::{ANSWER, Reading};
+use super::reading::{ANSWER, EVERY, Reading};
 use super::text::Done;
 use super::waiting::Waiting;
 use crate::run::Error;
@@ -61,14 +62,15 @@ impl Reading {
                 false => text.task.is_none() && !text.is_open() && text.unanswered().is_none(),
             });
         }
-        if self.options.until_end {
-            for partition in self.partitions.iter_mut().filter(|p| p.until.is_none()) {
-                let (topic, number) = &partition.place;
-                let marks = self.consumer.fetch_watermarks(topic, *number, ANSWER);
-                partition.until = marks.ok().map(|(_, high)| high);
-            }
-        }
+        self.find_ends();
         self.remind();
+    }
+
+    /// Finds out where reading is to end, if it is.
+    pub(super) fn find_ends(&mut self) {
+        if self.options.until_end && self.ends.is_none() {
+            self.ends = Ends::find(&self.consumer, &self.topics.names, ANSWER);
+        }
     }
 
     /// Reports again what is waited for, or that it is over.
@@ -181,18 +183,24 @@ impl Reading {
         lag
     }
 
-    /// Whether all that was in the topics at the start is handed on.
-    pub(super) fn is_at_end(&self) -> bool {
-        let ended = |partition: &Partition| {
-            partition.ended
-                || partition
-                    .until
-                    .is_some_and(|until| partition.next >= Some(until))
+    /// Whether all that was in the topics at the start is handed on, by us or by others of the group.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        let (Some(ends), None) = (&self.ends, self.since) else {
+            return false;
         };
-        // A topic that is missing is not at its end.
-        let there = self.waiting.as_ref().is_none_or(|waiting| waiting.brokers);
-        let any = there && !self.partitions.is_empty();
-        any && self.since.is_none() && self.partitions.iter().all(ended)
+        let reached = |partition: &Partition| {
+            partition.ended || ends.reached(&partition.place, partition.next)
+        };
+        if !self.partitions.iter().all(reached) {
+            return false;
+        }
+        // What others have to do takes its time.
+        if self.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
+            return false;
+        }
+        self.asked = Some(Instant::now());
+        let ours = |place: &Place| self.partitions.iter().any(|p| p.place == *place);
+        ends.others_reached(&self.consumer, ours, ANSWER)
     }
 
     /// Looks at an error of the consumer.

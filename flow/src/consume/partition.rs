@@ -26,8 +26,6 @@ pub(super) struct Partition {
     pub(super) committed: Option<i64>,
     /// When it was last asked why offsets are missing.
     pub(super) asked: Option<Instant>,
-    /// Where it ended when reading began, if reading ends there.
-    pub(super) until: Option<i64>,
     /// It has no more messages.
     pub(super) ended: bool,
     /// The topic has other partitions, too.
@@ -46,7 +44,6 @@ impl Partition {
             next: None,
             committed: None,
             asked: None,
-            until: None,
             ended: false,
             several: false,
             texts: Vec::new(),

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::context::{Change, Context};
+use super::ends::Ends;
 use super::ours::Ours;
 use super::partition::{Partition, named};
 use super::text::{Done, Name, PIECE, Text};
@@ -32,7 +33,7 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 pub(super) const LINGER: Duration = Duration::from_millis(5);
 
 /// How often offsets are committed, and figures are looked at.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// How long a full text is waited for before the partitions are paused: a pause throws away what
 /// librdkafka has fetched ahead, and a poll must not be missing for minutes.
@@ -56,8 +57,6 @@ pub(super) struct Reading {
     pub(super) partitions: Vec<Partition>,
     /// The partition of the last message.
     pub(super) last: usize,
-    /// Partitions were given to us at least once.
-    pub(super) assigned: bool,
     pub(super) paused: bool,
     /// Tasks of texts whose partitions are gone.
     pub(super) leaving: Vec<JoinHandle<Done>>,
@@ -65,6 +64,9 @@ pub(super) struct Reading {
     pub(super) since: Option<Instant>,
     pub(super) waiting: Option<Waiting>,
     pub(super) said_json: bool,
+    /// Where reading ends, once that is known, and when others were last asked how far they are.
+    pub(super) ends: Option<Ends>,
+    pub(super) asked: Option<Instant>,
     pub(super) consumed: Consumed,
 }
 
@@ -116,12 +118,13 @@ impl Reading {
             origins,
             partitions: Vec::new(),
             last: 0,
-            assigned: false,
             paused: false,
             leaving: Vec::new(),
             since: None,
             waiting: None,
             said_json: false,
+            ends: None,
+            asked: None,
             consumed: Consumed::default(),
         })
     }
