@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dumpstream::spell::visible;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::statistics::Broker;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
+
+/// How long a question to the brokers may take.
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// A topic and the number of a partition.
 pub(super) type Place = (String, i32);
@@ -167,6 +172,17 @@ pub(super) fn assign(
         RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
         _ => consumer.assign(partitions),
     }
+}
+
+/// The numbers of a topic's partitions, none if it does not exist; `None`: the brokers do not say.
+pub(super) fn partitions(consumer: &BaseConsumer<Context>, topic: &str) -> Option<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER).ok()?;
+    let topic = metadata.topics().first()?;
+    let partitions = topic
+        .partitions()
+        .iter()
+        .filter(|_| topic.error().is_none());
+    Some(partitions.map(MetadataPartition::id).collect())
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,12 +1,11 @@
 //! Where reading ends, if it is to end with what is in the topics at the start.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::{Context, Place};
+use super::context::{ANSWER, Context, Place, partitions};
 
 /// The end of every partition of the topics, whoever of the group reads it.
 #[derive(Debug)]
@@ -14,25 +13,15 @@ pub(super) struct Ends(HashMap<Place, i64>);
 
 impl Ends {
     /// Asks the brokers; `None`: they do not say, or a topic is missing.
-    pub(super) fn find(
-        consumer: &BaseConsumer<Context>,
-        topics: &[String],
-        timeout: Duration,
-    ) -> Option<Ends> {
+    pub(super) fn find(consumer: &BaseConsumer<Context>, topics: &[String]) -> Option<Ends> {
         let mut ends = HashMap::new();
         for name in topics {
-            let metadata = consumer.fetch_metadata(Some(name), timeout).ok()?;
-            let topic = metadata.topics().first()?;
-            if topic.error().is_some() || topic.partitions().is_empty() {
-                return None;
-            }
-            for partition in topic.partitions() {
-                let (low, high) = consumer
-                    .fetch_watermarks(name, partition.id(), timeout)
-                    .ok()?;
+            let numbers = partitions(consumer, name).filter(|numbers| !numbers.is_empty())?;
+            for number in numbers {
+                let (low, high) = consumer.fetch_watermarks(name, number, ANSWER).ok()?;
                 // An empty one has no end to come to.
                 if high > low {
-                    ends.insert((name.clone(), partition.id()), high);
+                    ends.insert((name.clone(), number), high);
                 }
             }
         }
@@ -51,7 +40,6 @@ impl Ends {
         &self,
         consumer: &BaseConsumer<Context>,
         ours: impl Fn(&Place) -> bool,
-        timeout: Duration,
     ) -> bool {
         let mut others = TopicPartitionList::new();
         for (topic, number) in self.0.keys().filter(|place| !ours(place)) {
@@ -60,7 +48,7 @@ impl Ends {
         if others.count() == 0 {
             return true;
         }
-        let Ok(committed) = consumer.committed_offsets(others, timeout) else {
+        let Ok(committed) = consumer.committed_offsets(others, ANSWER) else {
             return false;
         };
         committed.elements().iter().all(|element| {

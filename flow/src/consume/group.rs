@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::Consumed;
-use super::context::{Place, assign, unassign};
+use super::context::{ANSWER, Place, assign, partitions, unassign};
 use super::partition::Partition;
-use super::reading::{ANSWER, LINGER, Reading, TICK, created_anew};
+use super::reading::{LINGER, Reading, TICK, created_anew};
 use super::topics::From;
 use crate::run::messages::End;
 
@@ -76,11 +76,7 @@ impl Reading {
 
     /// Whether a topic has several partitions.
     fn several(&self, topic: &str) -> bool {
-        let known = self.consumer.fetch_metadata(Some(topic), ANSWER).ok();
-        let known = known
-            .as_ref()
-            .and_then(|metadata| metadata.topics().first());
-        known.is_some_and(|topic| topic.partitions().len() > 1)
+        partitions(&self.consumer, topic).is_some_and(|known| known.len() > 1)
     }
 
     /// Where reading begins; `None`: it is to stop.

@@ -8,19 +8,17 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::MAX_TEXTS;
-use super::context::{Context, Place};
+use super::context::{Context, Place, partitions};
 use super::ends::Ends;
 use super::partition::Partition;
-use super::reading::{ANSWER, EVERY, Reading};
+use super::reading::{EVERY, Reading};
 use super::text::Done;
 use super::waiting::Waiting;
 use crate::run::Error;
+use crate::sink::waiting::REMIND;
 
 /// A text without messages for this long ends once it is answered.
 const IDLE: Duration = Duration::from_secs(300);
-
-/// What is waited for is reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
 
 impl Reading {
     /// Once a second: what has ended, what is answered, how far the brokers are ahead.
@@ -69,7 +67,7 @@ impl Reading {
     /// Finds out where reading is to end, if it is.
     pub(super) fn find_ends(&mut self) {
         if self.options.until_end && self.ends.is_none() {
-            self.ends = Ends::find(&self.consumer, &self.topics.names, ANSWER);
+            self.ends = Ends::find(&self.consumer, &self.topics.names);
         }
     }
 
@@ -200,7 +198,7 @@ impl Reading {
         }
         self.asked = Some(Instant::now());
         let ours = |place: &Place| self.partitions.iter().any(|p| p.place == *place);
-        ends.others_reached(&self.consumer, ours, ANSWER)
+        ends.others_reached(&self.consumer, ours)
     }
 
     /// Looks at an error of the consumer.
@@ -309,11 +307,6 @@ impl Reading {
 
 /// The topics that do not exist, as far as the brokers say.
 fn missing(consumer: &BaseConsumer<Context>, names: &[String]) -> Vec<String> {
-    let exists = |name: &str| {
-        let metadata = consumer.fetch_metadata(Some(name), ANSWER).ok()?;
-        let topic = metadata.topics().first()?;
-        Some(topic.error().is_none() && !topic.partitions().is_empty())
-    };
-    let missing = names.iter().filter(|name| exists(name) == Some(false));
-    missing.cloned().collect()
+    let is_missing = |name: &&String| partitions(consumer, name).is_some_and(|p| p.is_empty());
+    names.iter().filter(is_missing).cloned().collect()
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::context::{Change, Context};
+use super::context::{ANSWER, Change, Context};
 use super::ends::Ends;
 use super::ours::Ours;
 use super::partition::{Partition, named};
@@ -38,9 +38,6 @@ pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// How long a full text is waited for before the partitions are paused: a pause throws away what
 /// librdkafka has fetched ahead, and a poll must not be missing for minutes.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a question to the brokers may take.
-pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// The most kilobytes that librdkafka fetches ahead.
 const AHEAD: &str = "32768";

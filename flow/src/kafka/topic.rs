@@ -16,7 +16,7 @@ use super::answers::Answers;
 use super::fault;
 use super::message::Message;
 use crate::sink::patience::Abandoned;
-use crate::sink::waiting::{POLL, Waiting};
+use crate::sink::waiting::{POLL, REMIND, Waiting};
 
 /// How long librdkafka collects messages for a batch that is not full, milliseconds. While requests
 /// are in flight it collects anyway; at the end of a write this is what the last batch waits.
@@ -49,9 +49,6 @@ const GLANCE: usize = 64;
 
 /// After so long without an acknowledgement the brokers are asked why.
 const STILL: Duration = Duration::from_secs(3);
-
-/// Refusals that last are reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
 
 /// A topic that is written to.
 pub(super) struct Topic {

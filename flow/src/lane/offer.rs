@@ -102,7 +102,7 @@ impl Shared {
         let (name, rows) = (&self.name, self.options.rows.plural());
         match say {
             Say::Nothing => {}
-            Say::Drops if self.options.on_full == Some(OnFull::Drop) => {
+            Say::Drops if self.may_drop() => {
                 warn!("{name} cannot keep up; dropping {rows}.");
             }
             Say::Drops => warn!(

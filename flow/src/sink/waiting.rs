@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// Time between two checks for something that does not exist yet.
 pub(crate) const POLL: Duration = Duration::from_secs(1);
 
-/// What is waited for is reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
+/// What lasts is reported again after this time.
+pub(crate) const REMIND: Duration = Duration::from_secs(60);
 
 /// What a sink waits for.
 #[derive(Debug)]

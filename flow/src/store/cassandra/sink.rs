@@ -34,7 +34,7 @@ use crate::causes::causes;
 use crate::clock;
 use crate::rejects::Rejects;
 use crate::sink::context::SinkContext;
-use crate::sink::waiting::Waiting;
+use crate::sink::waiting::{REMIND, Waiting};
 use crate::sink::{BoxFuture, Sink, SinkError, Written};
 
 /// The minimum time between the starts of two writes: a request of many rows costs hardly more than
@@ -43,9 +43,6 @@ const LINGER: Duration = Duration::from_millis(50);
 
 /// A cluster without failures for this long has recovered.
 const CALM: Duration = Duration::from_secs(2);
-
-/// Failures that last are reported again after this time.
-const REMIND: Duration = Duration::from_secs(60);
 
 /// The sink of a URL `cassandra://…`.
 pub(crate) struct Cassandra {
