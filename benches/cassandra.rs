@@ -39,10 +39,6 @@ use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 const BATCHES: usize = 64;
 const SINGLES: usize = 512;
 
-fn amount(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 fn main() {
     // `cargo test --benches` and `cargo bench -- --test` run it too, and there is nothing to test.
     let asked = |name: &str| std::env::args().any(|a| a == name);
@@ -57,8 +53,8 @@ fn main() {
         return;
     }
     let _nodes = Nodes;
-    let rows = amount("DUMPSTREAM_CASSANDRA_ROWS", 200_000) as u64;
-    let rounds = amount("DUMPSTREAM_CASSANDRA_ROUNDS", 3);
+    let rows = given::amount("DUMPSTREAM_CASSANDRA_ROWS", 200_000) as u64;
+    let rounds = given::amount("DUMPSTREAM_CASSANDRA_ROUNDS", 3);
     let bench = Bench::new(rows);
     println!("{rows} rows, {rounds} rounds, one node");
     // The server's compiler needs a while.

@@ -25,10 +25,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-fn amount(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 /// Ends the brokers, however the bench ends.
 struct Brokers;
 
@@ -49,8 +45,8 @@ fn main() {
         return;
     }
     let _brokers = Brokers;
-    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 500_000);
-    let rounds = amount("DUMPSTREAM_KAFKA_ROUNDS", 5);
+    let records = given::amount("DUMPSTREAM_KAFKA_RECORDS", 500_000);
+    let rounds = given::amount("DUMPSTREAM_KAFKA_ROUNDS", 5);
     println!("{records} records of two lines, {rounds} rounds, one broker");
     for (what, lines) in [("a line a message", true), ("a record a message", false)] {
         let bench = Bench::new(records, lines);

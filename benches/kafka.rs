@@ -30,10 +30,6 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 /// Each has a partition of its own, or shares one.
 const SENSORS: usize = 6;
 
-fn amount(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 fn main() {
     // `cargo test --benches` and `cargo bench -- --test` run it too, and there is nothing to test.
     let asked = |name: &str| std::env::args().any(|a| a == name);
@@ -50,8 +46,8 @@ fn main() {
         return;
     }
     let _brokers = Brokers;
-    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 500_000);
-    let rounds = amount("DUMPSTREAM_KAFKA_ROUNDS", 5);
+    let records = given::amount("DUMPSTREAM_KAFKA_RECORDS", 500_000);
+    let rounds = given::amount("DUMPSTREAM_KAFKA_ROUNDS", 5);
     let bench = Bench::new(records);
     println!("{records} records, {rounds} rounds, one broker");
     // The broker's compiler needs a while.

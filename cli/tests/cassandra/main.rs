@@ -24,9 +24,7 @@ mod text;
 mod three;
 
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use given::tool;
 use libtest_mimic::{Arguments, Trial};
@@ -114,45 +112,21 @@ fn main() -> ExitCode {
 fn trial(name: &'static str, listing: bool, needs: &[Result<(), String>], test: fn()) -> Trial {
     let available = match listing {
         true => Ok(()),
-        false if !set("CI", "true") && !set("DUMPSTREAM_CASSANDRA", "1") => {
+        false if !given::asked("DUMPSTREAM_CASSANDRA") => {
             Err("DUMPSTREAM_CASSANDRA=1 starts real nodes".to_owned())
         }
         false => node::available(),
     };
     let needs = [&[available], needs].concat();
-    given::trial(name, &needs, move || {
-        let begun = Instant::now();
-        let (ended, watch) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-                println!("{name} hangs");
-                node::stop_all();
-                std::process::exit(1);
-            }
-        });
-        test();
-        drop(ended);
-        println!("{:.1?}", begun.elapsed());
-        Ok(())
-    })
-}
-
-fn set(name: &str, value: &str) -> bool {
-    std::env::var(name).is_ok_and(|v| v == value)
-}
-
-/// A number of the environment.
-fn amount(name: &str, default: u64) -> u64 {
-    let text = std::env::var(name);
-    text.map_or(default, |text| text.parse().expect("a number"))
+    given::watched(name, &needs, (LONGEST, node::stop_all), test)
 }
 
 /// How many rows the tests of load write.
 pub(crate) fn rows() -> u64 {
-    amount("DUMPSTREAM_CASSANDRA_ROWS", 60_000)
+    given::amount("DUMPSTREAM_CASSANDRA_ROWS", 60_000)
 }
 
 /// How many faults nodes suffer.
 pub(crate) fn faults() -> u64 {
-    amount("DUMPSTREAM_CASSANDRA_FAULTS", 6)
+    given::amount("DUMPSTREAM_CASSANDRA_FAULTS", 6)
 }

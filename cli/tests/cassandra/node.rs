@@ -1,11 +1,11 @@
 //! A real cluster on this machine: one node or three.
 
 use std::cell::Cell;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use given::Script;
 
 /// What a single node has beside the script's settings: a limit that a row can break. Three nodes
 /// have their own, since what mends a replica would break it too.
@@ -23,36 +23,14 @@ pub(crate) struct Cluster {
     keyspaces: Cell<u32>,
 }
 
-fn script(arguments: &[&str]) -> Command {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cassandra/cluster.sh");
-    let mut command = Command::new(script);
-    command
-        .args(arguments)
-        .env("CASS_DATA", data())
-        .stdin(Stdio::null());
-    command
-}
-
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cassandra")
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let output = script(arguments).output();
-    output.unwrap_or_else(|e| panic!("cluster.sh {arguments:?}: {e}"))
-}
-
-#[track_caller]
-fn must(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "cluster.sh {arguments:?}: {}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
+fn script() -> Script {
+    Script {
+        file: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cassandra/cluster.sh"),
+        data: (
+            "CASS_DATA",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("cassandra"),
+        ),
+    }
 }
 
 /// Whether a cluster can be started here, and if not, why.
@@ -65,11 +43,7 @@ fn look() -> Result<(), String> {
     if !cfg!(target_os = "linux") {
         return Err("no Linux, which has 127.0.0.2 and 127.0.0.3".to_owned());
     }
-    let java = std::env::var_os("JAVA").unwrap_or_else(|| "java".into());
-    let version = Command::new(java).arg("-version").output();
-    let version = version.map_err(|_| "no java")?;
-    let version = String::from_utf8_lossy(&version.stderr).into_owned();
-    let number = version.split('"').nth(1).unwrap_or_default();
+    let number = given::java()?;
     if !["11.", "17."].iter().any(|v| number.starts_with(v)) {
         return Err(format!("java is {number}, and Cassandra needs 11 or 17"));
     }
@@ -80,32 +54,12 @@ fn look() -> Result<(), String> {
             return Err(format!("127.0.0.{n}:9042 is taken"));
         }
     }
-    let installed = run(&["install"]);
-    match installed.status.success() {
-        true => Ok(()),
-        // Without mvn, or without a way to Maven Central.
-        false => Err(format!(
-            "no jars: {}",
-            String::from_utf8_lossy(&[installed.stdout, installed.stderr].concat())
-                .lines()
-                .last()
-                .unwrap_or_default()
-        )),
-    }
+    script().install()
 }
 
 /// Ends every node.
 pub(crate) fn stop_all() {
-    for n in 1..=3 {
-        let n = n.to_string();
-        if data().join(format!("node{n}/pid")).exists() {
-            run(&["resume", &n]);
-            run(&["kill", &n]);
-            run(&["gone", &n]);
-        }
-    }
-    // There is none where nothing was started.
-    fs::remove_dir_all(data()).ok();
+    script().stop_all();
 }
 
 /// Of a node behind a proxy: where it tells drivers that it is.
@@ -136,9 +90,9 @@ fn shared(nodes: u8, proxied: bool) -> MutexGuard<'static, Cluster> {
         }
     } else {
         for n in 1..=nodes {
-            run(&["resume", &n.to_string()]);
+            script().run(&["resume", &n.to_string()]);
             if std::net::TcpStream::connect((format!("127.0.0.{n}"), 9042)).is_err() {
-                run(&["kill", &n.to_string()]);
+                script().run(&["kill", &n.to_string()]);
                 cluster.start(n);
             }
         }
@@ -176,8 +130,8 @@ impl Cluster {
         let limits = SETTINGS.iter().filter(|_| self.nodes == 1);
         let settings = limits.chain(more).copied().chain(elsewhere);
         let start = ["start", n.as_str()].into_iter().chain(settings);
-        must(&start.collect::<Vec<_>>());
-        must(&["wait", &n, START]);
+        script().must(&start.collect::<Vec<_>>());
+        script().must(&["wait", &n, START]);
     }
 
     /// Whoever comes next gets a new one.
@@ -188,38 +142,38 @@ impl Cluster {
 
     /// `kill -9`.
     pub(crate) fn kill(&self, n: u8) {
-        must(&["kill", &n.to_string()]);
-        must(&["gone", &n.to_string()]);
+        script().must(&["kill", &n.to_string()]);
+        script().must(&["gone", &n.to_string()]);
     }
 
     /// Asks a node to end.
     pub(crate) fn stop(&self, n: u8) {
-        must(&["stop", &n.to_string()]);
-        must(&["gone", &n.to_string()]);
+        script().must(&["stop", &n.to_string()]);
+        script().must(&["gone", &n.to_string()]);
     }
 
     /// Stops a node's process for a time.
     pub(crate) fn pause(&self, n: u8, time: Duration) {
-        must(&["pause", &n.to_string()]);
+        script().must(&["pause", &n.to_string()]);
         std::thread::sleep(time);
-        must(&["resume", &n.to_string()]);
+        script().must(&["resume", &n.to_string()]);
     }
 
     /// Stops two nodes' processes for a time.
     pub(crate) fn pause_two(&self, nodes: [u8; 2], time: Duration) {
         for n in nodes {
-            must(&["pause", &n.to_string()]);
+            script().must(&["pause", &n.to_string()]);
         }
         std::thread::sleep(time);
         for n in nodes {
-            must(&["resume", &n.to_string()]);
+            script().must(&["resume", &n.to_string()]);
         }
     }
 
     /// Waits until a node sees all of them, and none is down.
     pub(crate) fn settle(&self) {
         for _ in 0..120 {
-            let status = run(&["nodetool", "1", "status"]);
+            let status = script().run(&["nodetool", "1", "status"]);
             let status = String::from_utf8_lossy(&status.stdout).into_owned();
             let up = status.lines().filter(|l| l.starts_with("UN ")).count();
             if up == usize::from(self.nodes) {

@@ -4,19 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The blocks of a page: what stands behind their fence, and their lines.
-fn blocks(page: &str) -> Vec<(&str, String)> {
-    let mut blocks = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(about) = line.strip_prefix("```") {
-            let text = lines.by_ref().take_while(|line| *line != "```");
-            blocks.push((about, text.map(|line| format!("{line}\n")).collect()));
-        }
-    }
-    blocks
-}
-
 /// Runs one line of a shell with our program on its path: all that it prints.
 fn shell(folder: &Path, line: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_dumpstream"));
@@ -39,7 +26,7 @@ fn the_page_shows_what_is_seen() {
     let page = given::project().join("docs/own-field.md");
     let page = fs::read_to_string(page).unwrap();
     let mut commands = 0;
-    for (about, text) in blocks(&page) {
+    for (about, text) in given::blocks(&page) {
         if about != "console" {
             let (_, name) = about.split_once(' ').unwrap();
             fs::write(folder.path().join(name), text).unwrap();

@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use given::Script;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -75,40 +75,14 @@ fn port() -> u16 {
     port.map_or(9092, |port| port.parse().expect("a port"))
 }
 
-fn script(arguments: &[&str]) -> Command {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/cluster.sh");
-    let mut command = Command::new(script);
-    command
-        .args(arguments)
-        .env("KAFKA_DATA", data())
-        .stdin(Stdio::null());
-    command
-}
-
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka")
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let output = script(arguments).output();
-    output.unwrap_or_else(|e| panic!("cluster.sh {arguments:?}: {e}"))
-}
-
-#[track_caller]
-fn must(arguments: &[&str]) -> String {
-    succeeded(arguments, run(arguments))
-}
-
-#[track_caller]
-fn succeeded(arguments: &[&str], output: Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "cluster.sh {arguments:?}: {}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
+fn script() -> Script {
+    Script {
+        file: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/cluster.sh"),
+        data: (
+            "KAFKA_DATA",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka"),
+        ),
+    }
 }
 
 /// Whether a cluster can be started here, and if not, why.
@@ -121,11 +95,7 @@ fn look() -> Result<(), String> {
     if !cfg!(target_os = "linux") {
         return Err("no Linux, which has 127.0.0.2 and 127.0.0.3".to_owned());
     }
-    let java = std::env::var_os("JAVA").unwrap_or_else(|| "java".into());
-    let version = Command::new(java).arg("-version").output();
-    let version = version.map_err(|_| "no java")?;
-    let version = String::from_utf8_lossy(&version.stderr).into_owned();
-    let number = version.split('"').nth(1).unwrap_or_default();
+    let number = given::java()?;
     let major: Option<u32> = number.split('.').next().and_then(|n| n.parse().ok());
     if major.is_none_or(|major| major < 17) {
         return Err(format!("java is {number}, and Kafka needs 17"));
@@ -137,18 +107,7 @@ fn look() -> Result<(), String> {
             return Err(format!("127.0.0.{n}:{} is taken", port()));
         }
     }
-    let installed = run(&["install"]);
-    match installed.status.success() {
-        true => Ok(()),
-        // Without mvn, or without a way to Maven Central.
-        false => Err(format!(
-            "no jars: {}",
-            String::from_utf8_lossy(&[installed.stdout, installed.stderr].concat())
-                .lines()
-                .last()
-                .unwrap_or_default()
-        )),
-    }
+    script().install()
 }
 
 fn answers(n: u8) -> bool {
@@ -157,16 +116,7 @@ fn answers(n: u8) -> bool {
 
 /// Ends every broker.
 pub(crate) fn stop_all() {
-    for n in 1..=3 {
-        let n = n.to_string();
-        if data().join(format!("node{n}/pid")).exists() {
-            run(&["resume", &n]);
-            run(&["kill", &n]);
-            run(&["gone", &n]);
-        }
-    }
-    // There is none where nothing was started.
-    fs::remove_dir_all(data()).ok();
+    script().stop_all();
 }
 
 /// A cluster of one or of three brokers, all up; the other one ends if it runs.
@@ -182,9 +132,9 @@ pub(crate) fn cluster(brokers: u8) -> MutexGuard<'static, Cluster> {
         (1..=brokers).for_each(|n| cluster.wait(n));
     }
     for n in 1..=brokers {
-        run(&["resume", &n.to_string()]);
+        script().run(&["resume", &n.to_string()]);
         if !answers(n) {
-            run(&["kill", &n.to_string()]);
+            script().run(&["kill", &n.to_string()]);
             cluster.start(n);
         }
     }
@@ -200,35 +150,35 @@ impl Cluster {
 
     /// Starts a broker: one of three answers only when there are two.
     pub(crate) fn begin(&self, n: u8) {
-        must(&["start", &n.to_string(), &self.brokers.to_string()]);
+        script().must(&["start", &n.to_string(), &self.brokers.to_string()]);
     }
 
     pub(crate) fn wait(&self, n: u8) {
-        must(&["wait", &n.to_string(), &PATIENCE.as_secs().to_string()]);
+        script().must(&["wait", &n.to_string(), &PATIENCE.as_secs().to_string()]);
     }
 
     /// `kill -9`.
     pub(crate) fn kill(&self, n: u8) {
-        must(&["kill", &n.to_string()]);
-        must(&["gone", &n.to_string()]);
+        script().must(&["kill", &n.to_string()]);
+        script().must(&["gone", &n.to_string()]);
     }
 
     /// Asks a broker to end.
     pub(crate) fn stop(&self, n: u8) {
-        must(&["stop", &n.to_string()]);
-        must(&["gone", &n.to_string()]);
+        script().must(&["stop", &n.to_string()]);
+        script().must(&["gone", &n.to_string()]);
     }
 
     /// Stops a broker's process for a time.
     pub(crate) fn pause(&self, n: u8, time: Duration) {
-        must(&["pause", &n.to_string()]);
+        script().must(&["pause", &n.to_string()]);
         thread::sleep(time);
-        must(&["resume", &n.to_string()]);
+        script().must(&["resume", &n.to_string()]);
     }
 
     /// Where its certificates are: `ca.pem`, `alice.pem`, `alice.key`.
     pub(crate) fn certificates(&self) -> PathBuf {
-        data().join("tls")
+        script().data.1.join("tls")
     }
 
     /// The URL of a topic, its parameters behind it; `listener` is 0 (plain), 2 (TLS), 3 (SASL over
@@ -390,7 +340,8 @@ impl Cluster {
         let class = "org.apache.kafka.tools.ConsoleProducer";
         let arguments = ["tool", class, "--bootstrap-server", &bootstrap];
         let arguments = [&arguments[..], &["--topic", topic], more].concat();
-        let mut producer = script(&arguments)
+        let mut producer = script()
+            .command(&arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -403,7 +354,7 @@ impl Cluster {
         // It ends well even when it could not send: it says so.
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!said.contains("ERROR"), "{said}");
-        succeeded(&arguments, output);
+        script().succeeded(&arguments, &output);
     }
 
     /// What `kafka-console-consumer` shows of so many messages from the beginning.
@@ -414,7 +365,7 @@ impl Cluster {
         let arguments = ["tool", class, "--bootstrap-server", &bootstrap];
         let which = ["--from-beginning", "--max-messages", &messages];
         let arguments = [&arguments[..], &["--topic", topic], &which, more].concat();
-        must(&arguments)
+        script().must(&arguments)
     }
 }
 

@@ -11,8 +11,8 @@ use given::Random;
 use rusqlite::Connection;
 
 use crate::broker::{Cluster, cluster};
+use crate::node;
 use crate::program::{Ran, Running, dumpstream, fed, ran, until};
-use crate::{amount, node};
 
 /// Records of two lines, with stamps that say all.
 fn text(records: u64) -> String {
@@ -188,8 +188,8 @@ pub(crate) fn what_the_brokers_deleted_is_told() {
 pub(crate) fn killed_at_random_moments() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
-    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
-    let kills = amount("DUMPSTREAM_KAFKA_KILLS", 20);
+    let records = given::amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
+    let kills = given::amount("DUMPSTREAM_KAFKA_KILLS", 20);
     let topic = keyed(&cluster, records);
     // As the same member: a group waits for 10 s for one that was killed.
     let url = plain(&cluster, &topic, "group=killed&instance=one");
@@ -210,7 +210,7 @@ pub(crate) fn killed_at_random_moments() {
 pub(crate) fn two_of_a_group_one_of_them_killed() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
-    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
+    let records = given::amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
     let topic = keyed(&cluster, records);
     let url = plain(&cluster, &topic, "group=two");
     let start = || {
@@ -358,7 +358,7 @@ pub(crate) fn a_large_text_passes_through_a_topic() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
     let topic = cluster.topic(1);
-    let records = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
+    let records = given::amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
     let all = text(records).into_bytes();
     let sent = std::iter::once(all.clone());
     listen(&cluster, folder.path(), &topic, sent);
@@ -374,7 +374,7 @@ pub(crate) fn through_a_topic_into_cassandra() {
     let cluster = cluster(1);
     let folder = tempfile::tempdir().unwrap();
     let topic = cluster.topic(1);
-    let all = text(amount("DUMPSTREAM_KAFKA_RECORDS", 20_000)).into_bytes();
+    let all = text(given::amount("DUMPSTREAM_KAFKA_RECORDS", 20_000)).into_bytes();
     listen(
         &cluster,
         folder.path(),

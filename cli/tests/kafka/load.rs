@@ -6,7 +6,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::amount;
 use crate::broker::cluster;
 use crate::consume::has_all;
 use crate::program::{Running, dumpstream, ran};
@@ -17,8 +16,8 @@ const PIECES: u64 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) fn each_record_once() {
-    let count = amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
-    let faults = amount("DUMPSTREAM_KAFKA_FAULTS", 6);
+    let count = given::amount("DUMPSTREAM_KAFKA_RECORDS", 100_000);
+    let faults = given::amount("DUMPSTREAM_KAFKA_FAULTS", 6);
     let cluster = cluster(3);
     let folder = tempfile::tempdir().unwrap();
     let topic = cluster.topic(6);

@@ -22,9 +22,7 @@ mod sink;
 mod text;
 
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use given::tool;
 use libtest_mimic::{Arguments, Trial};
@@ -112,35 +110,12 @@ fn main() -> ExitCode {
 fn trial(name: &'static str, listing: bool, test: fn()) -> Trial {
     let available = match listing {
         true => Ok(()),
-        false if !set("CI", "true") && !set("DUMPSTREAM_KAFKA", "1") => {
+        false if !given::asked("DUMPSTREAM_KAFKA") => {
             Err("DUMPSTREAM_KAFKA=1 starts real brokers".to_owned())
         }
         false if name.ends_with("cassandra") => broker::available().and(node::available()),
         false => broker::available(),
     };
-    given::trial(name, &[available, tool("openssl")], move || {
-        let begun = Instant::now();
-        let (ended, watch) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-                println!("{name} hangs");
-                broker::stop_all();
-                std::process::exit(1);
-            }
-        });
-        test();
-        drop(ended);
-        println!("{:.1?}", begun.elapsed());
-        Ok(())
-    })
-}
-
-fn set(name: &str, value: &str) -> bool {
-    std::env::var(name).is_ok_and(|v| v == value)
-}
-
-/// A number of the environment.
-pub(crate) fn amount(name: &str, default: u64) -> u64 {
-    let text = std::env::var(name);
-    text.map_or(default, |text| text.parse().expect("a number"))
+    let needs = [available, tool("openssl")];
+    given::watched(name, &needs, (LONGEST, broker::stop_all), test)
 }

@@ -20,19 +20,6 @@ const PROGRAMS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The blocks of a page: what stands behind their fence, and their lines.
-fn blocks(page: &str) -> Vec<(&str, String)> {
-    let mut blocks = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if let Some(about) = line.strip_prefix("```") {
-            let text = lines.by_ref().take_while(|line| *line != "```");
-            blocks.push((about, text.map(|line| format!("{line}\n")).collect()));
-        }
-    }
-    blocks
-}
-
 /// Runs lines of a shell with our program and Kafka's on its path: all that they print.
 fn shell(folder: &Path, lines: &str) -> String {
     let ours = Path::new(env!("CARGO_BIN_EXE_dumpstream"));
@@ -71,7 +58,7 @@ pub(crate) fn the_page_shows_what_is_seen() {
     let bless = std::env::var_os("BLESS").is_some();
     let mut blessed = page.clone();
     let mut compared = 0;
-    for (about, text) in blocks(&page) {
+    for (about, text) in given::blocks(&page) {
         match about {
             "sh" => drop(shell(folder.path(), &text)),
             "console" => {

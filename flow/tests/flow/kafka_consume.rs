@@ -1,12 +1,13 @@
 //! Topics of librdkafka's own cluster in this process, read into sinks that fail on cue.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dumpstream::{Namespace, Origin, Packets, Parser};
 use dumpstream_flow::consume::{ConsumeOptions, Consumed, Topics, consume};
-use dumpstream_flow::{BoxFuture, OnFull, Sink, SinkError, Station, Written};
+use dumpstream_flow::{BoxFuture, Counters, OnFull, Sink, SinkError, Station, Written};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
@@ -585,6 +586,24 @@ async fn torn_records_are_counted() {
     assert!(consumed.summary.to_string().contains("9 packets torn"));
 }
 
+/// Reads the topic to its end into a database.
+async fn stored(broker: &Broker, group: &str, file: &Path) -> (Consumed, Counters) {
+    let station = Station::builder(Parser::new(Namespace::tcpdump()).unwrap())
+        .identity(true)
+        .output(format!("sqlite:{}", file.display()).parse().unwrap())
+        .open()
+        .unwrap();
+    let options = ConsumeOptions {
+        until_end: true,
+        ..ConsumeOptions::default()
+    };
+    let url = broker.url(&format!("t?group={group}"));
+    let consumed = consume(url, options, &station, origin).await;
+    station.drain().await;
+    let (_, counters) = station.lanes().counters().next().unwrap();
+    (consumed, counters)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_streams_of_one_sensor_miss_no_row_of_each_other() {
     let broker = Broker::new("t", 1);
@@ -606,20 +625,8 @@ async fn two_streams_of_one_sensor_miss_no_row_of_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.db");
     for (group, new) in [("a", 2000), ("b", 0)] {
-        let station = Station::builder(Parser::new(Namespace::tcpdump()).unwrap())
-            .identity(true)
-            .output(format!("sqlite:{}", file.display()).parse().unwrap())
-            .open()
-            .unwrap();
-        let options = ConsumeOptions {
-            until_end: true,
-            ..ConsumeOptions::default()
-        };
-        let url = broker.url(&format!("t?group={group}"));
-        let consumed = consume(url, options, &station, origin).await;
-        station.drain().await;
+        let (consumed, counters) = stored(&broker, group, &file).await;
         assert_eq!(consumed.summary.records, 2000);
-        let (_, counters) = station.lanes().counters().next().unwrap();
         assert_eq!((counters.delivered, counters.present), (2000, 2000 - new));
     }
 }
@@ -662,20 +669,8 @@ async fn a_database_knows_what_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.db");
     for (group, present) in [("a", 0), ("b", 500)] {
-        let station = Station::builder(Parser::new(Namespace::tcpdump()).unwrap())
-            .identity(true)
-            .output(format!("sqlite:{}", file.display()).parse().unwrap())
-            .open()
-            .unwrap();
-        let options = ConsumeOptions {
-            until_end: true,
-            ..ConsumeOptions::default()
-        };
-        let url = broker.url(&format!("t?group={group}"));
-        let consumed = consume(url, options, &station, origin).await;
-        station.drain().await;
+        let (consumed, counters) = stored(&broker, group, &file).await;
         assert_eq!(consumed.summary.records, 500);
-        let (_, counters) = station.lanes().counters().next().unwrap();
         assert_eq!((counters.delivered, counters.present), (500, present));
         let database = rusqlite::Connection::open(&file).unwrap();
         let found = database.query_row(
