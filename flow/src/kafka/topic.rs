@@ -57,6 +57,9 @@ pub(super) struct Topic {
     answers: Answers,
     abandoned: Abandoned,
     producer: Option<ThreadedProducer<Answers>>,
+    /// The producer's largest batch.
+    batch: usize,
+    /// None until the brokers have told them.
     limits: Option<Limits>,
     /// Messages handed over, of all writes, and how many of them were answered when that was last
     /// looked at.
@@ -115,6 +118,7 @@ impl Topic {
             answers: answers.clone(),
             abandoned: abandoned.clone(),
             producer: None,
+            batch: BATCH,
             limits: None,
             sent: 0,
             answered: 0,
@@ -124,7 +128,7 @@ impl Topic {
             refused: 0,
             refused_told: None,
         };
-        topic.produce(BATCH).map_err(|e| e.to_string())?;
+        topic.produce().map_err(|e| e.to_string())?;
         Ok(topic)
     }
 
@@ -184,43 +188,42 @@ impl Topic {
             self.producer = None;
         }
         if self.producer.is_none() {
-            let batch = self.limits.map_or(BATCH, |limits| limits.batch);
-            self.produce(batch).map_err(|e| e.to_string())?;
+            self.produce().map_err(|e| e.to_string())?;
         }
         self.check()?;
-        if self.limits.is_none() {
-            let limits = self.limits();
-            self.limits = Some(limits);
-            if limits.batch < BATCH {
-                self.produce(limits.batch).map_err(|e| e.to_string())?;
-            }
+        let batch = self.limits.map_or(BATCH, |limits| limits.batch);
+        if batch != self.batch {
+            self.batch = batch;
+            self.produce().map_err(|e| e.to_string())?;
         }
         Ok(())
     }
 
-    fn produce(&mut self, batch: usize) -> KafkaResult<()> {
+    fn produce(&mut self) -> KafkaResult<()> {
         let mut config = self.config.clone();
-        config.set("batch.size", batch.to_string());
+        config.set("batch.size", self.batch.to_string());
         let producer = config.create_with_context(self.answers.clone())?;
         self.producer = Some(producer);
         Ok(())
     }
 
-    /// What the topic's settings say, or Kafka's defaults if we may not read them.
-    fn limits(&self) -> Limits {
-        let asked = self.settings();
-        let read = |settings: &BTreeMap<String, String>, name: &str| -> Option<usize> {
-            settings.get(name)?.parse().ok()
+    /// Reads the topic's settings; takes Kafka's defaults if we may not read them. A broker that does
+    /// not answer is asked again the next time.
+    fn read_limits(&mut self) {
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::debug!(sink = %self.address.text, %error,
+                    "Cannot read the topic's settings.");
+                return;
+            }
         };
-        let settings = asked.unwrap_or_else(|error| {
-            tracing::debug!(sink = %self.address.text, %error, "Cannot read the topic's settings.");
-            BTreeMap::new()
-        });
-        let most = read(&settings, "max.message.bytes").unwrap_or(BATCH + BATCH_HEAD);
-        Limits {
+        let read = |name: &str| -> Option<usize> { settings.get(name)?.parse().ok() };
+        let most = read("max.message.bytes").unwrap_or(BATCH + BATCH_HEAD);
+        self.limits = Some(Limits {
             batch: most.saturating_sub(BATCH_HEAD).clamp(1, BATCH),
-            in_sync: read(&settings, "min.insync.replicas").unwrap_or(1),
-        }
+            in_sync: read("min.insync.replicas").unwrap_or(1),
+        });
     }
 
     fn settings(&self) -> KafkaResult<BTreeMap<String, String>> {
@@ -243,17 +246,20 @@ impl Topic {
     }
 
     /// Whether the topic can be written to, as far as the brokers know.
-    fn check(&self) -> Result<(), String> {
+    fn check(&mut self) -> Result<(), String> {
         let Some(producer) = &self.producer else {
             return Ok(());
         };
         let name = &self.address.topic;
         let asked = producer.client().fetch_metadata(Some(name), ASK);
         let metadata = asked.map_err(|error| self.silent(&error))?;
-        match metadata.topics().first() {
-            Some(topic) => self.state(topic),
-            None => Err(fault::missing(name)),
+        let Some(topic) = metadata.topics().first() else {
+            return Err(fault::missing(name));
+        };
+        if self.limits.is_none() && topic.error().is_none() {
+            self.read_limits();
         }
+        self.state(topic)
     }
 
     fn silent(&self, error: &KafkaError) -> String {
