@@ -140,6 +140,13 @@ impl Origin {
         self
     }
 
+    /// Sets the ordinal of the first packet, which is otherwise 1: for one who reads a text from its
+    /// middle.
+    pub fn record(mut self, first: u64) -> Origin {
+        self.next = first;
+        self
+    }
+
     /// Makes packets carry hashes of the stream's text: other captures may begin with the same record,
     /// and a store that compares these tells them apart.
     pub fn contents(mut self) -> Origin {

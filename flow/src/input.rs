@@ -96,7 +96,7 @@ impl Input {
         }
         let regular = about.is_file().then_some(about.len());
         let name = path.file_name().unwrap_or(path.as_os_str());
-        let mut input = Input::recognised(through(file, regular))?;
+        let mut input = Input::new(through(file, regular))?;
         let name = name.to_string_lossy();
         let bare = ["gz", "zst"].iter().find_map(|end| {
             let bare = name.strip_suffix(end)?.strip_suffix('.')?;
@@ -114,10 +114,14 @@ impl Input {
     /// # Errors
     /// The error of a decompressor. Errors of reading are returned with the text.
     pub fn stdin() -> io::Result<Input> {
-        Input::recognised(Box::new(io::stdin()))
+        Input::new(Box::new(io::stdin()))
     }
 
-    fn recognised(reader: Box<dyn Read + Send>) -> io::Result<Input> {
+    /// What any reader gives. Waits for the first bytes.
+    ///
+    /// # Errors
+    /// The error of a decompressor. Errors of reading are returned with the text.
+    pub fn new(reader: Box<dyn Read + Send>) -> io::Result<Input> {
         let mut begun = Begun::new(reader);
         let mut packed = false;
         for _ in 0..LAYERS {
@@ -308,7 +312,7 @@ mod tests {
     }
 
     fn read(bytes: Vec<u8>) -> (Vec<u8>, Option<String>) {
-        let input = Input::recognised(Box::new(Slow(Cursor::new(bytes)))).unwrap();
+        let input = Input::new(Box::new(Slow(Cursor::new(bytes)))).unwrap();
         let mut text = Vec::new();
         let end = input.text().unwrap().read_to_end(&mut text);
         (text, end.err().map(|e| e.to_string()))

@@ -25,11 +25,7 @@ use crate::summary::Summary;
 
 mod again;
 mod error;
-#[cfg_attr(
-    not(feature = "kafka"),
-    expect(dead_code, reason = "topics are the only messages so far")
-)]
-pub(crate) mod messages;
+pub mod messages;
 mod placed;
 mod room;
 mod source;

@@ -13,18 +13,18 @@ use dumpstream::{Origin, Packets, Parser, Place, TimeSource};
 
 /// One message of a text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Message {
+pub struct Message {
     /// Where it begins in the text.
-    pub(crate) at: u64,
+    pub at: u64,
     /// Its ordinal in the stream, from 1.
-    pub(crate) record: u64,
+    pub record: u64,
     /// The last ordinal before it of a message of the same sensor in another text; 0: there is
     /// none.
-    pub(crate) other: u64,
+    pub other: u64,
     /// When it was sent, in nanoseconds since 1970 UTC.
-    pub(crate) arrival: i64,
+    pub arrival: i64,
     /// The time of its record, if it says so.
-    pub(crate) time: Option<(i64, TimeSource)>,
+    pub time: Option<(i64, TimeSource)>,
 }
 
 /// How a text ends.
@@ -40,7 +40,7 @@ pub(crate) enum End {
 
 /// The messages of a text, which whoever reads it adds to and takes from.
 #[derive(Debug, Default)]
-pub(crate) struct Messages {
+pub struct Messages {
     known: Mutex<VecDeque<Message>>,
     end: AtomicU8,
     /// Its lines may be spread over several texts.
@@ -50,7 +50,8 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    pub(crate) fn new(numbered: bool) -> Messages {
+    /// Without any; `numbered`: the numbers of `-#` are those of one tcpdump.
+    pub fn new(numbered: bool) -> Messages {
         Messages {
             numbered,
             ..Messages::default()
@@ -58,11 +59,12 @@ impl Messages {
     }
 
     /// Adds those of text that is about to be read.
-    pub(crate) fn add(&self, messages: &mut Vec<Message>) {
+    pub fn add(&self, messages: &mut Vec<Message>) {
         self.lock().extend(messages.drain(..));
     }
 
     /// Forgets those that end before this byte. Returns the one that holds it.
+    #[cfg(feature = "kafka")]
     pub(crate) fn forget(&self, answered: u64) -> Option<Message> {
         let mut known = self.lock();
         while known.get(1).is_some_and(|next| next.at <= answered) {
@@ -72,6 +74,7 @@ impl Messages {
     }
 
     /// Sets how the text ends; before its end is sent.
+    #[cfg(feature = "kafka")]
     pub(crate) fn ends(&self, end: End) {
         self.end.store(end as u8, Ordering::Release);
     }
@@ -85,6 +88,7 @@ impl Messages {
     }
 
     /// Declares that lines of one record may have come in several texts.
+    #[cfg(feature = "kafka")]
     pub(crate) fn spreads(&self) {
         self.spread.store(true, Ordering::Relaxed);
     }
@@ -107,7 +111,7 @@ impl Messages {
 
 /// Gives the records of one text their places.
 #[derive(Debug)]
-pub(super) struct Placing {
+pub struct Placing {
     /// As it was given, without a record.
     origin: Origin,
     stream: String,
@@ -125,7 +129,8 @@ struct Stream {
 }
 
 impl Placing {
-    pub(super) fn new(origin: Origin, stream: &str) -> Placing {
+    /// Into this stream; `origin` says the sensor and the zone.
+    pub fn new(origin: Origin, stream: &str) -> Placing {
         Placing {
             origin,
             stream: stream.to_owned(),
@@ -135,7 +140,7 @@ impl Placing {
     }
 
     /// Places packets. They are several batches, one a stream, if messages have several records.
-    pub(super) fn place(
+    pub fn place(
         &mut self,
         messages: &Messages,
         (mut packets, style): (Packets, Style),
@@ -214,7 +219,8 @@ impl Placing {
             // Where another text of the sensor has messages in between, they may be records.
             let follows = match *last {
                 0 => record - 1,
-                last if message.other > last => record - 1,
+                // Or it comes again, or the rows of a table are in no order.
+                last if message.other > last || last >= record => record - 1,
                 last => last,
             };
             *last = record;
