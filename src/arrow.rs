@@ -65,7 +65,8 @@ pub struct RecordBatches {
 #[derive(Debug)]
 struct Made {
     schema: SchemaRef,
-    fields: Vec<Cells>,
+    /// Each with the place of its column in the namespace.
+    fields: Vec<(usize, Cells)>,
     /// `sensor`, `stream`, `record`, `time_source`, if they were asked for.
     identity: Option<[Cells; 4]>,
     truncated: Cells,
@@ -75,10 +76,20 @@ struct Made {
 impl RecordBatches {
     /// Of packets of this namespace.
     pub fn new(namespace: &Namespace) -> RecordBatches {
+        let (name, hash) = (namespace.namespace.clone(), namespace.hash());
+        RecordBatches::of(name, hash, namespace.columns())
+    }
+
+    /// Of packets with these columns; `hash` is that of their namespace.
+    pub fn of(
+        namespace: impl Into<String>,
+        hash: u64,
+        columns: impl Into<Vec<Column>>,
+    ) -> RecordBatches {
         RecordBatches {
-            namespace: namespace.namespace.clone(),
-            hash: namespace.hash(),
-            columns: namespace.columns(),
+            namespace: namespace.into(),
+            hash,
+            columns: columns.into(),
             identity: false,
             raw: false,
             signed: false,
@@ -99,8 +110,10 @@ impl RecordBatches {
         self
     }
 
-    /// Without unsigned integers and dictionaries, which Spark does not know: ports are `Int32`, and
-    /// every text is `Utf8`.
+    /// Without what Spark does not know, unsigned integers, dictionaries, times of day and nanoseconds:
+    /// ports are `Int32`, every text and a time of day is `Utf8`, and a timestamp has microseconds.
+    /// Beside `time` stands `time_ns`, `Int64` nanoseconds since 1970 UTC, and so for every other
+    /// timestamp, unless the namespace has a field of that name.
     pub fn plain(mut self) -> RecordBatches {
         self.signed = true;
         self
@@ -141,7 +154,8 @@ impl RecordBatches {
         self.rows = 0;
         let made = self.made();
         let identity = made.identity.iter_mut().flatten();
-        let cells = made.fields.iter_mut().chain(identity);
+        let fields = made.fields.iter_mut().map(|(_, cells)| cells);
+        let cells = fields.chain(identity);
         let cells = cells.chain([&mut made.truncated]).chain(&mut made.raw);
         let arrays = cells.map(Cells::take).collect();
         RecordBatch::try_new(made.schema.clone(), arrays).expect("its columns are of the schema")
@@ -162,6 +176,8 @@ impl RecordBatches {
         let kind = |column: &Column| match (kind(column), self.signed) {
             (Kind::Port, true) => Kind::Int,
             (Kind::Enumeration, true) => Kind::Text,
+            (Kind::Time, true) => Kind::Clock,
+            (Kind::Timestamp, true) => Kind::Micros,
             (kind, _) => kind,
         };
         let name = match self.signed {
@@ -177,9 +193,16 @@ impl RecordBatches {
             fields.push(Field::new(name, kind.arrow(), nullable).with_metadata(metadata));
             Cells::new(kind)
         };
-        let cells = self.columns.iter();
-        let cells = cells.map(|column| add(&column.name, kind(column), true, &column.doc));
-        let cells = cells.collect();
+        let mut cells = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            let kind = kind(column);
+            cells.push((at, add(&column.name, kind, true, &column.doc)));
+            let name = format!("{}_ns", column.name);
+            if kind == Kind::Micros && !self.columns.iter().any(|other| other.name == name) {
+                let doc = format!("`{}` in nanoseconds since 1970 UTC", column.name);
+                cells.push((at, add(&name, Kind::Bigint, true, &doc)));
+            }
+        }
         let identity = self.identity.then(|| {
             [
                 add("sensor", name, false, "the sender of the text"),
@@ -214,11 +237,11 @@ impl RecordBatches {
 impl Made {
     fn push(&mut self, packets: &Packets) {
         let inner = &*packets.0;
-        let mut block = Block::new(self.fields.len());
+        let mut block = Block::new(packets.columns().len());
         for rows in inner.rows.chunks(block::ROWS) {
             block.fill(inner, rows);
-            for (column, cells) in self.fields.iter_mut().enumerate() {
-                let (present, values) = block.column(column, rows.len());
+            for (column, cells) in &mut self.fields {
+                let (present, values) = block.column(*column, rows.len());
                 cells.extend(inner, present, values);
             }
             let all = u64::MAX >> (block::ROWS - rows.len());

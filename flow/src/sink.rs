@@ -18,6 +18,8 @@ pub(crate) mod file;
 pub(crate) mod hangup;
 pub(crate) mod jsonl;
 pub(crate) mod null;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 pub(crate) mod parts;
 pub(crate) mod patience;
 pub(crate) mod scheme;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, Time64NanosecondType,
-    TimestampNanosecondType, UInt16Type,
+    TimestampMicrosecondType, TimestampNanosecondType, UInt16Type,
 };
 use arrow_array::{ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -35,7 +35,11 @@ pub(super) enum Kind {
     Inet,
     Mac,
     Time,
+    /// A time of day as text.
+    Clock,
     Timestamp,
+    /// A timestamp without its nanoseconds.
+    Micros,
 }
 
 impl Kind {
@@ -56,7 +60,7 @@ impl Kind {
 
     pub(super) fn arrow(self) -> DataType {
         match self {
-            Kind::Text | Kind::Inet | Kind::Mac => DataType::Utf8,
+            Kind::Text | Kind::Inet | Kind::Mac | Kind::Clock => DataType::Utf8,
             Kind::Enumeration => {
                 DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
             }
@@ -67,6 +71,7 @@ impl Kind {
             Kind::Bool => DataType::Boolean,
             Kind::Time => DataType::Time64(TimeUnit::Nanosecond),
             Kind::Timestamp => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            Kind::Micros => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
 }
@@ -91,7 +96,9 @@ enum Values {
     Inet(Strings, Box<Addresses>),
     Mac(Strings, Text),
     Time(Vec<i64>),
+    Clock(Strings, Text),
     Timestamp(Vec<i64>),
+    Micros(Vec<i64>),
 }
 
 impl Cells {
@@ -107,7 +114,9 @@ impl Cells {
             Kind::Inet => Values::Inet(Strings::default(), Box::default()),
             Kind::Mac => Values::Mac(Strings::default(), Text::new()),
             Kind::Time => Values::Time(Vec::new()),
+            Kind::Clock => Values::Clock(Strings::default(), Text::new()),
             Kind::Timestamp => Values::Timestamp(Vec::new()),
+            Kind::Micros => Values::Micros(Vec::new()),
         };
         Cells {
             present: Bits::default(),
@@ -137,6 +146,9 @@ impl Cells {
             Values::Bigint(numbers) | Values::Time(numbers) | Values::Timestamp(numbers) => {
                 numbers.extend(cells.iter().map(|cell| *cell as i64));
             }
+            Values::Micros(numbers) => {
+                numbers.extend(cells.iter().map(|cell| (*cell as i64).div_euclid(1_000)));
+            }
             Values::Port(numbers) => numbers.extend(cells.iter().map(|cell| *cell as u16)),
             Values::Real(numbers) => numbers.extend(cells.iter().map(|cell| f64::from_bits(*cell))),
             Values::Bool(bits) => {
@@ -145,6 +157,13 @@ impl Cells {
             }
             Values::Inet(strings, addresses) => each().for_each(|(present, cell)| {
                 strings.push(present.then(|| addresses.text(inner.cell_inet(cell))));
+            }),
+            Values::Clock(strings, text) => each().for_each(|(present, cell)| {
+                strings.push(present.then(|| {
+                    text.out.clear();
+                    text.clock(cell as i64);
+                    spelt(&text.out)
+                }));
             }),
             Values::Mac(strings, text) => each().for_each(|(present, cell)| {
                 strings.push(present.then(|| {
@@ -172,9 +191,10 @@ impl Cells {
         let present = NullBuffer::new(self.present.take());
         let nulls = (present.null_count() > 0).then_some(present);
         match &mut self.values {
-            Values::Text(strings, _) | Values::Inet(strings, _) | Values::Mac(strings, _) => {
-                Arc::new(strings.take(nulls))
-            }
+            Values::Text(strings, _)
+            | Values::Inet(strings, _)
+            | Values::Mac(strings, _)
+            | Values::Clock(strings, _) => Arc::new(strings.take(nulls)),
             Values::Enumeration(names, _) => Arc::new(names.take(nulls)),
             Values::Int(numbers) => Arc::new(take::<Int32Type>(numbers, nulls)),
             Values::Bigint(numbers) => Arc::new(take::<Int64Type>(numbers, nulls)),
@@ -184,6 +204,10 @@ impl Cells {
             Values::Time(numbers) => Arc::new(take::<Time64NanosecondType>(numbers, nulls)),
             Values::Timestamp(numbers) => {
                 let instants = take::<TimestampNanosecondType>(numbers, nulls);
+                Arc::new(instants.with_timezone("UTC"))
+            }
+            Values::Micros(numbers) => {
+                let instants = take::<TimestampMicrosecondType>(numbers, nulls);
                 Arc::new(instants.with_timezone("UTC"))
             }
         }

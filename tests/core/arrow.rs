@@ -3,11 +3,12 @@
 use dumpstream::arrow::RecordBatches;
 use dumpstream::arrow::arrow_array::cast::AsArray;
 use dumpstream::arrow::arrow_array::types::{
-    Float64Type, Int32Type, Int64Type, Time64NanosecondType, TimestampNanosecondType, UInt16Type,
+    Float64Type, Int32Type, Int64Type, Time64NanosecondType, TimestampMicrosecondType,
+    TimestampNanosecondType, UInt16Type,
 };
 use dumpstream::arrow::arrow_array::{Array, RecordBatch};
 use dumpstream::arrow::arrow_schema::{DataType, TimeUnit};
-use dumpstream::{Namespace, Origin, Packets, Reader, Value};
+use dumpstream::{Namespace, Origin, Packets, Parser, Reader, Value};
 
 fn packets(text: &[u8]) -> Vec<Packets> {
     let reader = Reader::new(text).origin(Origin::new("gate"));
@@ -35,6 +36,11 @@ fn value(column: &dyn Array, row: usize) -> Option<String> {
             .as_primitive::<Time64NanosecondType>()
             .value(row)
             .to_string(),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => {
+            assert_eq!(&**zone, "UTC");
+            let instants = column.as_primitive::<TimestampMicrosecondType>();
+            instants.value(row).to_string()
+        }
         DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) => {
             assert_eq!(&**zone, "UTC");
             column
@@ -56,16 +62,22 @@ fn expected(value: Value<'_>) -> String {
 
 fn compare(all: &[Packets], batch: &RecordBatch) {
     let rows = all.iter().flat_map(Packets::iter);
-    let names = batch.schema();
     let mut count = 0;
     for (row, packet) in rows.enumerate() {
-        for (i, column) in packet_columns(all).iter().enumerate() {
-            assert_eq!(
-                value(batch.column(i), row),
-                packet.value(i).map(expected),
-                "{column} of row {row}, {}",
-                names.field(i).data_type()
-            );
+        for (i, name) in packet_columns(all).iter().enumerate() {
+            let column = batch.column_by_name(name).unwrap();
+            let found = value(column, row);
+            let mut wanted = packet.value(i).map(expected);
+            if let Some(column) = batch.column_by_name(&format!("{name}_ns")) {
+                assert_eq!(value(column, row), wanted, "{name}_ns of row {row}");
+                let micros = |ns: String| ns.parse::<i64>().unwrap().div_euclid(1_000);
+                wanted = wanted.map(|ns| micros(ns).to_string());
+            } else if let (Some(Value::Time(ns)), DataType::Utf8) =
+                (packet.value(i), column.data_type())
+            {
+                wanted = Some(Value::Time(ns).to_string());
+            }
+            assert_eq!(found, wanted, "{name} of row {row}, {}", column.data_type());
         }
         let other = |name: &str| value(batch.column_by_name(name).unwrap(), row).unwrap();
         assert_eq!(other("sensor"), packet.sensor());
@@ -148,8 +160,33 @@ fn the_schema_says_what_fields_are() {
     assert_eq!(schema.metadata()["hash"], hash);
     // Spark has no unsigned integers.
     let plain = RecordBatches::new(&Namespace::tcpdump()).plain().schema();
-    assert_eq!(
-        plain.field_with_name("source_port").unwrap().data_type(),
-        &DataType::Int32
-    );
+    let kind = |name: &str| plain.field_with_name(name).unwrap().data_type();
+    assert_eq!(kind("source_port"), &DataType::Int32);
+    assert_eq!(kind("protocol"), &DataType::Utf8);
+    assert_eq!(kind("time_ns"), &DataType::Int64);
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    assert_eq!(kind("time"), &time);
+}
+
+#[test]
+fn plain_times_of_a_namespace_of_ones_own() {
+    let namespace: Namespace = r#"{"namespace": "mine", "fields": [
+        {"name": "seen", "in": "head", "regex": "^(\\S+)", "type": "timestamp"},
+        {"name": "at", "in": "head", "regex": "^(\\S+)", "type": "time"},
+        {"name": "told", "in": "head", "regex": "^(\\S+)", "type": "timestamp"},
+        {"name": "told_ns", "in": "head", "regex": "length (\\d+)", "type": "int"}
+    ]}"#
+    .parse()
+    .unwrap();
+    let text = given::udp("22:13:20.123456", 1, "10.0.0.1.1", "10.0.0.2.2", 0);
+    let mut batches = RecordBatches::new(&namespace).plain();
+    let reader = Reader::new(text.as_bytes()).parser(Parser::new(namespace).unwrap());
+    reader.for_each(|packets| batches.push(&packets.unwrap()));
+    let batch = batches.take();
+    let of = |name: &str| value(batch.column_by_name(name).unwrap(), 0);
+    assert_eq!(of("at").as_deref(), Some("22:13:20.123456"));
+    assert_eq!(of("seen_ns").as_deref(), Some("80000123456000"));
+    assert_eq!(of("seen").as_deref(), Some("80000123456"));
+    // The name is taken.
+    assert_eq!(of("told_ns").as_deref(), Some("28"));
 }

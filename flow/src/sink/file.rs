@@ -13,7 +13,7 @@ use super::hangup::Hangup;
 use super::parts::UrlParts;
 use super::patience::Abandoned;
 use super::scheme::Opening;
-use super::writer::{Course, Writer};
+use super::writer::{Course, Store, Writer};
 use super::{BoxFuture, Sink, SinkError, Written};
 use crate::place::RowEnd;
 
@@ -97,7 +97,18 @@ impl FileSink {
         let abandoned = Abandoned::default();
         let files = Files::new(url, out, format, &abandoned)?;
         let course = files.course();
-        let writer = Writer::spawn(url, abandoned, files)?;
+        FileSink::of(url, files, course, abandoned, hangup)
+    }
+
+    /// One that a store of its own writes, which says in `course` how far it has come.
+    pub(crate) fn of(
+        url: &str,
+        store: impl Store,
+        course: Course,
+        abandoned: Abandoned,
+        hangup: &Hangup,
+    ) -> Result<FileSink, SinkError> {
+        let writer = Writer::spawn(url, abandoned, store)?;
         writer.reopens(hangup);
         Ok(FileSink { writer, course })
     }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use super::context::SinkContext;
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::parts::UrlParts;
 use super::scheme::{Opening, Scheme};
 use super::{OnFull, Sink, SinkError, csv, file, jsonl, null};
@@ -30,6 +32,12 @@ fn built_in() -> Vec<Scheme> {
             .endings(&["db", "sqlite", "sqlite3", "db3"]),
         #[cfg(not(feature = "sqlite"))]
         Scheme::absent("sqlite", "sqlite"),
+        #[cfg(feature = "parquet")]
+        Scheme::new("parquet", parquet::FORM, parquet::read)
+            .parameters(file::PARAMETERS)
+            .endings(&["parquet"]),
+        #[cfg(not(feature = "parquet"))]
+        Scheme::absent("parquet", "parquet"),
         #[cfg(feature = "cassandra")]
         Scheme::new("cassandra", cassandra::FORM, cassandra::read)
             .parameters(cassandra::PARAMETERS)

@@ -8,6 +8,8 @@ mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_consume;
 mod lane;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod receiver;
 mod sqlite;
 #[cfg(feature = "tls")]

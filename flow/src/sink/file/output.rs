@@ -159,12 +159,7 @@ impl Output {
             Place::Rotated(rotated) => rotated.file(),
         };
         let device = file.map(|file| file.metadata().is_ok_and(|about| !about.is_file()));
-        let passing = match error {
-            SinkError::Io { source, .. } => source.kind() != ErrorKind::FileTooLarge,
-            SinkError::Refused { .. } => true,
-            _ => false,
-        };
-        passing && !device.unwrap_or(matches!(self.place, Place::Stream(_)))
+        passes(error) && !device.unwrap_or(matches!(self.place, Place::Stream(_)))
     }
 
     /// The number of bytes to write in one call.
@@ -328,9 +323,18 @@ impl Output {
     }
 }
 
+/// Whether an error of a file may pass.
+pub(crate) fn passes(error: &SinkError) -> bool {
+    match error {
+        SinkError::Io { source, .. } => source.kind() != ErrorKind::FileTooLarge,
+        SinkError::Refused { .. } => true,
+        _ => false,
+    }
+}
+
 /// Makes the names in a folder last.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
@@ -340,7 +344,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// A folder cannot be opened there.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
