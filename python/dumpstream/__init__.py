@@ -79,7 +79,8 @@ def read(
     - ``keep_payload``: payload lines.
     - ``identity``: the columns ``sensor``, ``stream``, ``record`` and ``time_source``.
     - ``raw``: the column ``raw``, each record's own text.
-    - ``plain``: no dictionaries and no unsigned integers, for engines that have none.
+    - ``plain``: no dictionaries, unsigned integers, times of day or nanoseconds, for engines that
+      have none: ``time`` has microseconds, and ``time_ns`` is an integer beside it.
     - ``rows``: the least number of rows of a batch, but for the last.
 
     The interpreter is free for other threads while text is parsed. Bytes that belong to no packet

@@ -41,7 +41,8 @@ class Store:
     def write(self, batch: pa.RecordBatch, column: str) -> None: ...
     def close(self) -> dict[str, int]: ...
 
-Scan = tuple[int, bytes, bytes, int, bool, bool]
+Scan = tuple[int, bytes, bytes, int, bool]
+Before = Optional[tuple[bytes, str]]
 
 def read(setup: Setup, source: Any, *, path: Optional[str] = None, rows: int) -> Reading: ...
 def parse_batch(
@@ -51,7 +52,7 @@ def divisible(path: str) -> bool: ...
 def scan(setup: Setup, path: str, begin: int, end: int) -> Scan: ...
 def fold(
     setup: Setup, path: str, scans: Sequence[Scan]
-) -> tuple[str, list[tuple[int, Optional[str]]]]: ...
+) -> tuple[str, list[tuple[int, Before]]]: ...
 def read_range(
     setup: Setup,
     path: str,
@@ -60,6 +61,6 @@ def read_range(
     *,
     stream: str,
     record: int,
-    date: Optional[str],
+    before: Before,
     rows: int,
 ) -> Reading: ...

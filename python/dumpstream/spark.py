@@ -65,12 +65,11 @@ def packets(
 
     def parse(batches: _t.Iterator[_pa.RecordBatch]) -> _t.Iterator[_pa.RecordBatch]:
         compiled = setup.compiled()
-        target = setup.arrow_schema()
         for batch in batches:
             found, without = _dumpstream.parse_batch(compiled, batch, column=column, keep=[])
             if without and unparsed is not None:
                 unparsed.add(without)
-            yield _spark(found, target)
+            yield found
 
     return df.select(column, *placed).mapInArrow(parse, schema)
 
@@ -231,21 +230,6 @@ class _Setup:
     def compiled(self) -> _dumpstream.Setup:
         return _compiled(self.text, self.name, **self.options)
 
-    def arrow_schema(self) -> _pa.Schema:
-        """As Spark has it."""
-        fields = []
-        for field in self.compiled().schema():
-            kind = field.type
-            if _pa.types.is_timestamp(kind):
-                fields.append(_pa.field(field.name, _pa.timestamp("us", "UTC"), field.nullable))
-                if field.name == "time":
-                    fields.append(_pa.field("time_ns", _pa.int64(), field.nullable))
-            elif _pa.types.is_time(kind):
-                fields.append(_pa.field(field.name, _pa.string(), field.nullable))
-            else:
-                fields.append(_pa.field(field.name, kind, field.nullable))
-        return _pa.schema(fields)
-
     def spark_schema(self) -> StructType:
         from pyspark.sql import types as T
 
@@ -257,28 +241,13 @@ class _Setup:
             "bool": T.BooleanType(),
             "timestamp[us, tz=UTC]": T.TimestampType(),
         }
-        docs = {field.name: (field.metadata or {}).get(b"doc") for field in self.compiled().schema()}
 
         def field(of: _pa.Field) -> T.StructField:
-            doc = docs.get(of.name)
+            doc = (of.metadata or {}).get(b"doc")
             metadata = {"comment": doc.decode()} if doc else {}
             return T.StructField(of.name, kinds[str(of.type)], True, metadata)
 
-        return T.StructType([field(of) for of in self.arrow_schema()])
-
-
-def _spark(batch: _pa.RecordBatch, target: _pa.Schema) -> _pa.RecordBatch:
-    """A batch with Spark's types; only times differ."""
-    columns = []
-    for field in target:
-        if field.name == "time_ns" and "time_ns" not in batch.schema.names:
-            columns.append(batch.column("time").cast(_pa.int64()))
-            continue
-        column = batch.column(field.name)
-        if column.type != field.type:
-            column = column.cast(field.type, safe=False)
-        columns.append(column)
-    return _pa.RecordBatch.from_arrays(columns, schema=target)
+        return T.StructType([field(of) for of in self.compiled().schema()])
 
 
 def _places(columns: _t.Sequence[str]) -> list[str]:
@@ -312,19 +281,17 @@ class _Start(_t.NamedTuple):
     end: int = 0
     stream: str | None = None
     record: int = 1
-    date: str | None = None
+    before: tuple[bytes, str] | None = None
 
     def read(self, setup: _Setup) -> _t.Iterator[_pa.RecordBatch]:
-        compiled, target = setup.compiled(), setup.arrow_schema()
+        compiled = setup.compiled()
         if self.stream is None:
-            reading = _dumpstream.read(compiled, None, path=self.path, rows=ROWS)
+            yield from _dumpstream.read(compiled, None, path=self.path, rows=ROWS)
         else:
-            reading = _dumpstream.read_range(
+            yield from _dumpstream.read_range(
                 compiled, self.path, self.begin, self.end, stream=self.stream, record=self.record,
-                date=self.date, rows=ROWS,
+                before=self.before, rows=ROWS,
             )
-        for batch in reading:
-            yield _spark(batch, target)
 
 
 def _files(path: str | _t.Sequence[str]) -> list[str]:
@@ -374,10 +341,10 @@ def _starts(
         if not begins:
             starts.append(_Start(file))
             continue
-        for part, scan, (record, date) in zip(mine, found, begins):
+        for part, scan, (record, before) in zip(mine, found, begins):
             # A record may be longer than a part.
             if scan[0]:
-                starts.append(_Start(file, part.begin, part.end, stream, record, date))
+                starts.append(_Start(file, part.begin, part.end, stream, record, before))
     return starts
 
 

@@ -8,12 +8,12 @@
 //! `read_range` has the packets.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use dumpstream::framing::{CutKind, Framer, Style, Tail};
-use dumpstream::{Origin, Packets, Reader};
+use dumpstream::framing::{Batches, CutKind, Framer, Style, Tail};
+use dumpstream::{AsciiGuard, Origin, Packet, Packets, ReadError, Reader, TimeSource};
 use dumpstream_flow::input::Input;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -28,12 +28,13 @@ use crate::source::Raised;
 /// From what the style of a file is read.
 const BEGIN: u64 = 256 << 10;
 
-/// What a range has: its number of records, the text of the first and of the last, how many days
-/// lie between them, and whether their stamps have no date, or are differences.
-type Scan = (u64, Vec<u8>, Vec<u8>, i64, bool, bool);
+/// What a range has: its number of records; the text of the first and of the last one with a time, and
+/// how many days lie between them; and whether stamps are differences.
+type Scan = (u64, Vec<u8>, Vec<u8>, i64, bool);
 
-/// What must be known to read a range: the ordinal and the date of its first record.
-type Start = (u64, Option<String>);
+/// What must be known to read a range: the ordinal of its first record, and the last one before it
+/// with a time, and its date.
+type Start = (u64, Option<(Vec<u8>, String)>);
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -104,8 +105,12 @@ fn boundary(file: &mut BufReader<File>, at: u64, len: u64, style: Style) -> io::
     }
 }
 
-fn reader(setup: &Setup, range: Range, origin: Origin) -> Reader<Box<dyn Read + Send>> {
-    Reader::new(range.text)
+fn reader(
+    setup: &Setup,
+    text: Box<dyn Read + Send>,
+    origin: Origin,
+) -> Reader<Box<dyn Read + Send>> {
+    Reader::new(text)
         .parser(setup.parser.clone())
         .max_record(setup.max_record)
         .origin(origin)
@@ -136,32 +141,35 @@ pub(crate) fn scan(
         let range = range(&path, begin, end).map_err(failed)?;
         // In UTC no day is longer than another.
         let epoch = jiff::civil::date(2000, 1, 2);
-        let origin = Origin::new("").stream("").date(epoch);
-        let (mut records, mut undated) = (0, false);
-        let (mut first, mut last) = ((Vec::new(), 0), (Vec::new(), 0));
-        let mut differences = range.style.is_none();
-        for packets in reader(setup, range, origin) {
-            let packets = packets.map_err(|error| PyValueError::new_err(error.to_string()))?;
-            let Some(index) = packets.len().checked_sub(1) else {
-                continue;
-            };
-            let of = |index| {
-                let packet = packets.packet(index);
-                (packet.raw().to_vec(), packet.time())
-            };
-            if records == 0 {
-                first = of(0);
+        let mut origin = Origin::new("").stream("").date(epoch);
+        let mut guard = AsciiGuard::new();
+        let mut records = 0;
+        let mut ends: Option<[(Vec<u8>, i64); 2]> = None;
+        for batch in Batches::new(range.text).max_record(setup.max_record) {
+            let mut packets = setup.parser.parse(batch.map_err(failed)?);
+            if guard.check(&packets) {
+                return Err(PyValueError::new_err(ReadError::AsciiText.to_string()));
             }
-            last = of(index);
+            origin.place(&mut packets);
             records += packets.len() as u64;
-            undated |= packets
-                .iter()
-                .any(|packet| packet.time_source().is_undated());
-            // The time of such a record is that of the one before, or counts from it.
-            differences |= packets.packet(0).time() < DAY;
+            let timed = |packet: &Packet<'_>| {
+                let source = packet.time_source();
+                !matches!(source, TimeSource::Previous | TimeSource::Arrival)
+            };
+            let of = |packet: Packet<'_>| (packet.raw().to_vec(), packet.time());
+            let mut backwards = (0..packets.len()).rev().map(|index| packets.packet(index));
+            if let (Some(first), Some(last)) = (packets.iter().find(timed), backwards.find(timed)) {
+                match &mut ends {
+                    Some([_, end]) => *end = of(last),
+                    none => *none = Some([of(first), of(last)]),
+                }
+            }
         }
+        // Which kind they are was guessed, or said.
+        let differences = range.style.is_none() || origin.has_guessed() || setup.has_differences();
+        let [first, last] = ends.unwrap_or_default();
         let days = last.1.div_euclid(DAY) - first.1.div_euclid(DAY);
-        Ok((records, first.0, last.0, days, undated, differences))
+        Ok((records, first.0, last.0, days, differences))
     })
 }
 
@@ -175,69 +183,95 @@ pub(crate) fn fold(
     scans: Vec<Scan>,
 ) -> PyResult<(String, Vec<Start>)> {
     py.detach(|| {
+        let failed = |error: io::Error| os_error(&error, Some(&path.display().to_string()));
         let sensor = sensor_of(&path);
-        let about = std::fs::metadata(&path);
-        let about = about.map_err(|e| os_error(&e, Some(&path.display().to_string())))?;
-        let origin = setup.origin(&sensor);
-        let modified = about.modified().ok();
-        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let origin = match modified {
-            Some(since) => origin.modified(since.as_nanos() as i64),
-            None => origin,
+        let origin = changed(&path, setup.origin(&sensor)).map_err(failed)?;
+        let dated = |date| setup.origin(&sensor).stream("").date(date);
+        let stream = match scans.iter().any(|scan| scan.0 > 0) {
+            true => first_of(setup, &path, origin.clone())?.stream().to_owned(),
+            false => String::new(),
         };
-        let mut stream = String::new();
         let mut starts = Vec::new();
         let mut record = 1;
         // The last record before, and its date.
         let mut before: Option<(&[u8], Date)> = None;
-        for (records, first, last, days, undated, differences) in &scans {
-            if *differences && scans.len() > 1 {
+        for (records, first, last, days, differences) in &scans {
+            if *differences {
                 return Ok((stream, Vec::new()));
             }
-            if *records == 0 {
-                starts.push((record, None));
+            let known = before.map(|(text, date)| (text.to_vec(), date.to_string()));
+            starts.push((record, known));
+            record += records;
+            if first.is_empty() {
                 continue;
             }
             let date = match before {
-                None => {
-                    let packets = placed(setup, &[first], origin.clone());
-                    stream = packets.stream().to_owned();
-                    date_of(setup, &packets, 0)
-                }
-                Some((text, date)) => {
-                    let origin = setup.origin(&sensor).stream("").date(date);
-                    date_of(setup, &placed(setup, &[text, first], origin), 1)
-                }
+                None => date_of(setup, &[first], origin.clone()),
+                Some((text, date)) => date_of(setup, &[text, first], dated(date)),
             };
-            starts.push((record, undated.then(|| date.to_string())));
-            record += records;
-            let span = jiff::Span::new().days(*days);
-            before = Some((last, date.saturating_add(span)));
+            // A stamp with its month says by itself how many days have passed; those of another
+            // year may be more or fewer.
+            let months = first
+                .trim_ascii_start()
+                .first()
+                .is_some_and(u8::is_ascii_alphabetic);
+            let date = match months {
+                true => date_of(setup, &[first, last], dated(date)),
+                false => date.saturating_add(jiff::Span::new().days(*days)),
+            };
+            before = Some((last, date));
         }
         Ok((stream, starts))
     })
 }
 
-/// Records behind each other, parsed and placed.
-fn placed(setup: &Setup, records: &[&[u8]], origin: Origin) -> Packets {
-    let text = records.concat();
-    let mut reader = Reader::new(&text[..])
-        .parser(setup.parser.clone())
-        .max_record(setup.max_record)
-        .origin(origin);
-    let packets = reader.next().expect("a record that was read before");
-    packets.expect("memory can be read")
+/// The first packets of a file.
+fn first_of(setup: &Setup, path: &Path, origin: Origin) -> PyResult<Packets> {
+    let named = |what: &str| PyValueError::new_err(format!("{}: {what}", path.display()));
+    let range = range(path, 0, u64::MAX);
+    let range = range.map_err(|error| os_error(&error, Some(&path.display().to_string())))?;
+    match reader(setup, range.text, origin).next() {
+        Some(Ok(packets)) => Ok(packets),
+        Some(Err(error)) => Err(named(&error.to_string())),
+        None => Err(named("it has changed")),
+    }
 }
 
-fn date_of(setup: &Setup, packets: &Packets, index: usize) -> Date {
-    let time = packets.packet(index.min(packets.len() - 1)).time();
+/// What is known of a file: when it was last written.
+fn changed(path: &Path, origin: Origin) -> io::Result<Origin> {
+    let modified = std::fs::metadata(path)?.modified().ok();
+    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let since = since.and_then(|since| i64::try_from(since.as_nanos()).ok());
+    Ok(match since {
+        Some(since) => origin.modified(since),
+        None => origin,
+    })
+}
+
+/// The date of the last of these records, when they follow one another.
+fn date_of(setup: &Setup, records: &[&[u8]], origin: Origin) -> Date {
+    let text = records.concat();
+    let text: Box<dyn Read + Send> = Box::new(Cursor::new(text));
+    let last = reader(setup, text, origin).last();
+    let last = last.expect("records that were read before");
+    let last = last.expect("memory can be read");
+    let time = last.iter().last().map_or(0, |packet| packet.time());
     let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
     setup.zone().to_datetime(time).date()
 }
 
+/// The origin once it has placed this record.
+fn behind(setup: &Setup, text: &[u8], mut origin: Origin) -> Origin {
+    for batch in Batches::new(text).max_record(setup.max_record) {
+        let batch = batch.expect("memory can be read");
+        origin.place(&mut setup.parser.parse(batch));
+    }
+    origin
+}
+
 /// Reads a range, as [`fold`] says that it starts.
 #[pyfunction]
-#[pyo3(signature = (setup, path, begin, end, *, stream, record, date, rows))]
+#[pyo3(signature = (setup, path, begin, end, *, stream, record, before, rows))]
 #[allow(clippy::too_many_arguments, reason = "a range and its start")]
 pub(crate) fn read_range(
     py: Python<'_>,
@@ -247,23 +281,22 @@ pub(crate) fn read_range(
     end: u64,
     stream: String,
     record: u64,
-    date: Option<&str>,
+    before: Option<(Vec<u8>, String)>,
     rows: usize,
 ) -> PyResult<Reading> {
     let name = path.display().to_string();
-    let opened = py.detach(|| range(&path, begin, end));
-    let range = opened.map_err(|error| os_error(&error, Some(&name)))?;
-    let origin = setup
-        .origin(&sensor_of(&path))
-        .stream(stream)
-        .record(record);
-    let origin = match date {
-        Some(date) => {
+    let failed = |error: io::Error| os_error(&error, Some(&name));
+    let range = py.detach(|| range(&path, begin, end)).map_err(failed)?;
+    let origin = setup.origin(&sensor_of(&path)).stream(stream);
+    let origin = match before {
+        // Its time is what the first ones here go on from.
+        Some((text, date)) => {
             let date: Result<Date, _> = date.parse();
-            origin.date(date.map_err(|e: jiff::Error| PyValueError::new_err(e.to_string()))?)
+            let date = date.map_err(|e: jiff::Error| PyValueError::new_err(e.to_string()))?;
+            behind(setup, &text, origin.date(date).record(record - 1))
         }
-        None => origin,
+        None => changed(&path, origin.record(record)).map_err(failed)?,
     };
-    let reader = reader(setup, range, origin);
+    let reader = reader(setup, range.text, origin);
     Ok(Reading::new(reader, setup, rows, name, Raised::default()))
 }

@@ -146,6 +146,11 @@ impl Setup {
         self.zone.clone()
     }
 
+    /// Whether stamps are said to be differences.
+    pub(crate) fn has_differences(&self) -> bool {
+        self.stamp.is_some()
+    }
+
     /// Whether the records' own text is kept.
     pub(crate) fn has_raw(&self) -> bool {
         self.raw

@@ -1,24 +1,11 @@
-"""What the tests start from: the samples, the program, and its JSON as values."""
+"""The program, to compare with."""
 
-import json
 import os
 import pathlib
-import re
 import subprocess
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "samples"
-
-
-def missing(why):
-    """Skips a test that lacks something; where everything must be there, it fails."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
+from values import ROOT, missing
 
 
 @pytest.fixture(scope="session")
@@ -33,86 +20,3 @@ def dumpstream():
         return subprocess.run(command, check=True, capture_output=True, **more).stdout
 
     return run
-
-
-def objects(text):
-    """The program's JSON Lines: each object without what is false or absent."""
-    return [simple(json.loads(line)) for line in text.splitlines()]
-
-
-def simple(row):
-    return {name: value for name, value in row.items() if value is not None and value is not False}
-
-
-def rows(table):
-    """The rows of a table as the program's JSON has them."""
-    columns = {name: values(table.column(name)) for name in table.column_names}
-    names = list(columns)
-    return [simple(dict(zip(names, row))) for row in zip(*columns.values())]
-
-
-def values(column):
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        assert str(kind) == "timestamp[ns, tz=UTC]"
-        return [stamp(n) for n in column.cast(pa.int64()).to_pylist()]
-    if pa.types.is_time64(kind):
-        return [clock(n) for n in column.cast(pa.int64()).to_pylist()]
-    return column.to_pylist()
-
-
-def clock(n):
-    return None if n is None else f"{digits(n // 10**9)}{fraction(n % 10**9)}"
-
-
-def digits(seconds):
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def fraction(nanoseconds):
-    """Three, six or nine digits, or none."""
-    if nanoseconds == 0:
-        return ""
-    text = f"{nanoseconds:09}"
-    while text.endswith("000"):
-        text = text[:-3]
-    return "." + text
-
-
-def stamp(n):
-    """RFC 3339."""
-    if n is None:
-        return None
-    import datetime
-
-    days, rest = divmod(n, 86_400 * 10**9)
-    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=days)
-    return f"{date}T{clock(rest)}Z"
-
-
-def one(value):
-    """A stamp with its fraction as `stamp` spells it."""
-    found = re.fullmatch(r"(.*:\d\d)(?:\.(\d+))?(Z?)", value)
-    if not found:
-        return value
-    whole, part, zone = found.groups()
-    return whole + fraction(int((part or "").ljust(9, "0"))) + zone
-
-
-def same(expected, found):
-    """Compares rows, and shows the first that differs."""
-    for number, (a, b) in enumerate(zip(expected, found)):
-        if a != b:
-            names = [name for name in {*a, *b} if a.get(name) != b.get(name)]
-            for name in list(names):
-                x, y = a.get(name), b.get(name)
-                if isinstance(x, str) and isinstance(y, str) and one(x) == one(y):
-                    names.remove(name)
-            assert not names, (number, {name: (a.get(name), b.get(name)) for name in names})
-    assert len(expected) == len(found)
-
-
-def texts():
-    """Every sample: text, compressed text, captures."""
-    found = sorted(path for path in SAMPLES.rglob("*") if path.is_file())
-    return [p for p in found if re.search(r"\.(txt|txt\.zst|txt\.gz|pcap)$", p.name)]

@@ -5,8 +5,7 @@ import gzip
 import io
 import json
 import os
-import pathlib
-import resource
+import random
 import shutil
 import subprocess
 import sys
@@ -16,12 +15,10 @@ import warnings
 
 import pyarrow as pa
 import pytest
-from conftest import ROOT, SAMPLES, missing, objects, rows, same, texts
+from values import HTTP, LARGE, SAMPLES, large, missing, objects, rows, same, texts
 
 import dumpstream as ds
 
-LARGE = SAMPLES / "4.99.3/large/v.txt.zst"
-HTTP = SAMPLES / "4.99.3/http/v.txt"
 ARP = b"1700000000.500000 ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28\n"
 
 
@@ -53,26 +50,10 @@ def test_every_sample_has_the_values_of_the_program(dumpstream, path):
     same(expected, rows(read(path, tz="UTC", raw=True, engine="regex")))
 
 
-def large(folder, records):
-    """Text of about so many records, with stamps of its own."""
-    import zstandard
-
-    sample = zstandard.ZstdDecompressor().stream_reader(LARGE.open("rb")).read().decode("latin-1")
-    text = folder / "large.txt"
-    count = 0
-    with text.open("w", encoding="latin-1", newline="") as file:
-        while count < records:
-            for line in sample.splitlines(keepends=True):
-                if line[:1].isdigit():
-                    line = f"{1_764_550_000 + count // 10_000}.{count % 10_000 * 100:06}" + line[15:]
-                    count += 1
-                file.write(line)
-    return text, count
-
-
 def test_many_records_are_equal_in_duckdb(dumpstream, tmp_path):
     duckdb = pytest.importorskip("duckdb")
-    text, count = large(tmp_path, int(os.environ.get("RECORDS", 40_000)))
+    count = int(os.environ.get("RECORDS", 40_000))
+    text = large(tmp_path, count)
     lines = tmp_path / "large.jsonl"
     dumpstream("parse", "--origin", "--tz", "UTC", text, "-o", f"jsonl:{lines}")
     packets = ds.read(text, tz="UTC").read_all()
@@ -194,6 +175,37 @@ def test_the_schema_says_what_its_columns_are():
     assert ds.read(b"", tz="UTC").schema == schema
 
 
+def test_the_program_prints_the_same_schema(dumpstream):
+    for of, schema in [("arrow", ds.schema()), ("parquet", ds.schema(plain=True))]:
+        printed = dumpstream("schema", of).decode()
+        wanted = schema.to_string(truncate_metadata=False, show_schema_metadata=False)
+        fields, _, metadata = printed.partition("-- schema metadata --\n")
+        assert fields.rstrip() == wanted
+        for name, value in schema.metadata.items():
+            assert f"{name.decode()}: '{value.decode()}'\n" in metadata
+
+
+def test_the_columns_of_parquet(dumpstream, tmp_path):
+    """Files of `-o parquet:`, as DuckDB and pyarrow read them: the rows of `read`."""
+    duckdb = pytest.importorskip("duckdb")
+    import pyarrow.dataset
+
+    count = int(os.environ.get("RECORDS", 40_000))
+    text = large(tmp_path, count)
+    folder = tmp_path / "packets"
+    dumpstream("parse", "--tz", "UTC", text, "-o", f"parquet:{folder}?rotate_size=400K")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 1 and all(path.suffix == ".parquet" for path in files)
+    expected = ds.read(text, tz="UTC", plain=True).read_all()
+    found = pyarrow.dataset.dataset(folder, partitioning="hive").to_table()
+    assert set(found.column("hour").to_pylist()) == {0}
+    found = found.sort_by("record").select(expected.column_names)
+    assert found.combine_chunks().equals(expected.combine_chunks())
+    of_files = f"SELECT * EXCLUDE (date, hour) FROM '{folder}/**/*.parquet'"
+    for a, b in [("SELECT * FROM expected", of_files), (of_files, "SELECT * FROM expected")]:
+        assert duckdb.sql(f"SELECT count(*) FROM ({a} EXCEPT ALL {b})").fetchall() == [(0,)]
+
+
 @pytest.mark.parametrize(
     "options, kind, words",
     [
@@ -256,8 +268,6 @@ def test_what_is_skipped_is_said():
 
 
 def test_any_bytes_are_data():
-    import random
-
     random.seed(7)
     text = bytearray(HTTP.read_bytes())
     for _ in range(300):
