@@ -128,6 +128,9 @@ const OUTPUT: &str = "`?on_full=block` makes senders wait for a slow sink; `?on_
      example to packets.20261124T074300Z.000001.jsonl. Either parameter can be used alone. Without \
      them, rows are appended to an existing file. SIGHUP reopens files, as logrotate expects. \
      A database is rotated in the same way, and its last file has the plain name.\n\n\
+     `parquet:packets` writes the directory packets, with a file per hour of the packets in \
+     packets/date=2026-11-24/hour=07/. Files appear when they are complete: by default every hour \
+     and at 256 MB, and at the end; after a crash, the next run completes them.\n\n\
      If a database is moved or removed while it is written, this is noticed within a second, also \
      without SIGHUP: a moved database keeps its rows, and a new one is created under the old name. \
      Move only the database itself, not its -wal file.\n\n\

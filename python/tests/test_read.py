@@ -15,7 +15,7 @@ import warnings
 
 import pyarrow as pa
 import pytest
-from values import HTTP, LARGE, SAMPLES, large, missing, objects, rows, same, texts
+from values import HTTP, LARGE, ROOT, SAMPLES, large, missing, objects, rows, same, texts
 
 import dumpstream as ds
 
@@ -30,6 +30,22 @@ def read(source, **options):
 
 def test_the_examples_of_the_documentation():
     assert doctest.testmod(ds) == (0, doctest.testmod(ds).attempted)
+
+
+def test_the_lines_of_the_readme(tmp_path, monkeypatch, capsys):
+    """As a new user runs them."""
+    pytest.importorskip("duckdb")
+    pytest.importorskip("pandas")
+    readme = (ROOT / "README.md").read_text()
+    begin = readme.index("    import dumpstream\n    import duckdb\n")
+    block = readme[begin : readme.index("\n`read` gives", begin)]
+    lines = "\n".join(line[4:] for line in block.splitlines())
+    assert len([line for line in lines.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "monday.txt.gz").write_bytes(gzip.compress(HTTP.read_bytes()))
+    exec(compile(lines, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "source" in printed and "destination_port" in printed
 
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(SAMPLES)))
