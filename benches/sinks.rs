@@ -50,6 +50,8 @@ fn sinks(criterion: &mut Criterion) {
             "jsonl_rotated",
             "jsonl:DIR/packets.jsonl?rotate=1h&rotate_size=16MB",
         ),
+        #[cfg(feature = "parquet")]
+        ("parquet", "parquet:DIR/packets"),
         #[cfg(feature = "sqlite")]
         ("sqlite", "sqlite:DIR/packets.db"),
     ] {

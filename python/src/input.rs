@@ -19,6 +19,9 @@ use crate::os_error;
 use crate::setup::Setup;
 use crate::source::{Raised, Source};
 
+/// Bytes of text of a batch, about: a column of Arrow holds less than 2 GiB, and records may be long.
+const BYTES: usize = 128 << 20;
+
 /// Record batches, one after the other, until the input ends.
 #[pyclass(frozen, skip_from_py_object, module = "dumpstream._dumpstream")]
 pub(crate) struct Reading {
@@ -32,8 +35,10 @@ struct State {
     /// `None`: it was closed.
     reader: Option<Reader<Box<dyn Read + Send>>>,
     batches: RecordBatches,
-    /// The least number of rows of a batch, but for the last.
+    /// The least number of rows of a batch, but for the last, and those of much text.
     rows: usize,
+    /// Bytes of text of the rows collected.
+    bytes: usize,
     packets: u64,
     skipped: Skipped,
     /// What ended the input, after the rows before it.
@@ -42,7 +47,7 @@ struct State {
 
 impl State {
     fn next(&mut self) -> Result<Option<RecordBatch>, ReadError> {
-        while self.batches.len() < self.rows {
+        while self.batches.len() < self.rows && self.bytes < BYTES {
             if let Some(error) = self.failed.take() {
                 self.reader = None;
                 return Err(error);
@@ -56,6 +61,7 @@ impl State {
                 Some(Ok(packets)) => {
                     self.packets += packets.len() as u64;
                     self.batches.push(&packets);
+                    self.bytes += packets.bytes();
                 }
                 Some(Err(error)) => {
                     self.failed = Some(error);
@@ -66,6 +72,7 @@ impl State {
                 None => self.reader = None,
             }
         }
+        self.bytes = 0;
         let rows = !self.batches.is_empty();
         Ok(rows.then(|| self.batches.take()))
     }
@@ -131,6 +138,7 @@ impl Reading {
             reader: Some(reader),
             batches: setup.batches(),
             rows,
+            bytes: 0,
             packets: 0,
             skipped: Skipped::default(),
             failed: None,

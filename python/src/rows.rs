@@ -25,6 +25,10 @@ use crate::texts::Texts;
 /// The longest key that is taken for a sensor's name, in bytes, as `dumpstream consume` has it.
 const LONGEST_NAME: usize = 255;
 
+/// The most bytes of records in a batch: a column of Arrow holds less than 2 GiB, and a byte that is
+/// no text takes four characters.
+const LARGEST: usize = 500_000_000;
+
 /// Parses a column. Returns the batch, and how many rows hold no packet.
 #[pyfunction]
 #[pyo3(signature = (setup, batch, *, column, keep))]
@@ -51,6 +55,13 @@ fn parsed(
     keep: &[String],
 ) -> Result<(RecordBatch, usize), String> {
     let rows = Rows::parse(setup, batch, column)?;
+    let bytes: usize = rows.parts.iter().map(|part| part.packets.bytes()).sum();
+    if bytes > LARGEST {
+        return Err(format!(
+            "the column {column:?} has {bytes} bytes of records; at most {LARGEST} are parsed at a \
+             time, so parse slices of the batch"
+        ));
+    }
     let mut batches = setup.batches();
     for part in &rows.parts {
         batches.push(&part.packets);

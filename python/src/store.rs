@@ -31,13 +31,14 @@ pub(crate) struct Store {
     state: Mutex<Option<State>>,
 }
 
+/// Dropped in this order, if a task fails: the runtime waits until nothing more can come.
 struct State {
-    runtime: Runtime,
-    station: Station,
     sender: mpsc::Sender<Packets>,
     task: JoinHandle<()>,
+    station: Station,
     packets: u64,
     unparsed: u64,
+    runtime: Runtime,
 }
 
 #[pymethods]
@@ -127,12 +128,12 @@ fn open(setup: &Setup, url: SinkUrl) -> PyResult<State> {
     });
     drop(entered);
     Ok(State {
-        runtime,
-        station,
         sender,
         task,
+        station,
         packets: 0,
         unparsed: 0,
+        runtime,
     })
 }
 

@@ -14,6 +14,7 @@ mod law;
 mod layers;
 mod namespace;
 mod samples;
+mod scale;
 mod senders;
 mod sequence;
 mod time;

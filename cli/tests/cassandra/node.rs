@@ -23,7 +23,7 @@ pub(crate) struct Cluster {
     keyspaces: Cell<u32>,
 }
 
-fn script() -> Script {
+pub(crate) fn script() -> Script {
     Script {
         file: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cassandra/cluster.sh"),
         data: (

@@ -274,6 +274,40 @@ fn the_schema_of_json_holds_for_records() {
     );
 }
 
+/// As pyarrow spells it; the tests of the Python package compare all of it.
+#[test]
+fn the_schema_of_arrow_is_spelled_as_pyarrow_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = |more: &[&str]| {
+        let arguments = [&["schema"], more].concat();
+        ran(folder.path(), &arguments).quiet().out
+    };
+    let printed = schema(&["arrow", "--raw"]);
+    for lines in [
+        "time: timestamp[ns, tz=UTC]\n  -- field metadata --\n  doc: 'when the packet was seen; UTC'\n",
+        "\nflags: dictionary<values=string, indices=int32, ordered=0>\n",
+        "\nsource_port: uint16\n",
+        "\nrecord: int64 not null\n",
+        "\nraw: string not null\n",
+    ] {
+        assert!(printed.contains(lines), "{lines} is not in {printed}");
+    }
+    let hash = dumpstream::Namespace::tcpdump().hash();
+    let end = format!("-- schema metadata --\nnamespace: 'tcpdump'\nhash: '{hash:016x}'\n");
+    assert!(printed.ends_with(&end), "{printed}");
+    let printed = schema(&["parquet"]);
+    assert!(printed.contains("\ntime_ns: int64\n") && printed.contains("\nflags: string\n"));
+    let mine = r#"{"namespace": "mine", "fields": [
+        {"name": "loss", "in": "info", "regex": "loss (\\S+)", "type": "real", "doc": "a\n\u001b[2Jb"},
+        {"name": "at", "in": "info", "regex": "at (\\S+)", "type": "time"}]}"#;
+    fs::write(folder.path().join("mine.json"), mine).unwrap();
+    let printed = schema(&["arrow", "--namespace", "mine.json"]);
+    let begin =
+        "loss: double\n  -- field metadata --\n  doc: 'a\\n\\u{1b}[2Jb'\nat: time64[ns]\nsensor: ";
+    assert!(printed.starts_with(begin), "{printed}");
+    ran(folder.path(), &["schema", "arrow", "--heartbeat"]).failed(2, &["--count 1"]);
+}
+
 #[test]
 fn the_schema_of_sqlite_is_that_of_a_store() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,6 +18,8 @@ mod network;
 mod packaged;
 mod packed;
 mod page;
+#[cfg(all(unix, feature = "parquet"))]
+mod parquet;
 mod parse;
 mod program;
 mod query;

@@ -280,7 +280,9 @@ fn nothing_acts_on_a_terminal() {
             let file = format!("{i}.json");
             runs.push(plain(&["check", &file]));
             runs.push(plain(&[parse, "--namespace", &file, "records.txt"]));
-            runs.push(plain(&["schema", "json", "--namespace", &file]));
+            for of in ["json", "arrow", "parquet"] {
+                runs.push(plain(&["schema", of, "--namespace", &file]));
+            }
         }
         let mut named = plain(&["-v", parse]);
         named.push(name.clone());

@@ -75,7 +75,7 @@ fn port() -> u16 {
     port.map_or(9092, |port| port.parse().expect("a port"))
 }
 
-fn script() -> Script {
+pub(crate) fn script() -> Script {
     Script {
         file: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/cluster.sh"),
         data: (

@@ -19,9 +19,18 @@ use super::file::{FileSink, Rotation, syncs};
 use super::parts::UrlParts;
 use super::patience::Abandoned;
 use super::scheme::Opening;
+use crate::amount;
 
 /// How URLs of it are written.
 pub(super) const FORM: &str = "parquet:DIR";
+
+/// The parameters that they may have.
+pub(super) const PARAMETERS: &[&str] = &[
+    "rotate=TIME|SIZE",
+    "rotate_size=SIZE",
+    "spool=SIZE",
+    "sync=full",
+];
 
 /// Reads a URL.
 pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
@@ -30,11 +39,18 @@ pub(super) fn read(url: &UrlParts) -> Result<Opening, SinkError> {
         return Err(url.malformed("it needs the name of a directory after the colon"));
     }
     let rotation = Rotation::read(url)?.unwrap_or(folder::ROTATION);
+    let size = |text: &str| {
+        amount::size(text)
+            .ok()
+            .filter(|size| *size >= folder::SMALLEST_SPOOL)
+    };
+    let spool = url.value("spool", "a size such as 2GiB (at least 1M)", size)?;
+    let spool = spool.unwrap_or(folder::SPOOL) as u64;
     let syncs = syncs(url)?;
     let (text, path) = (url.text().to_owned(), PathBuf::from(place));
     let opening = Opening::new(move |context| {
         let abandoned = Abandoned::default();
-        let folder = Folder::open(&text, &path, (rotation, syncs), context, &abandoned)?;
+        let folder = Folder::open(&text, &path, (rotation, spool, syncs), context, &abandoned)?;
         let course = folder.course();
         let sink = FileSink::of(&text, folder, course, abandoned, &context.hangup)?;
         Ok(Box::new(sink))

@@ -34,7 +34,7 @@ fn built_in() -> Vec<Scheme> {
         Scheme::absent("sqlite", "sqlite"),
         #[cfg(feature = "parquet")]
         Scheme::new("parquet", parquet::FORM, parquet::read)
-            .parameters(file::PARAMETERS)
+            .parameters(parquet::PARAMETERS)
             .endings(&["parquet"]),
         #[cfg(not(feature = "parquet"))]
         Scheme::absent("parquet", "parquet"),

@@ -313,6 +313,7 @@ fn wrong_urls() {
     let wrong = |url: &str| url.parse::<SinkUrl>().unwrap_err().to_string();
     assert!(wrong("parquet:").contains("a directory"));
     assert!(wrong("parquet:-").contains("a directory"));
+    assert!(wrong("parquet:x?spool=1K").contains("at least 1M"));
     assert!(wrong("parquet:x?rotate=daily").contains("a time such as 1h"));
     assert!(wrong("packets.parquet").contains("parquet:"));
 }

@@ -24,17 +24,26 @@ pub(super) const ROTATION: Rotation = Rotation {
     size: Some(256_000_000),
 };
 
-/// Files are completed when the spool is so large, in bytes: it is about five times as large as they.
-const SPOOL: u64 = 2 << 30;
+/// Files are completed when the spool is so large, in bytes, if the URL does not say: it is about five
+/// times as large as they, and on the same disk.
+pub(super) const SPOOL: usize = 2 << 30;
+
+/// A smaller one would make files of a few rows.
+pub(super) const SMALLEST_SPOOL: usize = 1 << 20;
 
 /// Rows of a batch: enough that a column is worth its overhead, and few enough to hold.
 const ROWS: usize = 1 << 14;
+
+/// Bytes of text of a batch, about: records may be long.
+const BYTES: usize = 32 << 20;
 
 /// What the thread owns.
 pub(super) struct Folder {
     sink: String,
     path: PathBuf,
     rotation: Rotation,
+    /// The largest spool, in bytes.
+    most: u64,
     syncs: bool,
     batches: RecordBatches,
     spool: Spool,
@@ -51,7 +60,7 @@ impl Folder {
     pub(super) fn open(
         sink: &str,
         path: &Path,
-        (rotation, syncs): (Rotation, bool),
+        (rotation, most, syncs): (Rotation, u64, bool),
         context: &SinkContext,
         abandoned: &Abandoned,
     ) -> Result<Folder, SinkError> {
@@ -73,6 +82,7 @@ impl Folder {
             sink: sink.to_owned(),
             path: path.to_owned(),
             rotation,
+            most,
             syncs,
             batches,
             spool,
@@ -117,7 +127,7 @@ impl Folder {
         }
         let size = self.files.as_ref().map_or(0, Files::size);
         let full = self.rotation.size.is_some_and(|most| size >= most);
-        if full || self.spool.len() >= SPOOL {
+        if full || self.spool.len() >= self.most {
             self.turn()?;
         }
         Ok(())
@@ -237,13 +247,16 @@ impl Store for Folder {
     fn write(&mut self, rows: &[Packets]) -> Result<Written, SinkError> {
         self.tick()?;
         let given: u64 = rows.iter().map(|r| r.len() as u64).sum();
+        let mut bytes = 0;
         for packets in rows {
             if self.abandoned.get() {
                 break;
             }
             self.batches.push(packets);
-            if self.batches.len() >= ROWS {
+            bytes += packets.bytes();
+            if self.batches.len() >= ROWS || bytes >= BYTES {
                 self.store()?;
+                bytes = 0;
             }
         }
         self.store()?;
