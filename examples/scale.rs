@@ -37,7 +37,7 @@ const REWRITTEN: f64 = 5.0;
 
 /// What was measured.
 #[derive(Debug, Deserialize)]
-pub struct Measured {
+pub(crate) struct Measured {
     processor: String,
     text: Text,
     per_million_packets: BTreeMap<String, Cost>,
@@ -130,7 +130,7 @@ fn needed(busy: f64) -> f64 {
 }
 
 /// The assumptions and all tables, as Markdown.
-pub fn tables(measured: &Measured) -> String {
+pub(crate) fn tables(measured: &Measured) -> String {
     let mut page = String::new();
     let out = &mut page;
     let per_packet = measured.bytes_per_packet();

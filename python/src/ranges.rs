@@ -255,7 +255,7 @@ fn date_of(setup: &Setup, records: &[&[u8]], origin: Origin) -> Date {
     let last = reader(setup, text, origin).last();
     let last = last.expect("records that were read before");
     let last = last.expect("memory can be read");
-    let time = last.iter().last().map_or(0, |packet| packet.time());
+    let time = last.iter().next_back().map_or(0, |packet| packet.time());
     let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
     setup.zone().to_datetime(time).date()
 }
