@@ -341,10 +341,15 @@ def _starts(
         if not begins:
             starts.append(_Start(file))
             continue
-        for part, scan, (record, before) in zip(mine, found, begins):
+        for part, scan, begin in zip(mine, found, begins):
             # A record may be longer than a part.
-            if scan[0]:
-                starts.append(_Start(file, part.begin, part.end, stream, record, before))
+            if not scan[0]:
+                continue
+            if begin is None:
+                # Only the part before it knows the times here.
+                starts[-1] = starts[-1]._replace(end=part.end)
+            else:
+                starts.append(_Start(file, part.begin, part.end, stream, *begin))
     return starts
 
 

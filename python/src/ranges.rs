@@ -8,11 +8,11 @@
 //! `read_range` has the packets.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use dumpstream::framing::{Batches, CutKind, Framer, Style, Tail};
+use dumpstream::framing::{Batches, CutKind, Framer, Style, Tail, complete};
 use dumpstream::{AsciiGuard, Origin, Packet, Packets, ReadError, Reader, TimeSource};
 use dumpstream_flow::input::Input;
 use jiff::Timestamp;
@@ -28,13 +28,19 @@ use crate::source::Raised;
 /// From what the style of a file is read.
 const BEGIN: u64 = 256 << 10;
 
+/// How much of the text before a line says whether it is the rest of a record, in bytes: more than
+/// [`complete`] looks at.
+const BEFORE: u64 = 4 << 10;
+
 /// What a range has: its number of records; the text of the first and of the last one with a time, and
-/// how many days lie between them; and whether stamps are differences.
+/// how many days lie between them; and whether the file must be read as a whole: stamps are
+/// differences, or it may be the text of `-A`, which is told from the beginning of a file.
 type Scan = (u64, Vec<u8>, Vec<u8>, i64, bool);
 
 /// What must be known to read a range: the ordinal of its first record, and the last one before it
-/// with a time, and its date.
-type Start = (u64, Option<(Vec<u8>, String)>);
+/// with a time, and its date. `None`: a clock that was put back has the time of that record twice, so
+/// that only those before it say which is meant, and the range before must be read on.
+type Start = Option<(u64, Option<(Vec<u8>, String)>)>;
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -86,23 +92,52 @@ fn style(first: &[u8]) -> Option<Style> {
     None
 }
 
-/// Where the first record at or behind `at` begins.
+/// Where the first record at or behind `at` begins. A packet can print a line that looks like a
+/// record's; as the framer does, this passes over one that stands in text that is not complete. It may
+/// pass over others, too: what matters is that a record begins here, and that both neighbours agree.
 fn boundary(file: &mut BufReader<File>, at: u64, len: u64, style: Style) -> io::Result<u64> {
     if at == 0 || at >= len {
         return Ok(at);
     }
-    // The byte before says whether a line begins here.
-    file.seek(SeekFrom::Start(at - 1))?;
-    let mut at = at - 1 + file.skip_until(b'\n')? as u64;
+    let from = at.saturating_sub(BEFORE);
+    file.seek(SeekFrom::Start(from))?;
+    let mut before = Vec::new();
+    file.take(at - from).read_to_end(&mut before)?;
+    let mut at = at;
+    if !before.ends_with(b"\n") {
+        at += to_line_end(file, &mut before)?;
+    }
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = file.read_until(b'\n', &mut line)? as u64;
-        if read == 0 || style.begins(&line) {
+        let read = file.take(BEFORE).read_until(b'\n', &mut line)? as u64;
+        if read == 0 || style.begins(&line) && complete(&before) {
             return Ok(at);
         }
+        before.extend_from_slice(&line);
         at += read;
+        if !line.ends_with(b"\n") {
+            at += to_line_end(file, &mut before)?;
+        }
+        shorten(&mut before);
     }
+}
+
+/// Reads up to the end of the line, however long it is; keeps its last bytes. Returns its length.
+fn to_line_end(file: &mut BufReader<File>, before: &mut Vec<u8>) -> io::Result<u64> {
+    let mut len = 0;
+    loop {
+        let read = file.take(BEFORE).read_until(b'\n', before)? as u64;
+        len += read;
+        shorten(before);
+        if read == 0 || before.ends_with(b"\n") {
+            return Ok(len);
+        }
+    }
+}
+
+fn shorten(before: &mut Vec<u8>) {
+    before.drain(..before.len().saturating_sub(BEFORE as usize));
 }
 
 fn reader(
@@ -145,10 +180,14 @@ pub(crate) fn scan(
         let mut guard = AsciiGuard::new();
         let mut records = 0;
         let mut ends: Option<[(Vec<u8>, i64); 2]> = None;
+        let whole = || Ok((0, Vec::new(), Vec::new(), 0, true));
         for batch in Batches::new(range.text).max_record(setup.max_record) {
             let mut packets = setup.parser.parse(batch.map_err(failed)?);
             if guard.check(&packets) {
-                return Err(PyValueError::new_err(ReadError::AsciiText.to_string()));
+                return match begin {
+                    0 => Err(PyValueError::new_err(ReadError::AsciiText.to_string())),
+                    _ => whole(),
+                };
             }
             origin.place(&mut packets);
             records += packets.len() as u64;
@@ -165,6 +204,9 @@ pub(crate) fn scan(
                 }
             }
         }
+        if guard.finish() {
+            return whole();
+        }
         // Which kind they are was guessed, or said.
         let differences = range.style.is_none() || origin.has_guessed() || setup.has_differences();
         let [first, last] = ends.unwrap_or_default();
@@ -174,7 +216,7 @@ pub(crate) fn scan(
 }
 
 /// The stream of a file, and how each of its ranges starts; an empty list: the file must be read as
-/// a whole, because its stamps are differences or there are none.
+/// a whole.
 #[pyfunction]
 pub(crate) fn fold(
     py: Python<'_>,
@@ -195,12 +237,16 @@ pub(crate) fn fold(
         let mut record = 1;
         // The last record before, and its date.
         let mut before: Option<(&[u8], Date)> = None;
-        for (records, first, last, days, differences) in &scans {
-            if *differences {
+        for (records, first, last, days, whole) in &scans {
+            if *whole {
                 return Ok((stream, Vec::new()));
             }
+            let twice = before.is_some_and(|(text, date)| {
+                let (_, last) = placed(setup, &[text], dated(date));
+                last.is_some_and(|(_, source)| is_ambiguous(source))
+            });
             let known = before.map(|(text, date)| (text.to_vec(), date.to_string()));
-            starts.push((record, known));
+            starts.push((!twice).then_some((record, known)));
             record += records;
             if first.is_empty() {
                 continue;
@@ -250,23 +296,33 @@ fn changed(path: &Path, origin: Origin) -> io::Result<Origin> {
 
 /// The date of the last of these records, when they follow one another.
 fn date_of(setup: &Setup, records: &[&[u8]], origin: Origin) -> Date {
-    let text = records.concat();
-    let text: Box<dyn Read + Send> = Box::new(Cursor::new(text));
-    let last = reader(setup, text, origin).last();
-    let last = last.expect("records that were read before");
-    let last = last.expect("memory can be read");
-    let time = last.iter().next_back().map_or(0, |packet| packet.time());
+    let (_, last) = placed(setup, records, origin);
+    let time = last.map_or(0, |(time, _)| time);
     let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
     setup.zone().to_datetime(time).date()
 }
 
-/// The origin once it has placed this record.
-fn behind(setup: &Setup, text: &[u8], mut origin: Origin) -> Origin {
-    for batch in Batches::new(text).max_record(setup.max_record) {
-        let batch = batch.expect("memory can be read");
-        origin.place(&mut setup.parser.parse(batch));
+/// The origin once it has placed these records, and the time of the last one.
+fn placed(
+    setup: &Setup,
+    records: &[&[u8]],
+    mut origin: Origin,
+) -> (Origin, Option<(i64, TimeSource)>) {
+    let mut last = None;
+    for batch in Batches::new(records.concat().as_slice()).max_record(setup.max_record) {
+        let mut packets = setup.parser.parse(batch.expect("memory can be read"));
+        origin.place(&mut packets);
+        let packet = packets.iter().next_back();
+        last = packet.map(|packet| (packet.time(), packet.time_source()));
     }
-    origin
+    (origin, last)
+}
+
+fn is_ambiguous(source: TimeSource) -> bool {
+    matches!(
+        source,
+        TimeSource::PacketAmbiguous | TimeSource::DateAmbiguous
+    )
 }
 
 /// Reads a range, as [`fold`] says that it starts.
@@ -293,7 +349,7 @@ pub(crate) fn read_range(
         Some((text, date)) => {
             let date: Result<Date, _> = date.parse();
             let date = date.map_err(|e: jiff::Error| PyValueError::new_err(e.to_string()))?;
-            behind(setup, &text, origin.date(date).record(record - 1))
+            placed(setup, &[&text], origin.date(date).record(record - 1)).0
         }
         None => changed(&path, origin.record(record)).map_err(failed)?,
     };

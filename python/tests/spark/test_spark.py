@@ -311,7 +311,14 @@ class Job:
 
     def executors(self):
         """Process ids of the executors' JVMs."""
-        return pids("CoarseGrainedExecutorBackend")
+        return [pid for pid in pids("CoarseGrainedExecutorBackend") if self.is_ours(pid)]
+
+    def is_ours(self, pid):
+        """The driver has a session of its own, and what it starts is in it."""
+        try:
+            return os.getsid(pid) == self.process.pid
+        except ProcessLookupError:
+            return False
 
     def batches(self):
         """How many micro-batches were stored."""
@@ -319,9 +326,10 @@ class Job:
 
     def kill(self):
         """The driver: Python, its JVM, and so the master and the workers."""
+        executors = self.executors()
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for pid in pids("CoarseGrainedExecutorBackend"):
+        for pid in executors:
             quietly_kill(pid)
 
     def wait(self):
