@@ -74,6 +74,9 @@ def test_many_records_are_equal_in_duckdb(dumpstream, tmp_path):
     dumpstream("parse", "--origin", "--tz", "UTC", text, "-o", f"jsonl:{lines}")
     packets = ds.read(text, tz="UTC").read_all()
     assert packets.num_rows == count
+    # DuckDB 1.4 crashes when it compares dictionaries with texts, whoever made them.
+    texts = [f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in packets.schema]
+    packets = packets.cast(pa.schema(texts))
     types = {name: duckdb_type(packets.schema.field(name).type) for name in packets.column_names}
     columns = ", ".join(f'"{name}": {kind!r}' for name, kind in types.items())
     of_json = f"read_json('{lines}', format='newline_delimited', columns={{{columns}}})"
