@@ -177,6 +177,10 @@ def test_text_of_a_frame(spark):
     found = packets(frame, unparsed=unparsed).select("arp_op", "time_ns").collect()
     assert found == [("Request", 1_700_000_000_500_000_000)] and unparsed.value == 1
     assert "sensor" not in packets(frame).columns
+    some = packets(frame, fields=["time_ns", "arp_op"])
+    assert some.collect() == [(1_700_000_000_500_000_000, "Request")]
+    with pytest.raises(ValueError, match="no fields colour"):
+        packets(frame, fields=["colour"])
     with pytest.raises(TypeError, match="unknown options: zone"):
         packets(frame, zone="UTC")
     with pytest.raises(ValueError, match="use an IANA name"):
