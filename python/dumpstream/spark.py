@@ -111,14 +111,11 @@ def read_text(
     setup = _Setup(options)
     schema = setup.spark_schema()
     context = spark.sparkContext
-    files = _files(path)
-    parts = [part for file in files for part in _parts(file, split, splits)]
-    scans = {}
-    several = [part for part in parts if part.several]
-    if several:
-        found = context.parallelize(several, len(several)).map(lambda part: part.scan(setup))
-        scans = dict(zip(several, found.collect()))
-    starts = _starts(setup, files, parts, scans)
+
+    def scans(parts: list[_Part]) -> list[_t.Any]:
+        return context.parallelize(parts, len(parts)).map(lambda part: part.scan(setup)).collect()
+
+    starts = _planned(setup, _files(path), split, splits, scans)
 
     def read(batches: _t.Iterator[_pa.RecordBatch]) -> _t.Iterator[_pa.RecordBatch]:
         for batch in batches:
@@ -366,10 +363,20 @@ def _starts(
     return starts
 
 
-def _planned(setup: _Setup, files: list[str], split: int, splits: int | None) -> list[_Start]:
-    """As `read_text` plans, by threads of this process."""
+def _planned(
+    setup: _Setup,
+    files: list[str],
+    split: int,
+    splits: int | None,
+    scan: _t.Callable[[list[_Part]], list[_t.Any]] | None = None,
+) -> list[_Start]:
+    """What each task reads; ``scan`` counts what parts have, by default threads of this process."""
+
+    def by_threads(parts: list[_Part]) -> list[_t.Any]:
+        with _ThreadPoolExecutor(_os.cpu_count()) as pool:
+            return list(pool.map(lambda part: part.scan(setup), parts))
+
     parts = [part for file in files for part in _parts(file, split, splits)]
     several = [part for part in parts if part.several]
-    with _ThreadPoolExecutor(_os.cpu_count()) as pool:
-        scans = dict(zip(several, pool.map(lambda part: part.scan(setup), several)))
+    scans = dict(zip(several, (scan or by_threads)(several))) if several else {}
     return _starts(setup, files, parts, scans)

@@ -66,6 +66,16 @@ impl Course {
         self.lock().rows
     }
 
+    /// The answer of the running write, which was given so many rows.
+    pub(crate) fn written(&self, given: u64) -> Written {
+        let delivered = self.rows();
+        Written {
+            delivered,
+            dropped: given - delivered,
+            ..Written::default()
+        }
+    }
+
     /// When rows were last stored.
     pub(crate) fn moved(&self) -> Option<tokio::time::Instant> {
         self.lock().moved

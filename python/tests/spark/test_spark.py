@@ -1,6 +1,6 @@
 """Packets in Spark: the values of the program, whatever fails in between.
 
-DUMPSTREAM_SPARK=1 runs them; RECORDS, KILLS and SPLIT_BYTES are how much.
+DUMPSTREAM_SPARK=1 runs them; RECORDS and KILLS are how much.
 """
 
 import collections

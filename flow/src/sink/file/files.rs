@@ -198,12 +198,7 @@ impl<F: Format> Store for Files<F> {
             self.put()?;
         }
         self.patiently(Output::flush)?;
-        let delivered = self.course.rows();
-        Ok(Written {
-            delivered,
-            dropped: given - delivered,
-            ..Written::default()
-        })
+        Ok(self.course.written(given))
     }
 
     fn due(&self) -> Option<Instant> {

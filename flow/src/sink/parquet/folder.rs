@@ -10,7 +10,7 @@ use dumpstream::arrow::RecordBatches;
 use dumpstream::hash::stream_name;
 
 use super::files::Files;
-use super::spool::{Left, Spool};
+use super::spool::{Rows, Spool};
 use crate::sink::context::{RowKind, SinkContext};
 use crate::sink::file::Rotation;
 use crate::sink::file::output::passes;
@@ -174,7 +174,9 @@ impl Folder {
         loop {
             let made = match self.files.take() {
                 Some(files) => Ok(files),
-                None => fs::create_dir_all(&self.path).and_then(|()| made(&self.path, &self.spool)),
+                None => fs::create_dir_all(&self.path)
+                    .and_then(|()| made(&self.path, &self.spool.id, self.spool.read()?))
+                    .map(|(files, _)| files),
             };
             let done = made.and_then(|mut files| files.finish());
             match done.and_then(|()| self.spool.remove()) {
@@ -203,20 +205,25 @@ fn begin(path: &Path, batches: &mut RecordBatches) -> io::Result<Spool> {
     Spool::create(path, id, &batches.schema())
 }
 
-/// Files made of all that is in the spool.
-fn made(path: &Path, spool: &Spool) -> io::Result<Files> {
-    Files::discard(path, &spool.id)?;
-    let mut files = Files::new(path, &spool.id);
-    for rows in spool.read()? {
+/// Files made of all that is in a spool, and how many packets they have.
+fn made(path: &Path, id: &str, spool: Rows) -> io::Result<(Files, u64)> {
+    Files::discard(path, id)?;
+    let mut files = Files::new(path, id);
+    let mut packets = 0;
+    for rows in spool {
         files.write(&rows)?;
+        packets += rows.num_rows() as u64;
     }
-    Ok(files)
+    Ok((files, packets))
 }
 
 /// Completes what runs that were killed have left.
 fn recover(sink: &str, path: &Path) -> io::Result<()> {
     for left in Spool::left(path)? {
-        let packets = completed(path, &left)?;
+        let (mut files, packets) = made(path, &left.id, left.read()?)?;
+        if packets > 0 {
+            files.finish()?;
+        }
         left.remove()?;
         if packets > 0 {
             tracing::warn!(
@@ -227,20 +234,6 @@ fn recover(sink: &str, path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn completed(path: &Path, left: &Left) -> io::Result<u64> {
-    Files::discard(path, &left.id)?;
-    let mut files = Files::new(path, &left.id);
-    let mut packets = 0;
-    for rows in left.read()? {
-        files.write(&rows)?;
-        packets += rows.num_rows() as u64;
-    }
-    if packets > 0 {
-        files.finish()?;
-    }
-    Ok(packets)
 }
 
 impl Store for Folder {
@@ -260,12 +253,7 @@ impl Store for Folder {
             }
         }
         self.store()?;
-        let delivered = self.course.rows();
-        Ok(Written {
-            delivered,
-            dropped: given - delivered,
-            ..Written::default()
-        })
+        Ok(self.course.written(given))
     }
 
     fn due(&self) -> Option<Instant> {
